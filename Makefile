@@ -1,0 +1,56 @@
+# sysc: one static binary, built with Go alone.
+# Everything here stays inside the tree, needs no root and no container.
+
+GO      ?= go
+BIN     := bin/sysc
+OUT     ?= out
+SOURCES := $(shell find . -name '*.go' -not -path './out/*') go.mod go.sum
+PKGS    ?= ./...
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+build: $(BIN) ## the binary, bin/sysc
+
+$(BIN): $(SOURCES) $(shell find modules/std systems -type f -not -name '*.go' 2>/dev/null)
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/sysc
+
+demo: build ## compose a Debian system, switch to it, change it, roll back
+	@OUT=$(OUT) sh examples/demo.sh
+
+test: ## every test that this machine can run
+	$(GO) test -timeout 40m $(PKGS)
+
+race: ## the tests of what runs in parallel, under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./store/... ./derivations/... ./internal/...
+
+check: ## formatting, vet, layers, tidiness
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet $(PKGS)
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+	$(GO) test -run 'TestLayers|TestPackageComments' .
+
+fuzz: ## every fuzz target for FUZZTIME (default 10s)
+	@for pkg in $$($(GO) list $(PKGS)); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(or $(FUZZTIME),10s) $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: build ## measurements beside their peers; prints a table
+	$(GO) run ./internal/bench -dir $(OUT)/bench $(BENCHFLAGS)
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+clean: ## remove what was built
+	-chmod -R u+w $(OUT) 2>/dev/null
+	rm -rf bin $(OUT)
+
+.PHONY: help build demo test race check fuzz bench fmt clean

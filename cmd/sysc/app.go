@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"sysc/lang/diag"
+	"sysc/store/localstore"
+)
+
+// An app is one run of the command: where output goes and what the global flags
+// say.
+type app struct {
+	out, err io.Writer
+	getenv   func(string) string
+
+	dir      string // -C
+	storeDir string // --store
+	root     string // --root
+	json     bool
+	progress string
+	vars     []string // --var
+	varFiles []string // --var-file
+}
+
+func newApp(out, err io.Writer, getenv func(string) string) *app {
+	return &app{out: out, err: err, getenv: getenv}
+}
+
+const longHelp = `sysc composes operating systems: a definition in HCL becomes a graph of hashed
+build steps, an immutable store, and numbered generations of a machine, of which
+one is current. Every earlier one can be brought back.
+
+Exit codes:
+    0  done
+    1  an error in the definition or in usage
+    2  changes present (plan --detailed-exitcode)
+    5  verification failed: a signature or hash
+    7  refused
+   10  a build failed
+   12  transient: network, disk full; try again
+   21  not activated, the state is as before
+  130  interrupted`
+
+// command returns the command line. The verbs are listed here and nowhere else.
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sysc",
+		Short:         "Compose operating systems from packages, declaratively",
+		Long:          longHelp,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	flags := root.PersistentFlags()
+	flags.StringVarP(&a.dir, "directory", "C", ".", "work on the definition in `DIR`")
+	flags.StringVar(&a.storeDir, "store", "", "use the store in `DIR` (default $SYSC_STORE, or $XDG_DATA_HOME/sysc)")
+	flags.BoolVar(&a.json, "json", false, "print facts as JSON")
+	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
+	root.AddCommand(
+		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.explainCommand(),
+		a.planCommand(), a.buildCommand(), a.switchCommand(), a.rollbackCommand(),
+		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
+		a.logCommand(), a.whyDependsCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),
+	)
+	return root
+}
+
+// usageArgs wraps a check of arguments, so that its error tells where help is.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%v (see %s --help)", err, cmd.CommandPath())
+		}
+		return nil
+	}
+}
+
+// rootFlag adds --root to a verb that works on a machine.
+func (a *app) rootFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.root, "root", "", "work on the machine in `DIR` in place of /")
+}
+
+// machine returns the directory that --root names.
+func (a *app) machine() (string, error) {
+	if a.root == "" {
+		return "", errors.New("this version works on directories only: say which with --root DIR")
+	}
+	return filepath.Abs(a.root)
+}
+
+// openStore opens the store that the flags name, making it when it is missing.
+func (a *app) openStore(ctx context.Context) (*localstore.Store, error) {
+	dir, err := a.storePath()
+	if err != nil {
+		return nil, err
+	}
+	return localstore.Open(ctx, dir, nil)
+}
+
+func (a *app) storePath() (string, error) {
+	for _, dir := range []string{a.storeDir, a.getenv("SYSC_STORE")} {
+		if dir != "" {
+			return filepath.Abs(dir)
+		}
+	}
+	if data := a.getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
+		return filepath.Join(data, "sysc"), nil
+	}
+	home := a.getenv("HOME")
+	if !filepath.IsAbs(home) {
+		return "", errors.New("find the store: $HOME is not set; name a directory with --store DIR")
+	}
+	return filepath.Join(home, ".local", "share", "sysc"), nil
+}
+
+// colour reports whether w is a terminal that shall get colours.
+func (a *app) colour(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}
+
+// width is the number of columns of w's terminal, or 0.
+func (a *app) width(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// say writes a line of talk to standard error.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.err, format+"\n", args...)
+}
+
+// diagnose prints diagnostics and returns an error when there are errors.
+func (a *app) diagnose(diags diag.List, files map[string][]byte) error {
+	if len(diags) == 0 {
+		return nil
+	}
+	opts := diag.RenderOptions{Color: a.colour(a.err), Width: a.width(a.err)}
+	if err := diag.Render(a.err, diags, files, opts); err != nil {
+		return err
+	}
+	return errDiagnostics(diags)
+}
+
+// printJSON writes v to standard output, indented.
+func (a *app) printJSON(v any) error {
+	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// report tells the user about the error that ends the run.
+func (a *app) report(err error) {
+	if err == nil {
+		return
+	}
+	if exitCodeOf(err) == exitInterrupted {
+		a.say("Interrupted: nothing was changed that the next run would not finish.")
+		return
+	}
+	if text := err.Error(); text != "" {
+		label := "Error: "
+		if a.colour(a.err) {
+			label = "\x1b[1;31mError:\x1b[0m "
+		}
+		a.say("%s%s", label, strings.TrimRight(text, "\n"))
+	}
+}

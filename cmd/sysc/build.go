@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"sysc/derivations"
+	"sysc/internal/atomicfile"
+	"sysc/store"
+)
+
+func (a *app) buildCommand() *cobra.Command {
+	var flags buildFlags
+	var outLink string
+	cmd := &cobra.Command{
+		Use:   "build [TARGET...]",
+		Short: "Build systems or derivations and print their store paths",
+		Long: `Build what the definition describes and print where it is, one path a line.
+A TARGET is system.NAME or derivation.NAME; without one it is the only system.`,
+		Example: "  sysc build\n  sysc build derivation.hello --out-link result",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.build(cmd.Context(), args, flags, outLink)
+		},
+	}
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &flags)
+	cmd.Flags().StringVarP(&outLink, "out-link", "o", "", "make a `LINK` to the result, which keeps it from garbage collection")
+	return cmd
+}
+
+func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
+	cmd.Flags().IntVarP(&flags.jobs, "jobs", "j", 0, "run at most `N` steps at once (default: one per core)")
+	cmd.Flags().IntVar(&flags.cores, "cores", 0, "tell builders to use `N` cores (default: all)")
+	cmd.Flags().BoolVarP(&flags.keepGoing, "keep-going", "k", false, "after a failure, do what can still be done")
+	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build")
+}
+
+// A builtTarget is what build prints as JSON.
+type builtTarget struct {
+	Target string `json:"target"`
+	// Path is where the result stands on this machine, Object its store path.
+	Path   string     `json:"path"`
+	Object store.Path `json:"object"`
+}
+
+func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLink string) (err error) {
+	if outLink != "" && len(args) > 1 {
+		return errors.New("--out-link goes with one target")
+	}
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{""}
+	}
+	var targets []*target
+	var want []derivations.Ref
+	for _, arg := range args {
+		t, err := a.evaluateTarget(ctx, project, arg)
+		if err != nil {
+			return err
+		}
+		targets = append(targets, t)
+		want = append(want, t.ref)
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	paths, err := a.realise(ctx, st, project, want, flags)
+	if err != nil {
+		return err
+	}
+	built := make([]builtTarget, len(targets))
+	for i, t := range targets {
+		p := paths[t.ref]
+		built[i] = builtTarget{Target: t.label, Path: st.PhysicalPath(p), Object: p}
+	}
+	if outLink != "" {
+		link, err := filepath.Abs(outLink)
+		if err != nil {
+			return err
+		}
+		if err := atomicfile.Symlink(built[0].Path, link); err != nil {
+			return err
+		}
+		if err := st.AddIndirectRoot(ctx, link); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return a.printJSON(built)
+	}
+	for _, b := range built {
+		fmt.Fprintln(a.out, b.Path)
+	}
+	return nil
+}

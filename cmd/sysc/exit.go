@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"syscall"
+
+	"sysc/internal/download"
+	"sysc/lang/diag"
+	"sysc/systems/distro/debian"
+)
+
+// Exit codes, as `sysc help exit-codes` lists them and the tests hold them.
+const (
+	exitOK           = 0
+	exitError        = 1   // an error in the definition, in usage, or of the machine
+	exitChanges      = 2   // plan --detailed-exitcode: there are changes
+	exitVerification = 5   // a signature or hash is wrong
+	exitRefused      = 7   // refused: downgrade, unpinned, held
+	exitBuild        = 10  // a build failed
+	exitTransient    = 12  // network or disk full: the same command may work later
+	exitNotActivated = 21  // not activated, the state is as before
+	exitInterrupted  = 130 // Ctrl-C
+)
+
+// An exitCode is an error that chooses the exit code. A nil cause means that
+// everything there was to say has been said.
+type exitCode struct {
+	code  int
+	cause error
+}
+
+func (e *exitCode) Error() string {
+	if e.cause == nil {
+		return ""
+	}
+	return e.cause.Error()
+}
+
+func (e *exitCode) Unwrap() error { return e.cause }
+
+// exitCodeOf tells which code an error ends the process with.
+func exitCodeOf(err error) int {
+	var chosen *exitCode
+	var wrongHash *download.HashError
+	var wrongSignature *debian.SignatureError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &wrongHash), errors.As(err, &wrongSignature):
+		return exitVerification
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), download.IsTransient(err):
+		return exitTransient
+	case errors.As(err, &chosen):
+		return chosen.code
+	}
+	return exitError
+}
+
+// errDiagnostics stands for diagnostics that have been printed.
+func errDiagnostics(diags diag.List) error {
+	if !diags.HasErrors() {
+		return nil
+	}
+	return &exitCode{code: exitError}
+}

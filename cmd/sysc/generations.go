@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sysc/systems/activate"
+	"sysc/systems/generation"
+)
+
+func (a *app) generationsCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "generations",
+		Aliases: []string{"generation"},
+		Short:   "List a machine's generations, the current one marked with *",
+		Example: "  sysc generations --root /tmp/machine\n  sysc generations show 3 --root /tmp/machine",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listGenerations() },
+	}
+	a.rootFlag(cmd)
+	show := &cobra.Command{
+		Use:   "show N",
+		Short: "Print the record of a generation as JSON",
+		Args:  usageArgs(cobra.ExactArgs(1)),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.showGeneration(args[0]) },
+	}
+	a.rootFlag(show)
+	remove := &cobra.Command{
+		Use:   "delete N...",
+		Short: "Delete generations and what only they used; never the current one",
+		Args:  usageArgs(cobra.MinimumNArgs(1)),
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
+	}
+	a.rootFlag(remove)
+	cmd.AddCommand(show, remove)
+	return cmd
+}
+
+// openProfile opens the generations of the machine that --root names.
+func (a *app) openProfile() (*generation.Profile, error) {
+	machine, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	profile, err := generation.Open(machine)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no machine at %s: sysc switch --root makes one", a.root)
+	}
+	return profile, err
+}
+
+// A generationRow is a generation as lists show it.
+type generationRow struct {
+	*generation.Record
+	Current bool `json:"current"`
+}
+
+func (a *app) listGenerations() error {
+	profile, err := a.openProfile()
+	if err != nil {
+		return err
+	}
+	defer profile.Close()
+	records, err := profile.List()
+	if err != nil {
+		return err
+	}
+	current, err := profile.Current()
+	if err != nil {
+		return err
+	}
+	rows := make([]generationRow, len(records))
+	for i, r := range records {
+		rows[i] = generationRow{Record: r, Current: current != nil && current.Number == r.Number}
+	}
+	if a.json {
+		return a.printJSON(rows)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, r := range rows {
+		mark := " "
+		if r.Current {
+			mark = "*"
+		}
+		fmt.Fprintf(w, "%s %3d\t%s\t%s\t%s\t%s\n", mark, r.Number, r.Created.Local().Format(time.DateTime), r.Name, r.Kernel, revision(r.Record))
+	}
+	return w.Flush()
+}
+
+// revision says from which state of the definition a generation was made.
+func revision(r *generation.Record) string {
+	p := r.Provenance
+	switch {
+	case p.Revision == "":
+		return ""
+	case p.Dirty:
+		return "definition " + short(p.Revision) + ", dirty"
+	}
+	return "definition " + short(p.Revision)
+}
+
+func short(hash string) string { return hash[:min(len(hash), 12)] }
+
+func (a *app) showGeneration(arg string) error {
+	profile, err := a.openProfile()
+	if err != nil {
+		return err
+	}
+	defer profile.Close()
+	n, err := generation.ParseNumber(arg)
+	if err != nil {
+		return err
+	}
+	record, err := profile.Get(n)
+	if err != nil {
+		return err
+	}
+	return a.printJSON(record)
+}
+
+func (a *app) deleteGenerations(ctx context.Context, args []string) error {
+	machine, err := a.machine()
+	if err != nil {
+		return err
+	}
+	numbers := make([]generation.Number, len(args))
+	for i, arg := range args {
+		if numbers[i], err = generation.ParseNumber(arg); err != nil {
+			return err
+		}
+	}
+	req := activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
+	if err := activate.Delete(ctx, req, numbers); err != nil {
+		return err
+	}
+	a.say("Deleted %s. Run sysc gc to free what the store holds for them.", plural(len(numbers), "generation"))
+	return nil
+}
+
+// waitFor returns a function that tells who else holds something.
+func (a *app) waitFor(what string) func(holder string) {
+	return func(holder string) { a.say("Waiting for %s, in use by %s", what, holder) }
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "status",
+		Short:   "Say which generation is current and how the last activation ended",
+		Example: "  sysc status --root /tmp/machine",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.status() },
+	}
+	a.rootFlag(cmd)
+	return cmd
+}
+
+func (a *app) status() error {
+	profile, err := a.openProfile()
+	if err != nil {
+		return err
+	}
+	defer profile.Close()
+	current, err := profile.Current()
+	if err != nil {
+		return err
+	}
+	last, err := profile.LastActivation()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(struct {
+			Current        *generation.Record     `json:"current"`
+			LastActivation *generation.Activation `json:"last_activation"`
+		}{current, last})
+	}
+	if current == nil {
+		fmt.Fprintln(a.out, "no generation yet: sysc switch makes the first")
+		return nil
+	}
+	fmt.Fprintf(a.out, "generation   %d, %s, made %s\n", current.Number, current.Name, current.Created.Local().Format(time.DateTime))
+	fmt.Fprintf(a.out, "system       %s\n", current.System.Logical())
+	if current.Kernel != "" {
+		fmt.Fprintf(a.out, "kernel       %s\n", current.Kernel)
+	}
+	if text := revision(current); text != "" {
+		fmt.Fprintf(a.out, "from         %s\n", text)
+	}
+	if last != nil {
+		fmt.Fprintf(a.out, "last switch  %s\n", describeActivation(last))
+	}
+	return nil
+}
+
+func describeActivation(last *generation.Activation) string {
+	text := fmt.Sprintf("to generation %d, %s", last.To, last.Time.Local().Format(time.DateTime))
+	switch last.Outcome {
+	case generation.Done:
+		return text + ", done"
+	case generation.Failed:
+		return text + ", failed: " + last.Error
+	}
+	return text + ", interrupted: run sysc switch again to complete it"
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	var to int
+	cmd := &cobra.Command{
+		Use:     "rollback",
+		Short:   "Make the previous generation current again, or the one that --to names",
+		Example: "  sysc rollback --root /tmp/machine\n  sysc rollback --root /tmp/machine --to 3",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.rollback(cmd.Context(), generation.Number(to)) },
+	}
+	a.rootFlag(cmd)
+	cmd.Flags().IntVar(&to, "to", 0, "the `number` of the generation to go to")
+	return cmd
+}
+
+func (a *app) rollback(ctx context.Context, to generation.Number) error {
+	machine, err := a.machine()
+	if err != nil {
+		return err
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	result, err := activate.Rollback(ctx, activate.Request{
+		Root: machine, Store: st, Now: time.Now(), Wait: a.waitFor("the machine " + machine),
+	}, to)
+	if err != nil {
+		if result == nil && !errors.Is(err, context.Canceled) {
+			return &exitCode{code: exitNotActivated, cause: err}
+		}
+		return err
+	}
+	a.printNotes(result)
+	if result.Unchanged {
+		a.say("Nothing to do: generation %d is current already.", result.Generation.Number)
+		return nil
+	}
+	a.say("Rolled back from generation %d to generation %d.", result.Previous, result.Generation.Number)
+	return nil
+}
+
+// printNotes tells what a switch or rollback has to say beside its outcome.
+func (a *app) printNotes(result *activate.Result) {
+	for _, path := range result.Kept {
+		a.say("Kept %s: it was changed by hand.", path)
+	}
+	for _, note := range result.Notes {
+		a.say("Note: %s", note)
+	}
+}

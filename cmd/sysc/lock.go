@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"sysc/modules"
+	"sysc/systems/distro/debian"
+)
+
+func (a *app) lockCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "lock",
+		Short: "Pin what the definition needs and sysc.lock does not have yet",
+		Long: `Pin what the definition needs: inputs that are not locked are asked for their
+present state, the packages of systems and derivations are resolved, accounts get
+numbers. What is locked stays as it is; sysc update moves it forward.`,
+		Example: "  sysc lock -C examples/minimal",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.lock(cmd.Context(), modules.LockOptions{}, false)
+		},
+	}
+	a.projectFlags(cmd)
+	return cmd
+}
+
+func (a *app) updateCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "update [INPUT...]",
+		Short:   "Move inputs forward to their present state (default: all) and print what moved",
+		Example: "  sysc update\n  sysc update debian --all",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0}, all)
+		},
+	}
+	a.projectFlags(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "list every package that is new or gone")
+	return cmd
+}
+
+func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) error {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	storeDir, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	status := &statusLine{w: a.err, live: a.progress != "none" && a.progress != "plain" && isTerminal(a.err)}
+	opts.Progress = status.step
+	opts.Fetcher = func(s debian.Settings) debian.Fetcher {
+		return &debian.Downloads{
+			Mirrors:  debian.Mirrors(s, a.getenv, "/"),
+			Dir:      filepath.Join(storeDir, "indexes"),
+			Progress: status.download,
+		}
+	}
+	changes, diags, err := project.Lock(ctx, opts)
+	status.clear()
+	if diagErr := a.diagnose(diags, project.Files()); diagErr != nil {
+		return diagErr
+	}
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(changes)
+	}
+	a.printChanges(changes, all)
+	return nil
+}
+
+// printChanges lists what a lock file got.
+func (a *app) printChanges(c *modules.Changes, all bool) {
+	if !c.Written {
+		a.say("sysc.lock is up to date.")
+		return
+	}
+	for _, in := range c.Inputs {
+		switch {
+		case in.New == "":
+			fmt.Fprintf(a.out, "- input %s\n", in.Name)
+		case in.Old == "":
+			fmt.Fprintf(a.out, "+ input %s, signed %s\n", in.Name, in.NewDate.UTC().Format(time.DateTime))
+		default:
+			fmt.Fprintf(a.out, "~ input %s, signed %s → %s\n", in.Name, in.OldDate.UTC().Format(time.DateTime), in.NewDate.UTC().Format(time.DateTime))
+		}
+	}
+	for _, root := range c.Roots {
+		a.printRootChange(root, all)
+	}
+	for _, id := range c.IDs {
+		fmt.Fprintf(a.out, "+ %s %s is %d\n", id.Kind, id.Name, id.ID)
+	}
+	a.say("Wrote sysc.lock.")
+}
+
+// printRootChange lists the packages of one root that are new, gone or changed:
+// those that the definition names, and all on demand.
+func (a *app) printRootChange(root modules.RootChange, all bool) {
+	if root.Total == 0 {
+		fmt.Fprintf(a.out, "- %s\n", root.Address)
+		return
+	}
+	fmt.Fprintf(a.out, "%s: %s\n", root.Address, plural(root.Total, "package"))
+	hidden := 0
+	show := func(sign string, p debian.Package, text string) {
+		if all || p.Explicit || sign == "~" {
+			fmt.Fprintf(a.out, "  %s %s %s\n", sign, p.Name, text)
+		} else {
+			hidden++
+		}
+	}
+	for _, p := range root.Added {
+		show("+", p, p.Version)
+	}
+	for _, change := range root.Changed {
+		text := change.Old.Version + " → " + change.New.Version
+		if change.Old.Version == change.New.Version {
+			text = change.New.Version + ", other contents"
+		}
+		show("~", change.New, text)
+	}
+	for _, p := range root.Removed {
+		show("-", p, p.Version)
+	}
+	if hidden > 0 {
+		fmt.Fprintf(a.out, "  and %s that these need\n", plural(hidden, "other package"))
+	}
+}
+
+// A statusLine shows on one line of a terminal what is being done; elsewhere it
+// writes a line for each step. It is safe for concurrent use.
+type statusLine struct {
+	w    io.Writer
+	live bool
+	mu   sync.Mutex
+	last time.Time
+}
+
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// step tells that something begins: "update", "read" or "resolve".
+func (s *statusLine) step(step, name string) {
+	text := map[string]string{
+		"update":  "Asking the archive of input %s for its state",
+		"read":    "Reading the indexes of input %s",
+		"resolve": "Resolving the packages of %s",
+	}[step]
+	if text == "" {
+		text = step + " %s"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.print(fmt.Sprintf(text, name))
+}
+
+func (s *statusLine) download(path string, done, total int64) {
+	const interval = 100 * time.Millisecond
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.live || time.Since(s.last) < interval {
+		return
+	}
+	s.last = time.Now()
+	of := ""
+	if total > 0 {
+		of = " of " + formatBytes(total)
+	}
+	s.print(fmt.Sprintf("Fetching %s  %s%s", path, formatBytes(done), of))
+}
+
+func (s *statusLine) print(text string) {
+	if s.live {
+		fmt.Fprintf(s.w, "\r\x1b[K%s", text)
+		return
+	}
+	fmt.Fprintln(s.w, text)
+}
+
+func (s *statusLine) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.live {
+		fmt.Fprint(s.w, "\r\x1b[K")
+	}
+}

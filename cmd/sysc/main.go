@@ -1,0 +1,47 @@
+// Command sysc composes operating systems: see README.md, and sysc help.
+//
+// There is no logic here that a user of the packages would miss: the files of
+// this package hold flags, wiring and printing, one verb each.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"sysc/derivations/sandbox"
+)
+
+// version is set by the linker: see the Makefile. What is not a release counts
+// as defaultVersion when a definition asks for one.
+var version = "dev"
+
+const defaultVersion = "0.1.0"
+
+func main() {
+	if sandbox.Main(os.Args) {
+		return // this process was the inside of a sandbox
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+// run runs one command line and returns its exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+
+	app := newApp(os.Stdout, os.Stderr, os.Getenv)
+	root := app.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%w (%v)", context.Canceled, err)
+	}
+	app.report(err)
+	return exitCodeOf(err)
+}

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sysc/derivations"
+	"sysc/derivations/build"
+	"sysc/modules"
+	"sysc/store"
+	"sysc/store/localstore"
+	"sysc/systems"
+	"sysc/systems/activate"
+	debversion "sysc/systems/distro/debian/version"
+	"sysc/systems/generation"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var detailed, all bool
+	cmd := &cobra.Command{
+		Use:   "plan [SYSTEM]",
+		Short: "Show what switch would change, and change nothing",
+		Example: "  sysc plan --root /tmp/machine\n" +
+			"  sysc plan --root /tmp/machine --detailed-exitcode   # 2 when there are changes",
+		Args: usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.plan(cmd.Context(), firstArg(args), detailed, all)
+		},
+	}
+	a.rootFlag(cmd)
+	a.projectFlags(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when there are changes")
+	cmd.Flags().BoolVar(&all, "all", false, "list every package, not only those that the definition names")
+	return cmd
+}
+
+func firstArg(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// A planned is a plan with what it is about.
+type planned struct {
+	target  *target
+	current *generation.Record // nil before the first switch
+	plan    *systems.Plan
+	work    workload
+}
+
+// A workload is what realising a system takes.
+type workload struct {
+	Steps int   `json:"steps"`
+	Fetch int64 `json:"fetch"` // bytes
+}
+
+func (a *app) plan(ctx context.Context, arg string, detailed, all bool) (err error) {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	p, err := a.makePlan(ctx, st, project, arg)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.printJSON(p.document())
+	} else {
+		err = a.printPlan(p, all)
+	}
+	if err == nil && detailed && !p.plan.Empty() {
+		return &exitCode{code: exitChanges}
+	}
+	return err
+}
+
+// makePlan evaluates a system and compares it with what is current.
+func (a *app) makePlan(ctx context.Context, st *localstore.Store, project *modules.Project, arg string) (*planned, error) {
+	p := &planned{}
+	var err error
+	if p.target, err = a.evaluateSystem(ctx, project, arg); err != nil {
+		return nil, err
+	}
+	old, err := a.currentManifest(p)
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.lookUp(ctx, st, project.Graph(), p)
+	if err != nil {
+		return nil, err
+	}
+	manifest, contents := systems.MakeManifest(p.target.system.Definition, known)
+	p.plan = systems.Diff(old, manifest, &systems.DiffOptions{
+		Contents:        contentsOf(ctx, st, contents),
+		CompareVersions: debversion.Compare,
+	})
+	return p, nil
+}
+
+// currentManifest reads what the machine is made of now; nil when there is no
+// machine, or none is named.
+func (a *app) currentManifest(p *planned) (*systems.Manifest, error) {
+	if a.root == "" {
+		return nil, nil
+	}
+	machine, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	profile, err := generation.Open(machine)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // the first switch makes it
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer profile.Close()
+	if p.current, err = profile.Current(); err != nil || p.current == nil {
+		return nil, err
+	}
+	return activate.ReadManifest(machine, p.current)
+}
+
+// lookUp finds out, without building, what realising the target takes. The
+// function that it returns replaces placeholders in a text by the paths of
+// objects, as far as they are known.
+func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.Graph, p *planned) (func(string) (string, bool), error) {
+	want := []derivations.Ref{p.target.ref}
+	for _, f := range p.target.system.Definition.Files {
+		want = append(want, g.Refs(f.Content)...)
+		want = append(want, g.Refs(f.Source)...)
+	}
+	for _, u := range p.target.system.Definition.Units {
+		want = append(want, g.Refs(u.Content)...)
+	}
+	paths, err := build.Realise(ctx, st, g, want, &build.Options{
+		Builtins: builtins(), DryRun: true,
+		Events: func(e build.Event) {
+			if e.Kind == build.Planned {
+				p.work.Steps++
+				if e.Builder == fetchBuilder {
+					p.work.Fetch += max(e.Total, 0)
+				}
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(text string) (string, bool) {
+		for _, r := range g.Refs(text) {
+			placeholder, err := g.Placeholder(r)
+			path, known := paths[r]
+			if err != nil || !known {
+				return "", false
+			}
+			text = strings.ReplaceAll(text, placeholder, path.Logical())
+		}
+		return text, true
+	}, nil
+}
+
+// maxDiffed is the size of the largest file whose lines a plan compares.
+const maxDiffed = 1 << 20
+
+// contentsOf finds the contents of files by digest: among those of the
+// definition, or in the store.
+func contentsOf(ctx context.Context, st *localstore.Store, known systems.Contents) func(store.Digest) ([]byte, bool) {
+	return func(d store.Digest) ([]byte, bool) {
+		if text, ok := known[d]; ok {
+			return []byte(text), true
+		}
+		f, err := st.OpenBlob(ctx, d)
+		if err != nil {
+			return nil, false // collected: the plan says that it cannot compare
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, maxDiffed+1))
+		return data, err == nil && len(data) <= maxDiffed
+	}
+}
+
+// printPlan prints a plan for people.
+func (a *app) printPlan(p *planned, all bool) error {
+	if p.plan.Empty() {
+		fmt.Fprintf(a.out, "%s: no changes.\n", p.heading())
+		return nil
+	}
+	fmt.Fprintf(a.out, "%s\n\n", p.heading())
+	if err := systems.Render(a.out, p.plan, systems.RenderOptions{Color: a.colour(a.out), All: all}); err != nil {
+		return err
+	}
+	if p.work.Steps > 0 {
+		text := "To do: " + plural(p.work.Steps, "step")
+		if p.work.Fetch > 0 {
+			text += ", fetch " + formatBytes(p.work.Fetch)
+		}
+		fmt.Fprintf(a.out, "%s.\n", text)
+	}
+	return nil
+}
+
+// heading names the system and the generations.
+func (p *planned) heading() string {
+	switch {
+	case p.current == nil:
+		return p.target.label + ": first generation"
+	case p.plan.Empty():
+		return fmt.Sprintf("%s: generation %d", p.target.label, p.current.Number)
+	}
+	return fmt.Sprintf("%s: change of generation %d", p.target.label, p.current.Number)
+}
+
+// A planDocument is a plan as JSON.
+type planDocument struct {
+	FormatVersion string         `json:"format_version"`
+	System        string         `json:"system"`
+	Current       int            `json:"current,omitempty"` // generation
+	Changes       bool           `json:"changes"`
+	Counts        systems.Counts `json:"counts"`
+	Work          workload       `json:"work"`
+	*systems.Plan
+}
+
+func (p *planned) document() planDocument {
+	d := planDocument{FormatVersion: "1.0", System: p.target.label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Plan: p.plan}
+	if p.current != nil {
+		d.Current = int(p.current.Number)
+	}
+	return d
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"sysc/derivations/build"
+)
+
+// A progress shows the events of a build. Its zero value shows nothing.
+// event is safe for concurrent use; finish must be called once at the end.
+type progress struct {
+	mu      sync.Mutex
+	show    renderer
+	total   int // steps that will run
+	done    int
+	bytes   int64 // to fetch, as far as known, and fetched
+	fetched int64
+	running map[string]*runningStep
+	started time.Time
+	stop    chan struct{}
+	stopped sync.WaitGroup
+}
+
+// A runningStep is a step that has started and not finished.
+type runningStep struct {
+	name, builder string
+	since         time.Time
+	done, total   int64
+}
+
+// A renderer puts what a progress knows in front of somebody.
+type renderer interface {
+	// event is called for every event, draw about ten times a second.
+	event(p *progress, e build.Event)
+	draw(p *progress)
+	// finish removes what is not meant to stay.
+	finish(p *progress)
+}
+
+// newProgress chooses the renderer: mode is "auto", "tree", "plain", "json" or
+// "none".
+func newProgress(w io.Writer, mode string, colour bool) (*progress, error) {
+	p := &progress{running: map[string]*runningStep{}, started: time.Now(), stop: make(chan struct{})}
+	file, isFile := w.(*os.File)
+	terminal := isFile && term.IsTerminal(int(file.Fd()))
+	switch mode {
+	case "auto":
+		if terminal {
+			p.show = &liveRenderer{w: w, size: func() (int, int, error) { return term.GetSize(int(file.Fd())) }, colour: colour}
+		} else {
+			p.show = &plainRenderer{w: w}
+		}
+	case "tree":
+		p.show = &liveRenderer{w: w, size: func() (int, int, error) { return 80, 24, nil }, colour: colour}
+	case "plain":
+		p.show = &plainRenderer{w: w}
+	case "json":
+		p.show = &jsonRenderer{w: json.NewEncoder(w)}
+	case "none":
+		p.show = silentRenderer{}
+	default:
+		return nil, fmt.Errorf("read --progress %q: want auto, tree, plain, json or none", mode)
+	}
+	p.stopped.Go(p.tick)
+	return p, nil
+}
+
+// tick redraws until finish is called.
+func (p *progress) tick() {
+	const interval = 100 * time.Millisecond
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-ticker.C:
+			p.mu.Lock()
+			p.show.draw(p)
+			p.mu.Unlock()
+		}
+	}
+}
+
+func (p *progress) finish() {
+	close(p.stop)
+	p.stopped.Wait()
+	p.show.finish(p)
+}
+
+// event takes one event of a build.
+func (p *progress) event(e build.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := e.Hash.String()
+	switch e.Kind {
+	case build.Planned:
+		p.total++
+		if e.Builder == fetchBuilder {
+			p.bytes += max(e.Total, 0)
+		}
+	case build.Started:
+		p.running[key] = &runningStep{name: e.Name, builder: e.Builder, since: time.Now(), total: -1}
+	case build.Progress:
+		if step := p.running[key]; step != nil {
+			if step.builder == fetchBuilder {
+				p.fetched += e.Done - step.done
+			}
+			step.done, step.total = e.Done, e.Total
+		}
+	case build.Finished, build.Failed:
+		p.done++
+		delete(p.running, key)
+	}
+	p.show.event(p, e)
+}
+
+const fetchBuilder = "builtin:fetch"
+
+// oldest returns the running steps, those that began first in front.
+func (p *progress) oldest() []*runningStep {
+	steps := make([]*runningStep, 0, len(p.running))
+	for _, s := range p.running {
+		steps = append(steps, s)
+	}
+	slices.SortFunc(steps, func(a, b *runningStep) int {
+		if c := a.since.Compare(b.since); c != 0 {
+			return c
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	return steps
+}
+
+// summary is one line on the whole build.
+func (p *progress) summary() string {
+	elapsed := time.Since(p.started)
+	line := fmt.Sprintf("%d of %s", p.done, plural(p.total, "step"))
+	if p.bytes > 0 {
+		line += fmt.Sprintf(", fetched %s of %s", formatBytes(p.fetched), formatBytes(p.bytes))
+		if p.fetched < p.bytes && elapsed > time.Second {
+			line += fmt.Sprintf(" (%s/s)", formatBytes(int64(float64(p.fetched)/elapsed.Seconds())))
+		}
+	}
+	return line + ", " + formatDuration(elapsed)
+}
+
+// describe names a running step for people.
+func (s *runningStep) describe() string {
+	verb, ok := map[string]string{fetchBuilder: "fetch", "builtin:unpack": "unpack", "exec": "build"}[s.builder]
+	if !ok {
+		verb = strings.TrimPrefix(s.builder, "builtin:")
+	}
+	text := verb + " " + s.name
+	if s.builder == fetchBuilder && s.total > 0 {
+		text += fmt.Sprintf("  %s of %s", formatBytes(s.done), formatBytes(s.total))
+	}
+	return text
+}
+
+type silentRenderer struct{}
+
+func (silentRenderer) event(*progress, build.Event) {}
+func (silentRenderer) draw(*progress)               {}
+func (silentRenderer) finish(*progress)             {}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"sysc/derivations/build"
+)
+
+// A liveRenderer keeps a few lines at the bottom of a terminal up to date: one
+// on the whole build, then the running steps.
+type liveRenderer struct {
+	w      io.Writer
+	size   func() (width, height int, err error)
+	colour bool
+	lines  int // drawn and still on the screen
+}
+
+const maxLiveSteps = 8
+
+func (r *liveRenderer) event(p *progress, e build.Event) {
+	switch e.Kind {
+	case build.Waiting:
+		r.print(fmt.Sprintf("waiting for %s", e.Line))
+	case build.Failed:
+		r.print(fmt.Sprintf("failed: %s", e.Name))
+	}
+}
+
+// print puts a line above the live ones.
+func (r *liveRenderer) print(line string) {
+	r.erase()
+	fmt.Fprintln(r.w, line)
+}
+
+func (r *liveRenderer) draw(p *progress) {
+	if p.total == 0 {
+		return
+	}
+	width, height, err := r.size()
+	if err != nil || width < 20 {
+		width = 80
+	}
+	lines := []string{r.bar(p, width) + " " + p.summary()}
+	for i, step := range p.oldest() {
+		if i == min(maxLiveSteps, max(height-3, 1)) {
+			lines = append(lines, fmt.Sprintf("  … and %d more", len(p.running)-i))
+			break
+		}
+		lines = append(lines, fmt.Sprintf("  %s  %s", step.describe(), formatDuration(time.Since(step.since))))
+	}
+	var screen strings.Builder
+	if r.lines > 0 {
+		fmt.Fprintf(&screen, "\x1b[%dA", r.lines)
+	}
+	screen.WriteString("\r\x1b[J")
+	for _, line := range lines {
+		screen.WriteString(clip(line, width-1) + "\n")
+	}
+	r.lines = len(lines)
+	io.WriteString(r.w, screen.String())
+}
+
+// bar draws how much of the steps is done.
+func (r *liveRenderer) bar(p *progress, width int) string {
+	cells := min(max(width/4, 10), 30)
+	full := min(cells*p.done/max(p.total, 1), cells)
+	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+	if r.colour {
+		return "\x1b[36m" + bar + "\x1b[0m"
+	}
+	return bar
+}
+
+func (r *liveRenderer) erase() {
+	if r.lines > 0 {
+		fmt.Fprintf(r.w, "\x1b[%dA\r\x1b[J", r.lines)
+		r.lines = 0
+	}
+}
+
+func (r *liveRenderer) finish(p *progress) {
+	r.erase()
+	if p.done > 0 {
+		fmt.Fprintln(r.w, p.summary())
+	}
+}
+
+// clip cuts a line to so many characters; escape sequences at its beginning do
+// not count.
+func clip(line string, width int) string {
+	visible, escape := 0, false
+	for i, c := range line {
+		switch {
+		case c == '\x1b':
+			escape = true
+		case escape:
+			escape = c != 'm'
+		default:
+			if visible++; visible > width {
+				return line[:i]
+			}
+		}
+	}
+	return line
+}
+
+// A plainRenderer writes lines that make sense in a log: each step that may
+// take long as it starts, and a summary now and then.
+type plainRenderer struct {
+	w    io.Writer
+	last time.Time
+}
+
+const plainInterval = 5 * time.Second
+
+func (r *plainRenderer) event(p *progress, e build.Event) {
+	switch {
+	case e.Kind == build.Started && e.Builder == "exec":
+		fmt.Fprintf(r.w, "build %s\n", e.Name)
+	case e.Kind == build.Failed:
+		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
+	case e.Kind == build.Waiting:
+		fmt.Fprintf(r.w, "waiting for %s\n", e.Line)
+	}
+}
+
+func (r *plainRenderer) draw(p *progress) {
+	if r.last.IsZero() {
+		r.last = p.started
+	}
+	if p.total > 0 && time.Since(r.last) >= plainInterval {
+		r.last = time.Now()
+		fmt.Fprintln(r.w, p.summary())
+	}
+}
+
+func (r *plainRenderer) finish(p *progress) {
+	if p.done > 0 {
+		fmt.Fprintln(r.w, p.summary())
+	}
+}
+
+// A jsonRenderer writes each event as a JSON object on a line.
+type jsonRenderer struct{ w *json.Encoder }
+
+type jsonEvent struct {
+	Type       string `json:"type"`
+	ElapsedMS  int64  `json:"elapsed_ms"` // since the command began
+	Derivation string `json:"derivation"`
+	Name       string `json:"name"`
+	Builder    string `json:"builder"`
+	Origin     string `json:"origin,omitempty"`
+	Done       int64  `json:"done,omitempty"`
+	Total      int64  `json:"total,omitempty"`
+	Line       string `json:"line,omitempty"`
+	Cached     bool   `json:"cached,omitempty"`
+	Error      string `json:"error,omitempty"`
+}
+
+func (r *jsonRenderer) event(p *progress, e build.Event) {
+	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
+		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, Line: e.Line, Cached: e.Cached}
+	if e.Err != nil {
+		out.Error = e.Err.Error()
+	}
+	if err := r.w.Encode(out); err != nil {
+		p.show = silentRenderer{} // nobody reads any more
+	}
+}
+
+func (r *jsonRenderer) draw(*progress)   {}
+func (r *jsonRenderer) finish(*progress) {}

@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sysc/derivations"
+	"sysc/lang"
+	"sysc/lang/diag"
+	"sysc/modules"
+	"sysc/systems"
+)
+
+// projectFlags adds the flags of verbs that evaluate a definition.
+func (a *app) projectFlags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&a.vars, "var", nil, "set a variable, as in `NAME=VALUE`")
+	cmd.Flags().StringArrayVar(&a.varFiles, "var-file", nil, "take the values of variables from `FILE`")
+}
+
+// loadProject reads the definition in the directory that -C names. Its
+// diagnostics are printed.
+func (a *app) loadProject(ctx context.Context) (*modules.Project, error) {
+	info, err := os.Stat(a.dir)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a directory: -C names the directory of a definition", a.dir)
+	}
+	variables, diags := a.variables()
+	if err := a.diagnose(diags, nil); err != nil {
+		return nil, err
+	}
+	revision, dirty := gitRevision(ctx, a.dir)
+	project, diags := modules.Load(ctx, a.dir, &modules.Options{
+		Version: releaseVersion(), Variables: variables, Revision: revision, Dirty: dirty,
+	})
+	return project, a.diagnose(diags, project.Files())
+}
+
+// releaseVersion is the version that required_version is compared with: the one
+// of the last tag, or nothing when it is not known.
+func releaseVersion() string {
+	v, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), "-")
+	if strings.Count(v, ".") != 2 {
+		return defaultVersion
+	}
+	return v
+}
+
+// variables collects values from outside; what comes later wins: the
+// environment, files in their order, the command line.
+func (a *app) variables() (map[string]lang.VariableValue, diag.List) {
+	const prefix = "SYSC_VAR_"
+	values := map[string]lang.VariableValue{}
+	for _, entry := range os.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" {
+			values[rest] = lang.VariableValue{Text: value, Source: name}
+		}
+	}
+	var diags diag.List
+	for _, file := range a.varFiles {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read a file of variables", "%v.", err)...)
+			continue
+		}
+		fromFile, more := lang.ParseVariables(text, file)
+		diags = append(diags, more...)
+		for name, v := range fromFile {
+			values[name] = v
+		}
+	}
+	for _, setting := range a.vars {
+		name, value, ok := strings.Cut(setting, "=")
+		if !ok {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Wrong --var", "It is written --var NAME=VALUE, not %q.", setting)...)
+			continue
+		}
+		values[name] = lang.VariableValue{Text: value, Source: "--var " + setting}
+	}
+	return values, diags
+}
+
+// gitRevision returns the commit of the work tree that dir is in, and whether
+// dir differs from it. Without git or a repository both are empty: this is a
+// remark in a generation's record and decides nothing.
+func gitRevision(ctx context.Context, dir string) (revision string, dirty bool) {
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir, "--no-optional-locks", "-c", "core.fsmonitor=false"}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C")
+		out, err := cmd.Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	if !inRepository(dir) {
+		return "", false
+	}
+	revision, err := git("rev-parse", "--verify", "HEAD")
+	if err != nil {
+		return "", false
+	}
+	changes, err := git("status", "--porcelain", "--", ".")
+	return revision, err != nil || changes != ""
+}
+
+// inRepository looks for a .git upwards, so that git is not started for nothing.
+func inRepository(dir string) bool {
+	at, err := filepath.Abs(dir)
+	if err != nil {
+		return false
+	}
+	for {
+		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(at)
+		if parent == at {
+			return false
+		}
+		at = parent
+	}
+}
+
+// systemName chooses the system of verbs that take none: the only one, or the
+// one that is called like this machine.
+func systemName(project *modules.Project, arg string) (string, error) {
+	if name, ok := strings.CutPrefix(arg, "system."); ok {
+		return name, nil
+	}
+	names := project.Systems()
+	switch {
+	case arg != "":
+		return arg, nil
+	case len(names) == 1:
+		return names[0], nil
+	case len(names) == 0:
+		return "", fmt.Errorf("there is no system in %s", project.Dir())
+	}
+	if host, err := os.Hostname(); err == nil {
+		for _, name := range names {
+			if name == host {
+				return name, nil
+			}
+		}
+	}
+	return "", fmt.Errorf("there are several systems, say which: %s", strings.Join(names, ", "))
+}
+
+// A target is something to build: its output in the graph, and, when it is a
+// system, its definition.
+type target struct {
+	label  string
+	ref    derivations.Ref
+	system *modules.System
+}
+
+// evaluateSystem evaluates a system and adds it to the project's graph.
+func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg string) (*target, error) {
+	name, err := systemName(project, arg)
+	if err != nil {
+		return nil, err
+	}
+	system, diags := project.System(ctx, name)
+	if err := a.diagnose(diags, project.Files()); err != nil {
+		return nil, err
+	}
+	ref, err := systems.Compose(project.Graph(), system.Definition)
+	if err != nil {
+		return nil, err
+	}
+	return &target{label: "system." + name, ref: ref, system: system}, nil
+}
+
+// evaluateTarget evaluates what an argument of build names: "system.NAME",
+// "derivation.NAME", or a NAME that only one of them has.
+func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg string) (*target, error) {
+	name, isDerivation := strings.CutPrefix(arg, "derivation.")
+	if arg == "" && len(project.Systems()) == 0 && len(project.Derivations()) == 1 {
+		name, isDerivation = project.Derivations()[0], true
+	}
+	if !isDerivation {
+		return a.evaluateSystem(ctx, project, arg)
+	}
+	ref, diags := project.Derivation(ctx, name)
+	if err := a.diagnose(diags, project.Files()); err != nil {
+		return nil, err
+	}
+	return &target{label: "derivation." + name, ref: ref}, nil
+}
+
+func (a *app) validateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "validate",
+		Short:   "Check the definition: every value of every system",
+		Example: "  sysc validate -C examples/minimal",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.validate(cmd.Context()) },
+	}
+	a.projectFlags(cmd)
+	return cmd
+}
+
+func (a *app) validate(ctx context.Context) error {
+	variables, diags := a.variables()
+	project, more := modules.Load(ctx, a.dir, &modules.Options{Version: releaseVersion(), Variables: variables})
+	diags = append(diags, more...)
+	if !diags.HasErrors() {
+		diags = append(diags, project.Validate(ctx)...)
+	}
+	if a.json {
+		errorCount := len(diags.Errors())
+		if err := a.printJSON(struct {
+			FormatVersion string                `json:"format_version"`
+			Valid         bool                  `json:"valid"`
+			ErrorCount    int                   `json:"error_count"`
+			WarningCount  int                   `json:"warning_count"`
+			Diagnostics   []diag.JSONDiagnostic `json:"diagnostics"`
+		}{"1.0", errorCount == 0, errorCount, len(diags.Sort()) - errorCount, diag.JSON(diags, project.Files())}); err != nil {
+			return err
+		}
+		return errDiagnostics(diags)
+	}
+	if err := a.diagnose(diags, project.Files()); err != nil {
+		return err
+	}
+	a.say("The definition is valid.")
+	return nil
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:     "explain OPTION",
+		Short:   "Show an option's final value and where every definition of it stands",
+		Example: "  sysc explain packages\n  sysc explain hostname --system laptop",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.explain(cmd.Context(), name, args[0])
+		},
+	}
+	cmd.Flags().StringVar(&name, "system", "", "the `NAME` of the system (default: the only one)")
+	a.projectFlags(cmd)
+	return cmd
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"path/filepath"
+	"strings"
+
+	"sysc/derivations"
+	"sysc/derivations/build"
+	"sysc/derivations/builtin"
+	"sysc/modules"
+	"sysc/store"
+	"sysc/store/localstore"
+	"sysc/systems"
+	"sysc/systems/distro/debian"
+)
+
+// builtins are all build steps that run inside this program: this is the place
+// where they are put together.
+func builtins() map[string]builtin.Func {
+	all := builtin.Standard()
+	maps.Copy(all, debian.Builtins())
+	maps.Copy(all, systems.Builtins())
+	return all
+}
+
+// A buildFlags is what verbs that build can be told.
+type buildFlags struct {
+	jobs, cores int
+	keepGoing   bool
+	keepFailed  bool
+}
+
+// realise builds what is wanted, with progress, and shows what failed.
+func (a *app) realise(ctx context.Context, st *localstore.Store, project *modules.Project, want []derivations.Ref, flags buildFlags) (map[derivations.Ref]store.Path, error) {
+	mirrors, diags := project.Mirrors(a.getenv, "/")
+	if err := a.diagnose(diags, project.Files()); err != nil {
+		return nil, err
+	}
+	progress, err := newProgress(a.err, a.progress, a.colour(a.err))
+	if err != nil {
+		return nil, err
+	}
+	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
+		Jobs:        flags.jobs,
+		Cores:       flags.cores,
+		KeepGoing:   flags.keepGoing,
+		KeepFailed:  flags.keepFailed,
+		Builtins:    builtins(),
+		Mirrors:     mirrors,
+		DownloadDir: filepath.Join(st.Dir(), "downloads"),
+		Events:      progress.event,
+	})
+	progress.finish()
+	if err != nil {
+		a.showFailures(err)
+	}
+	return paths, buildError(err)
+}
+
+// buildError gives the failure of a program its exit code; others have theirs.
+func buildError(err error) error {
+	var exit *build.ExitError
+	if errors.As(err, &exit) {
+		return &exitCode{code: exitBuild, cause: err}
+	}
+	return err
+}
+
+// showFailures prints the last lines of the logs of failed steps.
+func (a *app) showFailures(err error) {
+	for _, failure := range failures(err) {
+		if len(failure.Tail) > 0 {
+			a.say("\nLast lines of %s:", failure.Derivation.Name)
+			for _, line := range failure.Tail {
+				a.say("  │ %s", printable(line))
+			}
+		}
+		if at := failure.Origin.Position; at != "" {
+			a.say("It is made by %s at %s.", failure.Origin.Label, at)
+		}
+		if failure.LogPath != "" {
+			a.say("The whole log: sysc log %s", strings.TrimSuffix(filepath.Base(failure.LogPath), filepath.Ext(failure.LogPath)))
+		}
+		if failure.KeptDir != "" {
+			a.say("Its directory was kept: %s", failure.KeptDir)
+		}
+	}
+}
+
+// failures returns the failed steps in err, which may be several joined.
+func failures(err error) []*build.Error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*build.Error
+		for _, e := range joined.Unwrap() {
+			all = append(all, failures(e)...)
+		}
+		return all
+	}
+	var failure *build.Error
+	if errors.As(err, &failure) {
+		return []*build.Error{failure}
+	}
+	return nil
+}
+
+// printable replaces control characters, so that a log cannot drive a terminal.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f || 0x80 <= r && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, line)
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sysc/systems/distro/debian/debiantest"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
+
+// TestMain lets scripts run this test binary as sysc.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"sysc": main})
+}
+
+// TestScripts runs the users' stories of testdata/script. testdata/script/README
+// lists the commands that they have beside testscript's own.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "..", "testdata", "script"),
+		Setup:               setupScript,
+		Cmds:                scriptCommands,
+		Condition:           scriptCondition,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+	})
+}
+
+// setupScript gives each script its own home and store, and no mirror.
+func setupScript(env *testscript.Env) error {
+	env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("SYSC_STORE", filepath.Join(env.WorkDir, "store"))
+	env.Setenv("SYSC_DEBIAN_MIRROR", "http://127.0.0.1:1/none")
+	env.Setenv("ARCH", runtime.GOARCH)
+	env.Setenv("NO_COLOR", "1")
+	env.Defer(func() { makeRemovable(env.WorkDir) })
+	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
+}
+
+// makeRemovable makes the directories below dir writable, so that the script's
+// directory, with read-only store objects in it, can be removed.
+func makeRemovable(dir string) {
+	filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(name, 0o755)
+		}
+		return nil // what cannot be read is the clean-up's to report
+	})
+}
+
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"mkarchive":  mkarchive,
+	"serve":      serve,
+	"substitute": substitute,
+	"flip":       flip,
+	"within":     within,
+}
+
+func scriptCondition(name string) (bool, error) {
+	switch name {
+	case "root":
+		return os.Geteuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+// theTools is the package that every archive has; making it reads the machine's
+// programs, so it is made once.
+var theTools = sync.OnceValues(func() (*debiantest.Package, error) {
+	return debiantest.Tools(runtime.GOARCH, debiantest.Programs)
+})
+
+var theKey = sync.OnceValues(func() (*openpgp.Entity, error) { return debiantest.NewKey() })
+
+// mkarchive makes a signed Debian archive.
+//
+//	mkarchive [-expired] [-no-tools] DIR [PACKAGE-DIR...]
+func mkarchive(ts *testscript.TestScript, neg bool, args []string) {
+	const usage = "usage: mkarchive [-expired] [-no-tools] DIR [PACKAGE-DIR...]"
+	a := debiantest.Archive{Suite: "trixie", Architecture: runtime.GOARCH, Date: time.Unix(1_780_000_000, 0)}
+	tools := true
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+		switch args[0] {
+		case "-expired":
+			a.ValidUntil = a.Date.Add(time.Hour)
+		case "-no-tools":
+			tools = false
+		default:
+			ts.Fatalf(usage)
+		}
+		args = args[1:]
+	}
+	if neg || len(args) == 0 {
+		ts.Fatalf(usage)
+	}
+	if tools {
+		p, err := theTools()
+		ts.Check(err)
+		a.Packages = append(a.Packages, p)
+	}
+	for _, dir := range args[1:] {
+		p, err := debiantest.ReadDir(ts.MkAbs(dir))
+		ts.Check(err)
+		a.Packages = append(a.Packages, p)
+	}
+	key, err := theKey()
+	ts.Check(err)
+	a.Key = key
+	ts.Check(a.Write(ts.MkAbs(args[0])))
+}
+
+// serve serves a directory over HTTP until the script ends, and sets a variable
+// to its address.
+//
+//	serve VARIABLE DIR [truncate=NAME-PART]
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: serve VARIABLE DIR [truncate=NAME-PART]")
+	}
+	var handler http.Handler = http.FileServer(http.Dir(ts.MkAbs(args[1])))
+	if len(args) == 3 {
+		part, ok := strings.CutPrefix(args[2], "truncate=")
+		if !ok {
+			ts.Fatalf("serve: want truncate=NAME-PART, have %q", args[2])
+		}
+		handler = truncating(handler, ts.MkAbs(args[1]), part)
+	}
+	server := httptest.NewServer(handler)
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
+}
+
+// truncating breaks every answer about files with part in their name off half
+// way, whatever range is asked for.
+func truncating(next http.Handler, dir, part string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, part) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(r.URL.Path)))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		w.Write(data[:len(data)/2])
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// substitute replaces a text in a file, which must contain it.
+//
+//	substitute FILE OLD NEW
+func substitute(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: substitute FILE OLD NEW")
+	}
+	name := ts.MkAbs(args[0])
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("substitute: %q is not in %s", args[1], args[0])
+	}
+	ts.Check(os.WriteFile(name, []byte(strings.ReplaceAll(text, args[1], args[2])), 0o644))
+}
+
+// flip changes one bit in the middle of each file that a pattern matches.
+//
+//	flip PATTERN
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip PATTERN")
+	}
+	names, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(names) == 0 {
+		ts.Fatalf("flip: nothing matches %s", args[0])
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		ts.Check(err)
+		data[len(data)/2] ^= 1
+		ts.Check(os.Chmod(name, 0o644))
+		ts.Check(os.WriteFile(name, data, 0o644))
+	}
+}
+
+// within runs a command and fails when it takes longer.
+//
+//	within DURATION COMMAND [ARGS...]
+func within(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: within DURATION COMMAND [ARGS...]")
+	}
+	limit, err := time.ParseDuration(args[0])
+	ts.Check(err)
+	start := time.Now()
+	ts.Check(ts.Exec(args[1], args[2:]...))
+	if took := time.Since(start); took > limit {
+		ts.Fatalf("took %v, want at most %v", took, limit)
+	}
+}

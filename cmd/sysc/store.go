@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sysc/store"
+	"sysc/store/localstore"
+)
+
+func (a *app) storeCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "store",
+		Short: "Look into the store",
+	}
+	cmd.AddCommand(
+		a.storeVerb(&cobra.Command{
+			Use:   "info OBJECT",
+			Short: "What the store knows of an object: a store path, or a link to one",
+			Args:  usageArgs(cobra.ExactArgs(1)),
+		}, a.storeInfo),
+		a.storeVerb(&cobra.Command{
+			Use:   "closure OBJECT...",
+			Short: "List objects with all that they refer to",
+			Args:  usageArgs(cobra.MinimumNArgs(1)),
+		}, a.storeClosure),
+		a.storeVerb(&cobra.Command{
+			Use:   "roots",
+			Short: "List what garbage collection keeps",
+			Args:  usageArgs(cobra.NoArgs),
+		}, a.storeRoots),
+		a.storeVerb(&cobra.Command{
+			Use:   "verify",
+			Short: "Read everything again and name what is damaged (exit code 5)",
+			Args:  usageArgs(cobra.NoArgs),
+		}, a.storeVerify),
+	)
+	return cmd
+}
+
+// storeVerb makes a verb that gets the open store.
+func (a *app) storeVerb(cmd *cobra.Command, run func(context.Context, *localstore.Store, []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		st, err := a.openStore(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return errors.Join(run(cmd.Context(), st, args), st.Close())
+	}
+	return cmd
+}
+
+// objectPath reads what a user writes for an object: its logical or physical
+// path, its "<id>-<name>", or a symbolic link to it.
+func objectPath(arg string) (store.Path, error) {
+	if p, err := store.ParsePath(arg); err == nil {
+		return p, nil
+	}
+	target := arg
+	if link, err := os.Readlink(arg); err == nil {
+		target = link
+	}
+	p, err := store.ParsePath(filepath.Base(target))
+	if err != nil {
+		return "", fmt.Errorf("%s is no store object: want <id>-<name>, a path that ends so, or a link to one", arg)
+	}
+	return p, nil
+}
+
+func objectPaths(args []string) ([]store.Path, error) {
+	paths := make([]store.Path, len(args))
+	for i, arg := range args {
+		p, err := objectPath(arg)
+		if err != nil {
+			return nil, err
+		}
+		paths[i] = p
+	}
+	return paths, nil
+}
+
+// An objectInfo is what `store info` prints.
+type objectInfo struct {
+	Path        store.Path   `json:"path"`
+	Kind        string       `json:"kind"`
+	Tree        store.Digest `json:"tree"`
+	Size        int64        `json:"size"`
+	ClosureSize int64        `json:"closure_size"`
+	References  []store.Path `json:"references"`
+	Referrers   []store.Path `json:"referrers"`
+	Deriver     string       `json:"deriver,omitempty"`
+}
+
+func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string) error {
+	p, err := objectPath(args[0])
+	if err != nil {
+		return err
+	}
+	o, err := st.Object(ctx, p)
+	if err != nil {
+		return err
+	}
+	closure, err := st.Closure(ctx, []store.Path{p})
+	if err != nil {
+		return err
+	}
+	info := objectInfo{Path: p, Kind: o.Kind.String(), Tree: o.Tree, Size: o.Size, References: o.References, Deriver: o.Deriver}
+	for _, member := range closure {
+		m, err := st.Object(ctx, member)
+		if err != nil {
+			return err
+		}
+		info.ClosureSize += m.Size
+	}
+	if info.Referrers, err = st.Referrers(ctx, p); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(info)
+	}
+	fmt.Fprintf(a.out, "path        %s\nkind        %s\ntree        %s\n", p.Logical(), info.Kind, info.Tree)
+	fmt.Fprintf(a.out, "size        %s (closure %s in %s)\n", formatBytes(o.Size), formatBytes(info.ClosureSize), plural(len(closure), "object"))
+	a.printPaths("references", info.References)
+	a.printPaths("referrers", info.Referrers)
+	return nil
+}
+
+// printPaths prints a titled list, one path a line.
+func (a *app) printPaths(title string, paths []store.Path) {
+	if len(paths) == 0 {
+		fmt.Fprintf(a.out, "%-11s none\n", title)
+		return
+	}
+	for _, p := range paths {
+		fmt.Fprintf(a.out, "%-11s %s\n", title, p)
+		title = ""
+	}
+}
+
+func (a *app) storeClosure(ctx context.Context, st *localstore.Store, args []string) error {
+	paths, err := objectPaths(args)
+	if err != nil {
+		return err
+	}
+	closure, err := st.Closure(ctx, paths)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(closure)
+	}
+	for _, p := range closure {
+		fmt.Fprintln(a.out, p)
+	}
+	return nil
+}
+
+func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) error {
+	roots, err := st.Roots(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(roots)
+	}
+	for _, r := range roots {
+		from := r.Name
+		if r.Link != "" {
+			from = r.Link
+		}
+		if r.Unreachable {
+			from += " (not reachable now)"
+		}
+		fmt.Fprintf(a.out, "%s  %s\n", r.Path, from)
+	}
+	return nil
+}
+
+func (a *app) storeVerify(ctx context.Context, st *localstore.Store, _ []string) error {
+	var problems []string
+	result, err := st.Verify(ctx, func(p localstore.Problem) { problems = append(problems, p.String()) })
+	if err != nil {
+		return err
+	}
+	if a.json {
+		if err := a.printJSON(struct {
+			localstore.VerifyResult
+			Damaged []string
+		}{result, problems}); err != nil {
+			return err
+		}
+	} else {
+		for _, p := range problems {
+			fmt.Fprintln(a.out, p)
+		}
+		a.say("Read %s: %s, %s, %s.", formatBytes(result.Bytes), plural(result.Objects, "object"),
+			plural(result.Trees, "tree"), plural(result.Blobs, "blob"))
+	}
+	if len(problems) > 0 {
+		return &exitCode{code: exitVerification, cause: fmt.Errorf("%s found in the store", plural(len(problems), "problem"))}
+	}
+	return nil
+}
+
+func (a *app) gcCommand() *cobra.Command {
+	var opts localstore.GCOptions
+	cmd := a.storeVerb(&cobra.Command{
+		Use:     "gc",
+		Short:   "Remove from the store what no generation, link or root needs",
+		Example: "  sysc gc --dry-run",
+		Args:    usageArgs(cobra.NoArgs),
+	}, func(ctx context.Context, st *localstore.Store, _ []string) error {
+		result, err := st.GC(ctx, opts)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(result)
+		}
+		verb := "Removed"
+		if opts.DryRun {
+			verb = "Would remove"
+		}
+		a.say("%s %s, %s; %s stay.", verb, plural(len(result.Objects), "object"), formatBytes(result.Bytes), plural(result.Kept, "object"))
+		return nil
+	})
+	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "change nothing, say what would go")
+	return cmd
+}
+
+func (a *app) whyDependsCommand() *cobra.Command {
+	return a.storeVerb(&cobra.Command{
+		Use:   "why-depends FROM TO",
+		Short: "Show how one object comes to refer to another, and in which file",
+		Args:  usageArgs(cobra.ExactArgs(2)),
+	}, func(ctx context.Context, st *localstore.Store, args []string) error {
+		paths, err := objectPaths(args)
+		if err != nil {
+			return err
+		}
+		edges, err := st.WhyDepends(ctx, paths[0], paths[1])
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(edges)
+		}
+		if len(edges) == 0 {
+			a.say("%s does not depend on %s.", paths[0], paths[1])
+			return nil
+		}
+		fmt.Fprintln(a.out, edges[0].From)
+		for i, e := range edges {
+			where := "a reference added by its maker"
+			if e.File != "" {
+				where = e.File
+			}
+			fmt.Fprintf(a.out, "%s└─ %s\n%s   by %s\n", strings.Repeat("   ", i), e.To, strings.Repeat("   ", i), where)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sysc/derivations"
+	"sysc/store/localstore"
+	"sysc/systems"
+	"sysc/systems/activate"
+	debversion "sysc/systems/distro/debian/version"
+	"sysc/systems/generation"
+)
+
+func (a *app) switchCommand() *cobra.Command {
+	var flags buildFlags
+	cmd := &cobra.Command{
+		Use:   "switch [SYSTEM]",
+		Short: "Build a system and make it the machine's current generation",
+		Long: `Build a system, record it as a new generation of the machine, and make that the
+current one by a single rename. Interrupted at any point, the old generation or
+the new one stands. When nothing changes, no generation is made.`,
+		Example: "  sysc switch --root /tmp/machine\n  sysc switch laptop --root /tmp/machine",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.switchTo(cmd.Context(), firstArg(args), flags)
+		},
+	}
+	a.rootFlag(cmd)
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &flags)
+	return cmd
+}
+
+func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err error) {
+	machine, err := a.machine()
+	if err != nil {
+		return err
+	}
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	p, err := a.makePlan(ctx, st, project, arg)
+	if err != nil {
+		return err
+	}
+	if !p.plan.Empty() && !a.json {
+		if err := a.printPlan(p, false); err != nil {
+			return err
+		}
+	}
+	paths, err := a.realise(ctx, st, project, []derivations.Ref{p.target.ref}, flags)
+	if err != nil {
+		return err
+	}
+	system, err := systems.Load(ctx, st, paths[p.target.ref])
+	if err != nil {
+		return err
+	}
+	result, err := activate.Switch(ctx, activate.Request{
+		Root:       machine,
+		System:     system,
+		Store:      st,
+		Provenance: p.target.system.Definition.Provenance,
+		Now:        time.Now(),
+		Wait:       a.waitFor("the machine " + machine),
+	})
+	if err != nil {
+		if result == nil && !errors.Is(err, context.Canceled) {
+			return &exitCode{code: exitNotActivated, cause: err}
+		}
+		return err
+	}
+	for _, link := range result.Roots {
+		if err := st.AddIndirectRoot(ctx, link); err != nil {
+			return err
+		}
+	}
+	return a.reportSwitch(p, result)
+}
+
+func (a *app) reportSwitch(p *planned, result *activate.Result) error {
+	a.printNotes(result)
+	if a.json {
+		return a.printJSON(struct {
+			Generation *generation.Record `json:"generation"`
+			Unchanged  bool               `json:"unchanged"`
+			BootEntry  string             `json:"boot_entry,omitempty"`
+		}{result.Generation, result.Unchanged, result.BootEntry})
+	}
+	if result.Unchanged {
+		a.say("Nothing to do: %s is generation %d already.", p.target.label, result.Generation.Number)
+		return nil
+	}
+	text := fmt.Sprintf("Switched to generation %d of %s.", result.Generation.Number, p.target.label)
+	if result.BootEntry != "" {
+		text += " Boot entry: " + result.BootEntry + "."
+	}
+	a.say("%s", text)
+	return nil
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:     "diff A B",
+		Short:   "Compare two generations",
+		Long:    `Compare two generations of a machine, by their numbers.`,
+		Example: "  sysc diff 3 4 --root /tmp/machine",
+		Args:    usageArgs(cobra.ExactArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.diff(cmd.Context(), args, all)
+		},
+	}
+	a.rootFlag(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "list every package")
+	return cmd
+}
+
+func (a *app) diff(ctx context.Context, args []string, all bool) (err error) {
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	var manifests [2]*systems.Manifest
+	for i, arg := range args {
+		if manifests[i], err = a.manifestOf(ctx, st, arg); err != nil {
+			return err
+		}
+	}
+	plan := systems.Diff(manifests[0], manifests[1], &systems.DiffOptions{
+		Contents:        contentsOf(ctx, st, nil),
+		CompareVersions: debversion.Compare,
+	})
+	if a.json {
+		return a.printJSON(plan)
+	}
+	if plan.Empty() {
+		fmt.Fprintln(a.out, "no differences")
+		return nil
+	}
+	return systems.Render(a.out, plan, systems.RenderOptions{Color: a.colour(a.out), All: all})
+}
+
+// manifestOf reads the manifest of a generation, or of a system object.
+func (a *app) manifestOf(ctx context.Context, st *localstore.Store, arg string) (*systems.Manifest, error) {
+	n, err := generation.ParseNumber(arg)
+	if err != nil {
+		p, err := objectPath(arg)
+		if err != nil {
+			return nil, fmt.Errorf("%s is neither a generation's number nor a system object", arg)
+		}
+		system, err := systems.Load(ctx, st, p)
+		if err != nil {
+			return nil, err
+		}
+		return system.Manifest, nil
+	}
+	machine, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	profile, err := generation.Open(machine)
+	if err != nil {
+		return nil, err
+	}
+	defer profile.Close()
+	record, err := profile.Get(n)
+	if err != nil {
+		return nil, err
+	}
+	return activate.ReadManifest(machine, record)
+}

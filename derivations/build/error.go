@@ -1,0 +1,71 @@
+package build
+
+import (
+	"fmt"
+	"strings"
+
+	"sysc/derivations"
+	"sysc/store"
+)
+
+// An Error is a step that failed. It unwraps to its Cause.
+type Error struct {
+	Hash       derivations.Hash
+	Derivation *derivations.Derivation
+	Origin     derivations.Origin
+	// Builder is the program for an exec step, otherwise the builtin's name.
+	Builder string
+	// ExitCode is a program's exit status, or 0 when it is not about that.
+	ExitCode int
+	// LogPath is the compressed log, "" when nothing was written. [OpenLog] reads
+	// it.
+	LogPath string
+	// Tail are the last lines of the log.
+	Tail []string
+	// KeptDir is the directory that KeepFailed left in place.
+	KeptDir string
+	Cause   error
+}
+
+// Error is one line; Tail is for the caller to show.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "build %s", e.Derivation.Name)
+	if e.Origin.Label != "" {
+		fmt.Fprintf(&b, " (%s)", e.Origin.Label)
+	}
+	fmt.Fprintf(&b, ": %v", e.Cause)
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// An ExitError says that a program failed.
+type ExitError struct {
+	Program string
+	Code    int
+	Signal  string // what killed it, "" for none
+}
+
+func (e *ExitError) Error() string {
+	if e.Signal != "" {
+		return fmt.Sprintf("%s was killed: %s", e.Program, e.Signal)
+	}
+	return fmt.Sprintf("%s exited with code %d", e.Program, e.Code)
+}
+
+// A MismatchError says that a result known beforehand is another one.
+type MismatchError struct {
+	Kind      store.Kind
+	Want, Got store.Digest
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("wrong result\n  expected %v %s\n  got      %v %s", e.Kind, e.Want, e.Kind, e.Got)
+}
+
+// A SkippedError says that a step did not run because one that it needs failed.
+type SkippedError struct{ Needs string }
+
+func (e *SkippedError) Error() string { return fmt.Sprintf("%s failed, which it needs", e.Needs) }

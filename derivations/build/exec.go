@@ -1,0 +1,219 @@
+package build
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/store"
+)
+
+const (
+	// buildDir is the writable directory that a program starts in.
+	buildDir = "/build"
+	// storeTop is the directory of the sandbox that holds the logical store.
+	storeTop = "/sysc"
+	// attrsFile is where a program finds its attributes.
+	attrsFile = ".attrs.json"
+	// sourceDate is SOURCE_DATE_EPOCH where the derivation does not say: the first
+	// second of 1980 in UTC, the oldest that ZIP files can hold.
+	sourceDate = "315532800"
+)
+
+// An execution is one program being run for a job.
+type execution struct {
+	*realiser
+	job  *job
+	dir  string // temporary
+	log  *stepLog
+	root store.Object
+	// closure is everything that the program can see, and so can name.
+	closure []store.Path
+	// scratch are the paths that the program makes its outputs at.
+	scratch map[string]store.Path
+}
+
+// exec runs a program and reads what it left.
+func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog) (map[string]store.Object, error) {
+	if err := checkPlatform(j.d); err != nil {
+		return nil, err
+	}
+	dir, err := temp.path()
+	if err != nil {
+		return nil, err
+	}
+	x := &execution{realiser: r, job: j, dir: dir, log: log, scratch: make(map[string]store.Path)}
+	rootPath, _, err := store.ParseLogical(j.resolved.Root)
+	if err != nil {
+		return nil, err
+	}
+	if x.root, err = r.store.Object(ctx, rootPath); err != nil {
+		return nil, fmt.Errorf("root: %w", err)
+	}
+	if x.closure, err = r.store.Closure(ctx, j.resolved.Sources); err != nil {
+		return nil, err
+	}
+	if j.d.WritableRoot {
+		return x.changeRoot(ctx)
+	}
+	return x.makeOutputs(ctx)
+}
+
+// makeOutputs runs a program whose root is read-only.
+func (x *execution) makeOutputs(ctx context.Context) (map[string]store.Object, error) {
+	root, release, err := x.store.CheckoutDir(ctx, x.root.Tree)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	request, err := x.prepare()
+	if err != nil {
+		return nil, err
+	}
+	request.Root = root
+	for _, name := range x.job.d.OutputNames() {
+		p, err := scratchPath(x.job, name)
+		if err != nil {
+			return nil, err
+		}
+		x.scratch[name] = p
+		request.Env = append(request.Env, name+"="+p.Logical())
+	}
+	slices.Sort(request.Env)
+	if err := x.run(ctx, request); err != nil {
+		return nil, err
+	}
+	return x.harvest(ctx)
+}
+
+// scratchPath returns the path at which a program makes an output. Everybody
+// who builds the same shows the same path, so that a program that hides it
+// (in a compressed file) is reproducible all the same.
+func scratchPath(j *job, output string) (store.Path, error) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "sysc-scratch-1\n%s\n%s\n", j.key, output))
+	return store.MakePath(store.EncodeID(sum), j.d.ObjectName(output))
+}
+
+// prepare makes the directories that the program sees beside its root:
+//
+//	build/       at /build, where it works
+//	sysc/store/  at /sysc/store, with its inputs, and for its outputs
+func (x *execution) prepare() (ExecRequest, error) {
+	build, top := filepath.Join(x.dir, "build"), filepath.Join(x.dir, "sysc")
+	storeDir := filepath.Join(top, "store")
+	for _, dir := range []string{build, top, storeDir} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return ExecRequest{}, err
+		}
+	}
+	request := ExecRequest{Args: x.job.resolved.Args, Env: x.environment(), Dir: buildDir, Output: x.log}
+	request.Binds = []Bind{
+		{Source: build, Target: buildDir, Writable: true},
+		{Source: top, Target: storeTop, Writable: true},
+	}
+	if attrs := x.job.resolved.Attrs; len(attrs) > 0 {
+		if err := os.WriteFile(filepath.Join(build, attrsFile), attrs, 0o444); err != nil {
+			return request, err
+		}
+	}
+	for _, p := range x.closure {
+		shown, err := x.showInput(p, filepath.Join(storeDir, string(p)))
+		if err != nil {
+			return request, err
+		}
+		if shown {
+			request.Binds = append(request.Binds, Bind{Source: x.store.PhysicalPath(p), Target: p.Logical()})
+		}
+	}
+	return request, nil
+}
+
+// showInput makes the mount point for an input. Roots are not shown: they exist
+// as listings only.
+func (x *execution) showInput(p store.Path, mountPoint string) (bool, error) {
+	info, err := os.Lstat(x.store.PhysicalPath(p))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if p != x.root.Path && slices.Contains(x.job.resolved.Sources, p) {
+			return false, fmt.Errorf("input %s is a root, which a program can only run in", p)
+		}
+		return false, nil
+	case err != nil:
+		return false, err
+	case info.IsDir():
+		return true, os.Mkdir(mountPoint, 0o755)
+	case info.Mode().IsRegular():
+		return true, os.WriteFile(mountPoint, nil, 0o644)
+	}
+	// A link cannot be mounted; a copy is the same.
+	target, err := os.Readlink(x.store.PhysicalPath(p))
+	if err != nil {
+		return false, err
+	}
+	return false, os.Symlink(target, mountPoint)
+}
+
+// environment returns the variables of the program, sorted, except for outputs.
+func (x *execution) environment() []string {
+	env := map[string]string{
+		"PATH":              "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME":              "/homeless-shelter",
+		"TMPDIR":            buildDir,
+		"TZ":                "UTC",
+		"LC_ALL":            "C.UTF-8",
+		"SOURCE_DATE_EPOCH": sourceDate,
+		"SYSC_CORES":        strconv.Itoa(x.opts.Cores),
+	}
+	if len(x.job.resolved.Attrs) > 0 {
+		env["SYSC_ATTRS_FILE"] = buildDir + "/" + attrsFile
+	}
+	maps.Copy(env, x.job.resolved.Env)
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(env)) {
+		out = append(out, key+"="+env[key])
+	}
+	return out
+}
+
+// run runs the program and reports its failure as an error.
+func (x *execution) run(ctx context.Context, request ExecRequest) error {
+	result, err := x.opts.Exec.Run(ctx, request)
+	if err != nil {
+		return err
+	}
+	if result.ExitCode != 0 || result.Signal != "" {
+		return &ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}
+	}
+	return nil
+}
+
+// outputDir is where the outputs are on the host.
+func (x *execution) outputDir() string { return filepath.Join(x.dir, "sysc", "store") }
+
+// outputKind tells what a program left for an output.
+func outputKind(path, name string) (store.Kind, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return 0, fmt.Errorf("the program made no output %q: nothing at $%s", name, name)
+	case err != nil:
+		return 0, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return store.KindFile, nil
+	case unix.S_IFDIR:
+		return store.KindTree, nil
+	}
+	return 0, fmt.Errorf("output %q is neither a file nor a directory", name)
+}

@@ -1,0 +1,254 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"sysc/derivations"
+	"sysc/store"
+	"sysc/store/tree"
+)
+
+func TestExec(t *testing.T) {
+	w := newWorld(t).withRoot()
+	input := w.exec("input", "write $out/share/x from-input")
+	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := w.add(derivations.Derivation{
+		Name: "hello", Builder: "exec", Root: w.root, Platform: "linux/amd64", Attrs: attrs,
+		Env: map[string]string{"GREETING": "hi", "INPUT": w.placeholder(input)},
+		Args: []string{"/bin/tool", "environment", "show $SYSC_ATTRS_FILE", "copy $INPUT/share/x $out", "chmod 0711 $out",
+			"write /build/scratch x", "write /tmp/scratch x"},
+	})
+	paths := w.mustRealise(ref)
+	if got := w.content(paths[ref], store.FileEntry); got != "from-input" {
+		t.Errorf("got %q", got)
+	}
+	log := w.log()
+	for _, want := range []string{
+		"HOME=/homeless-shelter", "TMPDIR=/build", "TZ=UTC", "LC_ALL=C.UTF-8", "SOURCE_DATE_EPOCH=315532800", "SYSC_CORES=3",
+		"SYSC_ATTRS_FILE=/build/.attrs.json", "GREETING=hi", `{"answer":42}`,
+	} {
+		if !slices.Contains(log, want) {
+			t.Errorf("log lacks %q:\n%s", want, strings.Join(log, "\n"))
+		}
+	}
+	o, err := w.store.Object(t.Context(), paths[ref])
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := tree.Find(t.Context(), w.store, o.Tree, store.FileEntry)
+	if err != nil || e.Mode != 0o555 || len(o.References) != 0 {
+		t.Errorf("got mode %o, references %v, %v", e.Mode, o.References, err)
+	}
+	equal(t, "left over", w.leftovers())
+}
+
+func TestExecReferences(t *testing.T) {
+	w := newWorld(t).withRoot()
+	a := w.exec("a", "write $out/x a")
+	b := w.exec("b", "write $out/y "+w.placeholder(a)+"/x", "write $out/self $out", "symlink $out/y $out/l")
+	c := w.exec("c", "show "+w.placeholder(b)+"/y", "find /sysc/store", "write $out nothing")
+	paths := w.mustRealise(b, c)
+	o, err := w.store.Object(t.Context(), paths[b])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ra := realisedInput(t, w, a)
+	if !slices.Equal(o.References, []store.Path{ra}) || len(o.SelfReferences) != 2 {
+		t.Errorf("references %v, of itself %v", o.References, o.SelfReferences)
+	}
+	if got := w.content(paths[b], "self"); got != paths[b].Logical() {
+		t.Errorf("got %q, want %q", got, paths[b].Logical())
+	}
+	// The closure is visible, not only what is named.
+	if log := strings.Join(w.log(), "\n"); !strings.Contains(log, ra.Logical()+"/x") {
+		t.Errorf("the input's input is not there:\n%s", log)
+	}
+	if o, _ := w.store.Object(t.Context(), paths[c]); len(o.References) != 0 {
+		t.Errorf("references %v", o.References)
+	}
+}
+
+func realisedInput(t *testing.T, w *world, r derivations.Ref) store.Path {
+	t.Helper()
+	paths, err := Realise(t.Context(), w.store, w.graph, []derivations.Ref{r}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths[r]
+}
+
+func TestExecSeveralOutputs(t *testing.T) {
+	w := newWorld(t).withRoot()
+	outputs := func(name string, lines ...string) (out, dev derivations.Ref) {
+		ref := w.add(derivations.Derivation{Name: name, Builder: "exec", Root: w.root, Outputs: []string{"out", "dev"},
+			Args: append([]string{"/bin/tool"}, lines...)})
+		return ref, derivations.Ref{Derivation: ref.Derivation, Output: "dev"}
+	}
+	out, dev := outputs("two", "write $out/lib x", "write $dev/include uses $out/lib and $dev", "symlink $out/lib $dev/link", "chmod 444 $dev/include")
+	paths := w.mustRealise(out, dev)
+	want := "uses " + paths[out].Logical() + "/lib and " + paths[dev].Logical()
+	if got := w.content(paths[dev], "include"); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	o, err := w.store.Object(t.Context(), paths[dev])
+	if err != nil || !slices.Equal(o.References, []store.Path{paths[out]}) {
+		t.Errorf("references %v, %v", o.References, err)
+	}
+	if paths[dev].Name() != "two-dev" {
+		t.Errorf("got %s", paths[dev])
+	}
+	link, err := tree.Find(t.Context(), w.store, o.Tree, "link")
+	if err != nil || link.Target != paths[out].Logical()+"/lib" {
+		t.Errorf("link: %+v, %v", link, err)
+	}
+	circle, _ := outputs("circle", "write $out/x $dev", "write $dev/x $out")
+	if _, err := w.realise(circle); err == nil || !strings.Contains(err.Error(), "in a circle") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestExecFailures(t *testing.T) {
+	w := newWorld(t).withRoot()
+	for _, test := range []struct {
+		want  string
+		code  int
+		lines []string
+	}{
+		{"exited with code 3", 3, []string{"print last words", "exit 3"}},
+		{`no output "out"`, 0, []string{"print last words"}},
+		{"neither a file nor a directory", 0, []string{"print last words", "symlink /bin/tool $out"}},
+		{"neither a file nor a directory", 0, []string{"print last words", "mkfifo $out"}},
+		{"pipe", 0, []string{"print last words", "mkdir $out", "mkfifo $out/pipe"}},
+		{"read-only", 1, []string{"print last words", "write /etc/x y"}},
+	} {
+		ref := w.exec("bad", test.lines...)
+		_, err := w.realise(ref)
+		var failed *Error
+		if !errors.As(err, &failed) {
+			t.Errorf("%v: got %v", test.lines, err)
+			continue
+		}
+		text := failed.Cause.Error() + strings.Join(failed.Tail, "\n")
+		if !strings.Contains(text, test.want) || failed.ExitCode != test.code || failed.Tail[0] != "last words" || failed.LogPath == "" {
+			t.Errorf("%v: got %+v, cause %v", test.lines, failed, failed.Cause)
+		}
+		equal(t, "left over", w.leftovers())
+	}
+	foreign := w.add(derivations.Derivation{Name: "foreign", Platform: "linux/s390x", Builder: "exec", Root: w.root, Args: []string{"/bin/tool"}})
+	if _, err := w.realise(foreign); err == nil || !strings.Contains(err.Error(), "linux/s390x") {
+		t.Errorf("got %v", err)
+	}
+	w.opts.KeepFailed = true
+	_, err := w.realise(w.exec("kept", "write /build/evidence x", "exit 1"))
+	var failed *Error
+	if !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(failed.KeptDir + "/build/evidence"); err != nil || string(data) != "x" {
+		t.Errorf("kept: %q, %v", data, err)
+	}
+}
+
+func TestExecFixed(t *testing.T) {
+	w := newWorld(t).withRoot()
+	fixed := func(text string) derivations.Ref {
+		return w.add(derivations.Derivation{Name: "f", Builder: "exec", Root: w.root, Args: []string{"/bin/tool", "write $out " + text},
+			Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("right"))}})
+	}
+	var mismatch *MismatchError
+	if _, err := w.realise(fixed("wrong")); !errors.As(err, &mismatch) {
+		t.Errorf("got %v", err)
+	}
+	w.graph = derivations.NewGraph() // where another way to the same is known
+	w.mustRealise(fixed("right"))
+}
+
+func TestWritableRoot(t *testing.T) {
+	w := newWorld(t).withRoot()
+	input := w.exec("input", "write $out text")
+	change := func(variant string) derivations.Ref {
+		return w.add(derivations.Derivation{Name: "changed", Builder: "exec", Root: w.root, WritableRoot: true,
+			Env: map[string]string{"INPUT": w.placeholder(input), "VARIANT": variant},
+			Args: []string{"/bin/tool", "copy $INPUT /etc/new", "chown 42 43 /etc/new", "chmod 2750 /etc/new", "write /etc/change after",
+				"remove /bin", "mkfifo /etc/pipe", "write /tmp/x y", "mkdir /var/lib/x", "chown 5 6 /var/lib/x", "show /etc/keep", "write /etc/names $INPUT"},
+		})
+	}
+	one, two := change("one"), change("two")
+	paths := w.mustRealise(one, two)
+	if paths[one] != paths[two] {
+		t.Errorf("two runs give %s and %s", paths[one], paths[two])
+	}
+	o, err := w.store.Object(t.Context(), paths[one])
+	if err != nil || o.Kind != store.KindRoot {
+		t.Fatalf("got %+v, %v", o, err)
+	}
+	if !slices.Equal(o.References, []store.Path{realisedInput(t, w, input)}) {
+		t.Errorf("references %v", o.References)
+	}
+	got := make(map[string]tree.Entry)
+	if err := tree.Walk(t.Context(), w.store, o.Tree, func(path string, e tree.Entry) error { got[path] = e; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]tree.Entry{
+		"etc/new":    {Type: tree.File, Mode: 0o2750, UID: 42, GID: 43},
+		"etc/keep":   {Type: tree.File, Mode: 0o755, UID: 7, GID: 8},
+		"etc/change": {Type: tree.File, Mode: 0o755},
+		"var/lib/x":  {Type: tree.Dir, Mode: 0o755, UID: 5, GID: 6},
+		"tmp":        {Type: tree.Dir, Mode: 0o755},
+		"sysc":       {Type: tree.Dir, Mode: 0o755},
+	} {
+		e, ok := got[path]
+		if !ok || e.Type != want.Type || e.Mode != want.Mode || e.UID != want.UID || e.GID != want.GID || len(e.Xattrs) != 0 {
+			t.Errorf("%s: got %+v, want %+v", path, e, want)
+		}
+	}
+	for _, path := range []string{"etc/pipe", "bin", "bin/tool", "tmp/x", "build/.attrs.json", "sysc/store"} {
+		if e, ok := got[path]; ok {
+			t.Errorf("%s is there: %+v", path, e)
+		}
+	}
+	if text := w.content(paths[one], "etc/change"); text != "after" {
+		t.Errorf("got %q", text)
+	}
+	equal(t, "left over", w.leftovers())
+}
+
+func TestExecCancel(t *testing.T) {
+	w := newWorld(t).withRoot()
+	ctx, cancel := context.WithCancel(t.Context())
+	w.opts.Events = func(e Event) {
+		if e.Kind == LogLine {
+			cancel()
+		}
+	}
+	hang := w.exec("hang", "write /build/x y", "print started", "hang")
+	_, err := Realise(ctx, w.store, w.graph, []derivations.Ref{hang}, &w.opts)
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	equal(t, "left over", w.leftovers())
+	unlock, err := w.store.Lock(t.Context(), "any", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkExec runs a trivial program in the sandbox.
+func BenchmarkExec(b *testing.B) {
+	w := newWorld(b).withRoot()
+	w.opts.Events = nil
+	for i := 0; b.Loop(); i++ {
+		w.mustRealise(w.exec("x", "write $out "+strings.Repeat("x", i)))
+	}
+}

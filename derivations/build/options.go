@@ -1,0 +1,147 @@
+package build
+
+import (
+	"cmp"
+	"io"
+	"runtime"
+
+	"sysc/derivations"
+	"sysc/derivations/builtin"
+	"sysc/internal/download"
+)
+
+const defaultDownloads = 8
+
+// Options say how to realise. nil means the zero value.
+type Options struct {
+	// Jobs is how many steps may use a processor at once. 0 means as many as there
+	// are processors.
+	Jobs int
+	// Downloads is how many files may be fetched at once. 0 means 8.
+	Downloads int
+	// Cores is what a program is told in SYSC_CORES. 0 means the number of
+	// processors.
+	Cores int
+	// Builtins are the steps of this process by builder name; nil means
+	// builtin.Standard.
+	Builtins map[string]builtin.Func
+	// Client fetches. nil means a new one.
+	Client *download.Client
+	// Mirrors are what "mirror://" addresses mean.
+	Mirrors builtin.Mirrors
+	// DownloadDir is a private directory where interrupted downloads stay for the
+	// next run. "" means that they do not stay.
+	DownloadDir string
+	// Exec runs programs. nil means [Sandbox].
+	Exec Executor
+	// Events is told what happens. It is called by several goroutines, but never
+	// by two at once, and should return quickly. nil means that nobody listens.
+	Events func(Event)
+	// KeepFailed leaves the directory of a failed program in place; the [*Error]
+	// names it.
+	KeepFailed bool
+	// KeepGoing does what can still be done after a failure.
+	KeepGoing bool
+	// DryRun only plans: it sends the Planned events and builds nothing.
+	DryRun bool
+}
+
+func (o *Options) withDefaults() Options {
+	var out Options
+	if o != nil {
+		out = *o
+	}
+	out.Jobs = cmp.Or(out.Jobs, runtime.GOMAXPROCS(0))
+	out.Downloads = cmp.Or(out.Downloads, defaultDownloads)
+	out.Cores = cmp.Or(out.Cores, runtime.GOMAXPROCS(0))
+	if out.Builtins == nil {
+		out.Builtins = builtin.Standard()
+	}
+	if out.Client == nil {
+		out.Client = download.New(out.Downloads)
+	}
+	if out.Exec == nil {
+		out.Exec = Sandbox{}
+	}
+	return out
+}
+
+// An EventKind tells what an [Event] is about.
+type EventKind uint8
+
+const (
+	// Planned: the step may have to run. All of these come first.
+	Planned EventKind = iota + 1
+	// Started: the step runs now.
+	Started
+	// Progress: it is at Done of Total, in bytes for downloads and archives.
+	Progress
+	// LogLine: it wrote a line, without its end.
+	LogLine
+	// Waiting: another process does the same step; Line says which.
+	Waiting
+	// Finished: its outputs are valid. Cached is set when it did not run.
+	Finished
+	// Failed: Err says why.
+	Failed
+)
+
+// String returns the kind's name in lower case.
+func (k EventKind) String() string {
+	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed"}
+	if int(k) >= len(names) {
+		return "unknown"
+	}
+	return names[k]
+}
+
+// An Event is something that happened to one step.
+type Event struct {
+	Kind    EventKind
+	Hash    derivations.Hash
+	Name    string
+	Builder string
+	Origin  derivations.Origin
+	// Done and Total count for Progress; Total is -1 when it is not known.
+	Done, Total int64
+	Line        string
+	Err         error
+	Cached      bool
+}
+
+// lineWriter calls a function with each line that is written.
+type lineWriter struct {
+	line func(string)
+	rest []byte
+}
+
+// maxLine bounds a line that is passed on, in bytes; a longer one is cut.
+const maxLine = 4096
+
+var _ io.Writer = (*lineWriter)(nil)
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	for _, c := range p {
+		if c == '\n' {
+			w.flush()
+			continue
+		}
+		if len(w.rest) == maxLine {
+			w.flush()
+		}
+		w.rest = append(w.rest, c)
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) flush() {
+	w.line(string(w.rest))
+	w.rest = w.rest[:0]
+}
+
+// end passes on what came without an end of line.
+func (w *lineWriter) end() {
+	if len(w.rest) > 0 {
+		w.flush()
+	}
+}

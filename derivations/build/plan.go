@@ -1,0 +1,216 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sysc/derivations"
+	"sysc/store"
+)
+
+// A job is one derivation of the graph that what is wanted depends on.
+type job struct {
+	hash   derivations.Hash
+	d      *derivations.Derivation
+	origin derivations.Origin
+	order  int // position in the graph: inputs before users
+	height int // length of the longest chain from here to what is wanted
+
+	// outputs are the paths known so far: recorded, known beforehand, or built.
+	outputs map[string]store.Path
+	// resolved is d with the inputs' paths, once they are known; key is its hash.
+	resolved *derivations.Derivation
+	key      store.DerivationHash
+
+	needed  map[string]bool // outputs that somebody asked for
+	state   state
+	pending int    // inputs that it waits for
+	waiting []*job // who waits for it
+	err     error
+}
+
+type state uint8
+
+const (
+	idle    state = iota
+	blocked       // waits for inputs
+	queued        // can run
+	running
+	done
+	failed
+)
+
+// A planner knows the jobs, and what the store has of them.
+type planner struct {
+	store Store
+	graph *derivations.Graph
+	jobs  map[derivations.Hash]*job
+	list  []*job // in the order of the graph
+	valid map[store.Path]bool
+}
+
+// newPlanner finds the jobs behind what is wanted, and what is known of them.
+func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
+	p := &planner{store: st, graph: g, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
+	if err := p.reach(want); err != nil {
+		return nil, err
+	}
+	for i, h := range g.Hashes() {
+		if j, ok := p.jobs[h]; ok {
+			j.order = i
+			p.list = append(p.list, j)
+		}
+	}
+	for i := len(p.list) - 1; i >= 0; i-- {
+		for _, in := range p.list[i].d.Inputs {
+			dep := p.jobs[in.Derivation]
+			dep.height = max(dep.height, p.list[i].height+1)
+		}
+	}
+	for _, j := range p.list {
+		if err := p.lookUp(ctx, j); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// reach adds the jobs that refs need.
+func (p *planner) reach(refs []derivations.Ref) error {
+	todo := slices.Clone(refs)
+	for len(todo) > 0 {
+		ref := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if _, err := p.graph.Placeholder(ref); err != nil {
+			return err
+		}
+		if _, ok := p.jobs[ref.Derivation]; ok {
+			continue
+		}
+		d, _ := p.graph.Derivation(ref.Derivation)
+		p.jobs[ref.Derivation] = &job{
+			hash: ref.Derivation, d: d, origin: p.graph.Origin(ref.Derivation),
+			outputs: make(map[string]store.Path), needed: make(map[string]bool),
+		}
+		todo = append(todo, d.Inputs...)
+	}
+	return nil
+}
+
+// inputsKnown reports whether the paths of all inputs are known.
+func (p *planner) inputsKnown(j *job) bool {
+	for _, in := range j.d.Inputs {
+		if p.path(in) == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// path returns an output's path, or "" when it is not known yet.
+func (p *planner) path(r derivations.Ref) store.Path { return p.jobs[r.Derivation].outputs[r.Output] }
+
+// lookUp resolves a job and finds the paths of its outputs, as far as that is
+// possible without building.
+func (p *planner) lookUp(ctx context.Context, j *job) error {
+	if path, ok := derivations.FixedPath(j.d); ok {
+		j.outputs[derivations.DefaultOutput] = path
+	}
+	if !p.inputsKnown(j) {
+		return nil
+	}
+	if err := p.resolve(j); err != nil {
+		return err
+	}
+	for _, name := range j.d.OutputNames() {
+		if _, ok := derivations.FixedPath(j.d); ok {
+			continue
+		}
+		path, err := p.store.Realisation(ctx, j.key, name)
+		if errors.Is(err, store.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look up %s: %w", j.d.Name, err)
+		}
+		j.outputs[name] = path
+	}
+	return nil
+}
+
+func (p *planner) resolve(j *job) error {
+	resolved, err := derivations.Resolve(j.d, func(r derivations.Ref) (store.Path, error) { return p.path(r), nil })
+	if err != nil {
+		return err
+	}
+	j.resolved, j.key = resolved, resolved.ResolvedHash()
+	return nil
+}
+
+// isValid reports whether the store has an object.
+func (p *planner) isValid(ctx context.Context, path store.Path) (bool, error) {
+	if p.valid[path] {
+		return true, nil
+	}
+	_, err := p.store.Object(ctx, path)
+	if errors.Is(err, store.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil {
+		p.valid[path] = true
+	}
+	return err == nil, err
+}
+
+// present reports whether all needed outputs of a job are known and valid.
+func (p *planner) present(ctx context.Context, j *job) (bool, error) {
+	for name := range j.needed {
+		path := j.outputs[name]
+		if path == "" {
+			return false, nil
+		}
+		if ok, err := p.isValid(ctx, path); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// missing returns the jobs that may have to run for refs, in the order of the
+// graph. Early cutoff can only make them fewer.
+func (p *planner) missing(ctx context.Context, refs []derivations.Ref) ([]*job, error) {
+	seen := make(map[derivations.Ref]bool)
+	run := make(map[*job]bool)
+	todo := slices.Clone(refs)
+	for len(todo) > 0 {
+		ref := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[ref] {
+			continue
+		}
+		seen[ref] = true
+		j := p.jobs[ref.Derivation]
+		if path := p.path(ref); path != "" {
+			ok, err := p.isValid(ctx, path)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				continue
+			}
+		}
+		if !run[j] {
+			run[j] = true
+			todo = append(todo, j.d.Inputs...)
+		}
+	}
+	var out []*job
+	for _, j := range p.list {
+		if run[j] {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}

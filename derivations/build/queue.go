@@ -1,0 +1,52 @@
+package build
+
+import (
+	"cmp"
+	"container/heap"
+)
+
+// A class is what a step needs most.
+type class int
+
+const (
+	processor class = iota
+	network
+	classes
+)
+
+// fetchBuilder is the builtin that waits for the network.
+const fetchBuilder = "builtin:fetch"
+
+func (j *job) class() class {
+	if j.d.Builder == fetchBuilder {
+		return network
+	}
+	return processor
+}
+
+// A queue holds jobs that can run. The one with the longest chain behind it is
+// first; among equals, the one that was added to the graph first.
+type queue []*job
+
+func (q *queue) push(j *job) { heap.Push((*jobHeap)(q), j) }
+
+func (q *queue) pop() *job { return heap.Pop((*jobHeap)(q)).(*job) }
+
+type jobHeap []*job
+
+func (h jobHeap) Len() int { return len(h) }
+
+func (h jobHeap) Less(a, b int) bool {
+	return cmp.Or(cmp.Compare(h[b].height, h[a].height), cmp.Compare(h[a].order, h[b].order)) < 0
+}
+
+func (h jobHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
+
+func (h *jobHeap) Push(x any) { *h = append(*h, x.(*job)) }
+
+func (h *jobHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}

@@ -1,0 +1,314 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"sysc/derivations"
+	"sysc/store"
+)
+
+// Realise makes what is wanted valid in the store and returns the paths.
+//
+// An error is what errors.Join makes of the [*Error] of each step that failed,
+// in the order of the graph: one, unless KeepGoing. Then the map has what was
+// realised all the same. When ctx ends, the error is its cause, wrapped; what
+// was running is gone without a trace, what had finished is registered.
+//
+// With DryRun the map has those paths that are known without building, and
+// whether they are valid is not said.
+func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref, o *Options) (map[derivations.Ref]store.Path, error) {
+	opts := o.withDefaults()
+	p, err := newPlanner(ctx, st, g, want)
+	if err != nil {
+		return nil, fmt.Errorf("realise: %w", err)
+	}
+	missing, err := p.missing(ctx, want)
+	if err != nil {
+		return nil, fmt.Errorf("realise: %w", err)
+	}
+	r := &realiser{planner: p, opts: opts}
+	for _, j := range missing {
+		r.emit(j, Event{Kind: Planned})
+	}
+	if opts.DryRun || len(missing) == 0 {
+		return p.paths(want), nil
+	}
+	err = r.run(ctx, want)
+	return p.paths(want), err
+}
+
+// paths returns what is known of refs.
+func (p *planner) paths(refs []derivations.Ref) map[derivations.Ref]store.Path {
+	out := make(map[derivations.Ref]store.Path, len(refs))
+	for _, ref := range refs {
+		if path := p.path(ref); path != "" && p.jobs[ref.Derivation].state != failed {
+			out[ref] = path
+		}
+	}
+	return out
+}
+
+// A realiser runs jobs. All fields but those below mu belong to the goroutine
+// that called run.
+type realiser struct {
+	*planner
+	opts     Options
+	commits  *committer
+	messages chan message
+	ready    [classes]queue
+	free     [classes]int
+	active   int // jobs that run or are being committed
+
+	anyFailed bool
+	stopped   bool // nothing new is begun
+
+	mu      sync.Mutex // serialises events
+	sources sourceAdder
+}
+
+// A message tells the scheduler that a job has left its slot (slot is set), or
+// how it ended.
+type message struct {
+	job     *job
+	slot    bool
+	outputs map[string]store.Path
+	cached  bool
+	err     error
+}
+
+func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	r.messages = make(chan message, 2*len(r.list))
+	r.commits = newCommitter(ctx, r.store, func(c *commit, err error) {
+		r.messages <- message{job: c.job, outputs: c.outputs, cached: c.cached, err: err}
+	})
+	defer r.commits.close()
+	r.sources = sourceAdder{store: r.store, graph: r.graph, commits: r.commits}
+	r.free = [classes]int{processor: r.opts.Jobs, network: r.opts.Downloads}
+
+	for _, ref := range want {
+		if err := r.require(ctx, ref); err != nil {
+			return fmt.Errorf("realise: %w", err)
+		}
+	}
+	var broken error // of the store, not of a step
+	for r.start(ctx); r.active > 0; r.start(ctx) {
+		if err := r.handle(ctx, <-r.messages); err != nil && broken == nil {
+			broken = err
+			r.stop(cancel, err)
+		}
+		if r.anyFailed && !r.opts.KeepGoing && !r.stopped {
+			r.stop(cancel, errStopped)
+		}
+	}
+	switch {
+	case parent.Err() != nil:
+		return fmt.Errorf("realise: %w", context.Cause(parent))
+	case broken != nil:
+		return fmt.Errorf("realise: %w", broken)
+	}
+	return r.failures()
+}
+
+// errStopped is why steps are cancelled when another one has failed.
+var errStopped = errors.New("another step failed")
+
+func (r *realiser) stop(cancel context.CancelCauseFunc, why error) {
+	r.stopped = true
+	cancel(why)
+}
+
+// handle takes note of what happened to a job.
+func (r *realiser) handle(ctx context.Context, m message) error {
+	j := m.job
+	if m.slot {
+		r.free[j.class()]++
+		return nil
+	}
+	r.active--
+	if m.err != nil {
+		r.fail(ctx, j, m.err)
+		return nil
+	}
+	for name, path := range m.outputs {
+		j.outputs[name] = path
+		r.valid[path] = true
+	}
+	return r.finish(ctx, j, m.cached)
+}
+
+// require sees to it that an output becomes known and valid.
+func (r *realiser) require(ctx context.Context, ref derivations.Ref) error {
+	j := r.jobs[ref.Derivation]
+	j.needed[ref.Output] = true
+	switch j.state {
+	case done:
+		if ok, err := r.present(ctx, j); ok || err != nil {
+			return err
+		}
+	case idle:
+	default:
+		return nil
+	}
+	j.state = blocked
+	return r.advance(ctx, j)
+}
+
+// advance brings a blocked job forward: it waits for inputs whose paths are not
+// known, then looks the job up, then waits for inputs that are not there, and
+// queues it.
+func (r *realiser) advance(ctx context.Context, j *job) error {
+	wait := func(needs func(derivations.Ref) (bool, error)) error {
+		for _, in := range j.d.Inputs {
+			if need, err := needs(in); err != nil || !need {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+			if err := r.require(ctx, in); err != nil {
+				return err
+			}
+			switch dep := r.jobs[in.Derivation]; dep.state {
+			case failed:
+				r.fail(ctx, j, &SkippedError{Needs: dep.d.Name})
+				return nil
+			case done:
+			default:
+				dep.waiting = append(dep.waiting, j)
+				j.pending++
+			}
+		}
+		return nil
+	}
+	if err := wait(func(in derivations.Ref) (bool, error) { return r.path(in) == "", nil }); err != nil || j.pending > 0 || j.state != blocked {
+		return err
+	}
+	if err := r.lookUp(ctx, j); err != nil {
+		return err
+	}
+	if ok, err := r.present(ctx, j); err != nil {
+		return err
+	} else if ok {
+		return r.finish(ctx, j, true)
+	}
+	err := wait(func(in derivations.Ref) (bool, error) {
+		ok, err := r.isValid(ctx, r.path(in))
+		return !ok, err
+	})
+	if err != nil || j.pending > 0 || j.state != blocked {
+		return err
+	}
+	j.state = queued
+	r.ready[j.class()].push(j)
+	return nil
+}
+
+// finish marks a job as done and goes on with those that waited for it.
+func (r *realiser) finish(ctx context.Context, j *job, cached bool) error {
+	j.state = done
+	r.emit(j, Event{Kind: Finished, Cached: cached})
+	waiting := j.waiting
+	j.waiting = nil
+	for _, w := range waiting {
+		if w.pending--; w.pending == 0 && w.state == blocked && !r.stopped && ctx.Err() == nil {
+			if err := r.advance(ctx, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// fail marks a job, and all that wait for it, as failed.
+func (r *realiser) fail(ctx context.Context, j *job, err error) {
+	if j.state == failed {
+		return
+	}
+	j.state, j.err = failed, err
+	r.anyFailed = true
+	if ctx.Err() == nil {
+		r.emit(j, Event{Kind: Failed, Err: err})
+	}
+	for _, w := range j.waiting {
+		r.fail(ctx, w, &SkippedError{Needs: j.d.Name})
+	}
+	j.waiting = nil
+}
+
+// failures joins the errors of the steps that failed themselves.
+func (r *realiser) failures() error {
+	var errs []error
+	for _, j := range r.list {
+		var skipped *SkippedError
+		if j.state != failed || errors.As(j.err, &skipped) || errors.Is(j.err, errStopped) {
+			continue
+		}
+		errs = append(errs, j.err)
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}
+
+// start runs what can run.
+func (r *realiser) start(ctx context.Context) {
+	for c := range r.ready {
+		for r.free[c] > 0 && len(r.ready[c]) > 0 && !r.stopped && ctx.Err() == nil {
+			j := r.ready[c].pop()
+			j.state = running
+			r.free[c]--
+			r.active++
+			r.emit(j, Event{Kind: Started})
+			go r.work(ctx, j)
+		}
+	}
+}
+
+// work runs a job in a goroutine of its own. It uses of the job what does not
+// change any more.
+func (r *realiser) work(ctx context.Context, j *job) {
+	c, err := r.step(ctx, j)
+	r.messages <- message{job: j, slot: true}
+	if err != nil {
+		r.messages <- message{job: j, err: err}
+		return
+	}
+	r.commits.add(c)
+}
+
+// emit sends an event about a job.
+func (r *realiser) emit(j *job, e Event) {
+	if r.opts.Events == nil {
+		return
+	}
+	e.Hash, e.Name, e.Builder, e.Origin = j.hash, j.d.Name, j.d.Builder, j.origin
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opts.Events(e)
+}
+
+// progressEvery is how often a step's progress is passed on at most.
+const progressEvery = 50 * time.Millisecond
+
+// progress returns a function that passes a job's progress on.
+func (r *realiser) progress(j *job) func(done, total int64) {
+	var mu sync.Mutex
+	var last time.Time
+	return func(done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		now := time.Now()
+		if done != total && now.Sub(last) < progressEvery {
+			return
+		}
+		last = now
+		r.emit(j, Event{Kind: Progress, Done: done, Total: total})
+	}
+}

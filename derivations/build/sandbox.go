@@ -1,0 +1,67 @@
+package build
+
+import (
+	"context"
+	"io"
+
+	"sysc/derivations/sandbox"
+)
+
+// An Executor runs one program in isolation: with the root, binds and
+// environment that the request says, no network, and nothing left running when
+// it returns. A program that fails is a result, not an error.
+type Executor interface {
+	Run(ctx context.Context, r ExecRequest) (ExecResult, error)
+}
+
+// An ExecRequest is a program to run.
+type ExecRequest struct {
+	// Root is the host's directory that becomes the program's root, read-only
+	// unless WritableRoot.
+	Root         string
+	WritableRoot bool
+	// Binds are shown in addition, later ones over earlier ones.
+	Binds []Bind
+	// Args is the argument vector, program first, a path inside.
+	Args []string
+	// Env is the whole environment, sorted, as "NAME=value".
+	Env []string
+	// Dir is the working directory inside.
+	Dir string
+	// Output gets standard output and error.
+	Output io.Writer
+}
+
+// A Bind shows a file or directory of the host inside.
+type Bind struct {
+	Source, Target string
+	Writable       bool
+}
+
+// An ExecResult tells how a program ended.
+type ExecResult struct {
+	ExitCode int
+	Signal   string // what killed it, "" for none
+}
+
+// Sandbox runs programs by package sandbox.
+type Sandbox struct{}
+
+// Run implements [Executor].
+func (Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
+	spec := sandbox.Spec{
+		Root: r.Root, WritableRoot: r.WritableRoot, Argv: r.Args, Env: r.Env, Dir: r.Dir, Output: r.Output,
+	}
+	for _, b := range r.Binds {
+		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable})
+	}
+	result, err := sandbox.Run(ctx, spec)
+	if err != nil {
+		return ExecResult{}, err
+	}
+	out := ExecResult{ExitCode: result.ExitCode}
+	if result.Signal != 0 {
+		out.Signal = result.Signal.String()
+	}
+	return out, nil
+}

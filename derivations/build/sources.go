@@ -1,0 +1,89 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/derivations"
+	"sysc/store"
+	"sysc/store/localstore"
+)
+
+// A sourceAdder copies the graph's sources into the store, each once. It is safe
+// for concurrent use once it is set up.
+type sourceAdder struct {
+	store   Store
+	graph   *derivations.Graph
+	commits *committer
+	adding  sync.Map // store.Path to func() error
+}
+
+// ensure sees to it that all the objects that a resolved derivation uses are
+// valid.
+func (a *sourceAdder) ensure(ctx context.Context, paths []store.Path) error {
+	for _, p := range paths {
+		_, err := a.store.Object(ctx, p)
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, store.ErrNotExist) {
+			return err
+		}
+		s, ok := a.graph.Source(p)
+		if !ok {
+			return fmt.Errorf("input %s: %w", p.Logical(), err)
+		}
+		once, _ := a.adding.LoadOrStore(p, sync.OnceValue(func() error { return a.add(ctx, p, s) }))
+		if err := once.(func() error)(); err != nil {
+			return fmt.Errorf("copy source %q: %w", s.Name, err)
+		}
+	}
+	return nil
+}
+
+func (a *sourceAdder) add(ctx context.Context, want store.Path, s derivations.Source) error {
+	var o store.Object
+	var err error
+	if s.Dir != "" {
+		o, err = a.store.AddDir(ctx, s.Dir, &localstore.AddOptions{Name: s.Name, Kind: store.KindTree, OutsideLinks: true})
+	} else {
+		o, err = a.addFile(ctx, s)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Path != want {
+		return fmt.Errorf("it changed since it was evaluated")
+	}
+	return a.commits.wait([]store.Object{o})
+}
+
+func (a *sourceAdder) addFile(ctx context.Context, s derivations.Source) (store.Object, error) {
+	var blob store.Digest
+	var size int64
+	var err error
+	if s.File == "" {
+		blob, size, err = a.store.AddBlob(ctx, bytes.NewReader(s.Content))
+	} else {
+		var f *os.File
+		if f, err = os.OpenFile(s.File, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+			return store.Object{}, err
+		}
+		defer f.Close()
+		blob, size, err = a.store.AddBlob(ctx, f)
+	}
+	if err != nil {
+		return store.Object{}, err
+	}
+	tree, err := a.store.AddTree(ctx, derivations.FileTree(blob, size, s.Executable))
+	if err != nil {
+		return store.Object{}, err
+	}
+	return a.store.MakeObject(ctx, s.Name, store.KindFile, tree, nil)
+}

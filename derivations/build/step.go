@@ -1,0 +1,222 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"sysc/derivations"
+	"sysc/derivations/builtin"
+	"sysc/store"
+)
+
+// step does one job under its lock, and returns what is to be registered; its
+// release then gives the lock back.
+func (r *realiser) step(ctx context.Context, j *job) (_ *commit, err error) {
+	unlock, err := r.store.Lock(ctx, "build "+j.key.String(), func(holder string) {
+		r.emit(j, Event{Kind: Waiting, Line: holder})
+	})
+	if err != nil {
+		return nil, r.failed(ctx, j, nil, "", err)
+	}
+	defer func() {
+		if err != nil {
+			unlock()
+		}
+	}()
+	if c, err := r.recorded(ctx, j); err != nil {
+		return nil, r.failed(ctx, j, nil, "", err)
+	} else if c != nil {
+		c.release = unlock
+		return c, nil
+	}
+	log := newStepLog(LogPath(r.store.LogDir(), j.key), func(line string) {
+		r.emit(j, Event{Kind: LogLine, Line: line})
+	})
+	objects, kept, err := r.perform(ctx, j, log)
+	if err != nil {
+		return nil, r.failed(ctx, j, log, kept, err)
+	}
+	log.close() // a log that cannot be kept does not spoil the result
+	c := &commit{job: j, outputs: make(map[string]store.Path), release: unlock}
+	for name, o := range objects {
+		o.Deriver = j.hash.String()
+		c.objects = append(c.objects, o)
+		c.realisations = append(c.realisations, store.Realisation{Derivation: j.key, Output: name, Path: o.Path})
+		c.outputs[name] = o.Path
+	}
+	return c, nil
+}
+
+// recorded returns a commit of nothing when somebody else has done the job
+// meanwhile, otherwise nil.
+func (r *realiser) recorded(ctx context.Context, j *job) (*commit, error) {
+	c := &commit{job: j, outputs: make(map[string]store.Path), cached: true}
+	for _, name := range j.d.OutputNames() {
+		path, ok := derivations.FixedPath(j.d)
+		if !ok {
+			var err error
+			path, err = r.store.Realisation(ctx, j.key, name)
+			if errors.Is(err, store.ErrNotExist) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		if _, err := r.store.Object(ctx, path); errors.Is(err, store.ErrNotExist) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		c.outputs[name] = path
+	}
+	return c, nil
+}
+
+// perform runs the builder. kept is its directory when that was left behind.
+func (r *realiser) perform(ctx context.Context, j *job, log *stepLog) (objects map[string]store.Object, kept string, err error) {
+	if err := r.sources.ensure(ctx, j.resolved.Sources); err != nil {
+		return nil, "", err
+	}
+	temp := tempDir{ctx: ctx, store: r.store}
+	defer func() {
+		if err != nil && r.opts.KeepFailed && j.d.Builder == derivations.BuilderExec && ctx.Err() == nil {
+			kept = temp.dir
+			return
+		}
+		err = errors.Join(err, temp.remove())
+	}()
+	if j.d.Builder == derivations.BuilderExec {
+		objects, err = r.exec(ctx, j, &temp, log)
+	} else {
+		objects, err = r.builtin(ctx, j, &temp, log)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	return objects, "", r.checkFixed(ctx, j, objects)
+}
+
+// A tempDir is a temporary directory that is made when somebody asks for it.
+type tempDir struct {
+	ctx   context.Context
+	store Store
+	dir   string
+	clear func() error
+}
+
+func (t *tempDir) path() (string, error) {
+	if t.dir != "" {
+		return t.dir, nil
+	}
+	var err error
+	t.dir, t.clear, err = t.store.TempDir(t.ctx, "build")
+	return t.dir, err
+}
+
+func (t *tempDir) remove() error {
+	if t.clear == nil {
+		return nil
+	}
+	return t.clear()
+}
+
+// builtin does a step of this process.
+func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *stepLog) (map[string]store.Object, error) {
+	do, ok := r.opts.Builtins[j.d.Builder]
+	if !ok {
+		return nil, fmt.Errorf("this sysc has no builder %q", j.d.Builder)
+	}
+	step := &builtin.Step{
+		Derivation: j.resolved, Store: r.store, Download: r.opts.Client, Mirrors: r.opts.Mirrors,
+		TempDir: temp.path, DownloadDir: r.opts.DownloadDir, Progress: r.progress(j), Log: log,
+	}
+	if r.opts.DownloadDir != "" {
+		if err := os.MkdirAll(r.opts.DownloadDir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := do(ctx, step); err != nil {
+		return nil, err
+	}
+	objects := make(map[string]store.Object)
+	for _, name := range j.d.OutputNames() {
+		result, ok := step.Result(name)
+		if !ok {
+			return nil, fmt.Errorf("builder %q made no output %q", j.d.Builder, name)
+		}
+		o, err := r.store.MakeObject(ctx, j.d.ObjectName(name), result.Kind, result.Tree, result.References)
+		if err != nil {
+			return nil, err
+		}
+		objects[name] = o
+	}
+	return objects, nil
+}
+
+// checkFixed compares the result with what is known beforehand.
+func (r *realiser) checkFixed(ctx context.Context, j *job, objects map[string]store.Object) error {
+	want := j.d.Fixed
+	if want == nil {
+		return nil
+	}
+	o := objects[derivations.DefaultOutput]
+	if o.Kind != want.Kind {
+		return fmt.Errorf("wrong result: want a %v, got a %v", want.Kind, o.Kind)
+	}
+	if len(o.References) > 0 || len(o.SelfReferences) > 0 {
+		return fmt.Errorf("wrong result: what is known beforehand cannot name store objects, but it names %v", o.References)
+	}
+	got := o.Tree
+	if o.Kind == store.KindFile {
+		t, err := r.store.Tree(ctx, o.Tree)
+		if err != nil {
+			return err
+		}
+		e, _ := t.Lookup(store.FileEntry)
+		if got = e.Digest; got == want.Digest && e.Executable() != want.Executable {
+			return fmt.Errorf("wrong result: want executable %t, got %t", want.Executable, e.Executable())
+		}
+	}
+	if got != want.Digest {
+		return &MismatchError{Kind: o.Kind, Want: want.Digest, Got: got}
+	}
+	if path, ok := derivations.FixedPath(j.d); ok && path != o.Path {
+		return fmt.Errorf("wrong result: the file has %d bytes, want %d", o.Size, want.Size)
+	}
+	return nil
+}
+
+// failed describes a failure, which is ctx's when that has ended. log may be nil.
+func (r *realiser) failed(ctx context.Context, j *job, log *stepLog, kept string, cause error) *Error {
+	if ctx.Err() != nil {
+		cause = context.Cause(ctx)
+	}
+	e := &Error{Hash: j.hash, Derivation: j.d, Origin: j.origin, Builder: j.d.Builder, KeptDir: kept, Cause: cause}
+	if j.d.Builder == derivations.BuilderExec {
+		e.Builder = j.d.Args[0]
+	}
+	var exit *ExitError
+	if errors.As(cause, &exit) {
+		e.ExitCode = exit.Code
+	}
+	if log != nil {
+		e.Tail = log.tail()
+		if err := log.close(); err == nil && log.written() {
+			e.LogPath = log.path
+		}
+	}
+	return e
+}
+
+// checkPlatform reports why a program cannot run here.
+func checkPlatform(d *derivations.Derivation) error {
+	here := runtime.GOOS + "/" + runtime.GOARCH
+	if d.Platform != derivations.PlatformAny && d.Platform != here {
+		return fmt.Errorf("it needs a machine of platform %s, this is %s", d.Platform, here)
+	}
+	return nil
+}

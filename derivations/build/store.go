@@ -1,0 +1,32 @@
+package build
+
+import (
+	"context"
+
+	"sysc/derivations/builtin"
+	"sysc/store"
+	"sysc/store/localstore"
+)
+
+// A Store is what realising needs of a store; localstore.Store has it. All
+// methods are safe for concurrent use, and "not there" is store.ErrNotExist,
+// wrapped.
+type Store interface {
+	builtin.Store
+	// Realisation returns the object recorded for an output. It need not be valid.
+	Realisation(ctx context.Context, d store.DerivationHash, output string) (store.Path, error)
+	// MakeObject describes an object with a tree that the store has.
+	MakeObject(ctx context.Context, name string, kind store.Kind, tree store.Digest, refs []store.Path) (store.Object, error)
+	// AddDir reads what a builder left.
+	AddDir(ctx context.Context, dir string, o *localstore.AddOptions) (store.Object, error)
+	// Register makes objects valid and records realisations, durably, all or
+	// nothing.
+	Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error
+	Closure(ctx context.Context, paths []store.Path) ([]store.Path, error)
+	PhysicalPath(p store.Path) string
+	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, release func(), err error)
+	Checkout(ctx context.Context, tree store.Digest, dst string, o store.CheckoutOptions) error
+	TempDir(ctx context.Context, pattern string) (dir string, remove func() error, err error)
+	Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error)
+	LogDir() string
+}

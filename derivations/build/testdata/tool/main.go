@@ -1,0 +1,80 @@
+// The tool is the builder of the tests: each argument is a line of words, the
+// first of which says what to do. Variables are expanded.
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+func main() {
+	for _, line := range os.Args[1:] {
+		if err := do(strings.Fields(os.ExpandEnv(line))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+func do(words []string) error {
+	arg := func(i int) string { return words[i] }
+	switch words[0] {
+	case "write":
+		if err := os.MkdirAll(filepath.Dir(arg(1)), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(arg(1), []byte(strings.Join(words[2:], " ")), 0o644)
+	case "copy":
+		data, err := os.ReadFile(arg(1))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(arg(2), data, 0o755)
+	case "mkdir":
+		return os.MkdirAll(arg(1), 0o755)
+	case "symlink":
+		return os.Symlink(arg(1), arg(2))
+	case "remove":
+		return os.RemoveAll(arg(1))
+	case "mkfifo":
+		return syscall.Mkfifo(arg(1), 0o644)
+	case "chmod":
+		mode, err := strconv.ParseUint(arg(1), 8, 32)
+		if err != nil {
+			return err
+		}
+		return syscall.Chmod(arg(2), uint32(mode))
+	case "chown":
+		uid, _ := strconv.Atoi(arg(1))
+		gid, _ := strconv.Atoi(arg(2))
+		return os.Chown(arg(3), uid, gid)
+	case "print":
+		fmt.Println(strings.Join(words[1:], " "))
+		return nil
+	case "show":
+		data, err := os.ReadFile(arg(1))
+		fmt.Println(string(data))
+		return err
+	case "find":
+		return filepath.WalkDir(arg(1), func(path string, _ fs.DirEntry, err error) error {
+			fmt.Println(path)
+			return err
+		})
+	case "environment":
+		for _, e := range os.Environ() {
+			fmt.Println(e)
+		}
+		return nil
+	case "exit":
+		code, _ := strconv.Atoi(arg(1))
+		os.Exit(code)
+	case "hang":
+		select {}
+	}
+	return fmt.Errorf("cannot %s", words[0])
+}

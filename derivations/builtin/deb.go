@@ -1,0 +1,72 @@
+package builtin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// debMembers returns the parts of a Debian package that matter. As deb(5) has
+// it, they come in this order: "debian-binary" with the format's version, any
+// number of members beginning with "_", "control.tar" and "data.tar" with the
+// suffix of a compression.
+func debMembers(r io.ReaderAt, size int64) (control, data *io.SectionReader, err error) {
+	members, err := readAr(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(members) == 0 || members[0].name != "debian-binary" {
+		return nil, nil, fmt.Errorf("no Debian package: the first member is not debian-binary")
+	}
+	version, err := io.ReadAll(io.LimitReader(members[0], 64))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !strings.HasPrefix(string(version), "2.") {
+		return nil, nil, fmt.Errorf("a Debian package of format %q", version)
+	}
+	rest := slices.DeleteFunc(members[1:], func(m arMember) bool { return strings.HasPrefix(m.name, "_") })
+	if len(rest) < 2 || !isTar(rest[0].name, "control.tar") || !isTar(rest[1].name, "data.tar") {
+		return nil, nil, fmt.Errorf("no Debian package: want control.tar and data.tar behind debian-binary")
+	}
+	return rest[0].SectionReader, rest[1].SectionReader, nil
+}
+
+func isTar(name, want string) bool {
+	suffix, ok := strings.CutPrefix(name, want)
+	return ok && slices.Contains([]string{"", ".gz", ".xz", ".zst", ".bz2"}, suffix)
+}
+
+// readDeb reads a package's two archives into one listing, with the directories
+// "control" and "data".
+func readDeb(ctx context.Context, s Store, r io.ReaderAt, size int64, workers int) (*listing, error) {
+	control, data, err := debMembers(r, size)
+	if err != nil {
+		return nil, err
+	}
+	top := newListing()
+	for _, part := range []struct {
+		name   string
+		member *io.SectionReader
+	}{{"control", control}, {"data", data}} {
+		u := newUntar(s)
+		if err := u.readCompressed(ctx, part.member, workers); err != nil {
+			return nil, fmt.Errorf("%s.tar: %w", part.name, err)
+		}
+		u.top.entry.Name = part.name
+		top.children[part.name] = u.top
+	}
+	return top, nil
+}
+
+// readCompressed adds a whole archive in any of the compressions.
+func (u *untar) readCompressed(ctx context.Context, r *io.SectionReader, workers int) error {
+	plain, err := decompress(r, workers)
+	if err != nil {
+		return err
+	}
+	defer plain.Close()
+	return u.read(ctx, plain)
+}

@@ -1,0 +1,10 @@
+// Package builtin has the build steps that sysc does itself, without a sandbox
+// and without a process: fetch, unpack, compose, file. A step is told what to do
+// by data ([derivations.Attrs]) and runs no foreign code; what it reads (packages,
+// archives) is hostile input.
+//
+// The steps write to the store through a small interface ([Store]); nobody looks
+// at what they wrote until derivations/build has registered the objects that a
+// step has set. What the steps share is exported for the steps of other packages:
+// merging ([Merger]) and reading archives ([ReadDeb], [ReadTar]).
+package builtin

@@ -1,0 +1,32 @@
+package builtin
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mirrors are base addresses by name, best first. A fetch step's address
+// "mirror://NAME/PATH" means PATH below each of them. Which mirror a machine
+// uses is thereby no part of a derivation.
+type Mirrors map[string][]string
+
+// Expand returns the addresses that an address stands for.
+func (m Mirrors) Expand(address string) ([]string, error) {
+	rest, ok := strings.CutPrefix(address, "mirror://")
+	if !ok {
+		return []string{address}, nil
+	}
+	name, path, ok := strings.Cut(rest, "/")
+	if !ok || path == "" {
+		return nil, fmt.Errorf("address %q: want mirror://NAME/PATH", address)
+	}
+	bases := m[name]
+	if len(bases) == 0 {
+		return nil, fmt.Errorf("address %q: no mirror called %q is known", address, name)
+	}
+	var out []string
+	for _, base := range bases {
+		out = append(out, strings.TrimSuffix(base, "/")+"/"+path)
+	}
+	return out, nil
+}

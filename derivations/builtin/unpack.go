@@ -1,0 +1,92 @@
+package builtin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"sysc/store"
+)
+
+type unpackAttrs struct {
+	// Source is the logical path of the archive.
+	Source string `json:"source"`
+	// Format is "deb" or "tar".
+	Format string `json:"format"`
+	// Strip is how many leading parts of each path in a tar to drop.
+	Strip int `json:"strip"`
+	// Kind is "root" (the default: owners and modes as in the archive) or "tree"
+	// (canonical, so that it can be read below /sysc/store).
+	Kind string `json:"kind"`
+}
+
+// unpack reads an archive into a tree. Its attributes are unpackAttrs. A
+// compression is recognised by its first bytes.
+//
+// A Debian package becomes a root with the directories "control" and "data".
+func unpack(ctx context.Context, s *Step) error {
+	var attrs unpackAttrs
+	if err := s.Attrs(&attrs); err != nil {
+		return err
+	}
+	kind := store.KindRoot
+	switch attrs.Kind {
+	case "", "root":
+	case "tree":
+		kind = store.KindTree
+	default:
+		return fmt.Errorf("unpack %q: kind %q is neither root nor tree", s.Derivation.Name, attrs.Kind)
+	}
+	e, err := s.File(ctx, attrs.Source)
+	if err != nil {
+		return err
+	}
+	f, err := s.Store.OpenBlob(ctx, e.Digest)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	l, err := unpackFile(ctx, s, attrs, progressFile{f, s.Progress, e.Size}, e.Size)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", attrs.Source, err)
+	}
+	if kind == store.KindTree {
+		l.canonical()
+	}
+	top, err := l.write(ctx, s.Store)
+	if err != nil {
+		return err
+	}
+	s.SetTree(s.Derivation.OutputNames()[0], kind, top.Digest, nil)
+	return nil
+}
+
+func unpackFile(ctx context.Context, s *Step, attrs unpackAttrs, f io.ReaderAt, size int64) (*listing, error) {
+	workers := runtime.GOMAXPROCS(0)
+	switch {
+	case attrs.Format == "deb" && attrs.Strip == 0:
+		return readDeb(ctx, s.Store, f, size, workers)
+	case attrs.Format == "deb":
+		return nil, fmt.Errorf("nothing can be stripped from a Debian package")
+	case attrs.Format == "tar" && attrs.Strip >= 0:
+		u := newUntar(s.Store)
+		u.strip, u.replace = attrs.Strip, true
+		return u.top, u.readCompressed(ctx, io.NewSectionReader(f, 0, size), workers)
+	}
+	return nil, fmt.Errorf("format %q, strip %d: want deb or tar, and no negative number", attrs.Format, attrs.Strip)
+}
+
+// A progressFile tells how far into the file reading has come.
+type progressFile struct {
+	*os.File
+	progress func(done, total int64)
+	size     int64
+}
+
+func (p progressFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := p.File.ReadAt(b, at)
+	p.progress(at+int64(n), p.size)
+	return n, err
+}

@@ -1,0 +1,141 @@
+package derivations
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"sysc/store"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// full returns a derivation with something in every field.
+func full() Derivation {
+	return Derivation{
+		Name: "hello-1.0", Platform: "linux/amd64", Builder: "exec",
+		Args: []string{"/bin/sh", "-c", "true"}, Env: map[string]string{"B": "2", "A": "1"},
+		Attrs: Attrs(`{"a":1}`), Root: store.Dir + "/00000000000000000000000000000000-root", WritableRoot: true,
+		Inputs:  []Ref{{Derivation: Hash{1}, Output: "out"}, {Derivation: Hash{2}, Output: "dev"}},
+		Sources: []store.Path{"11111111111111111111111111111111-source"},
+		Outputs: []string{"dev", "out"},
+	}
+}
+
+// TestEveryFieldIsHashed changes one field after the other. A new field must
+// show in the hash, or be excused here.
+func TestEveryFieldIsHashed(t *testing.T) {
+	changes := map[string]func(*Derivation){
+		"Name":         func(d *Derivation) { d.Name += "x" },
+		"Platform":     func(d *Derivation) { d.Platform = "any" },
+		"Builder":      func(d *Derivation) { d.Builder = "builtin:x" },
+		"Args":         func(d *Derivation) { d.Args = []string{"/bin/sh", "-c true"} },
+		"Env":          func(d *Derivation) { d.Env = map[string]string{"B": "2", "A": "3"} },
+		"Attrs":        func(d *Derivation) { d.Attrs = Attrs(`{"a":2}`) },
+		"Root":         func(d *Derivation) { d.Root += "x" },
+		"WritableRoot": func(d *Derivation) { d.WritableRoot = false },
+		"Inputs":       func(d *Derivation) { d.Inputs = d.Inputs[:1] },
+		"Sources":      func(d *Derivation) { d.Sources = nil },
+		"Outputs":      func(d *Derivation) { d.Outputs = nil },
+		"Fixed":        func(d *Derivation) { d.Fixed = &Fixed{Kind: store.KindFile} },
+	}
+	original := full()
+	for i := range reflect.TypeFor[Derivation]().NumField() {
+		name := reflect.TypeFor[Derivation]().Field(i).Name
+		change, ok := changes[name]
+		if !ok {
+			t.Errorf("field %s: hash it, and add it here", name)
+			continue
+		}
+		d := full()
+		change(&d)
+		if d.Hash() == original.Hash() || d.ResolvedHash() == original.ResolvedHash() {
+			t.Errorf("field %s is not hashed", name)
+		}
+	}
+}
+
+func TestEveryFixedFieldIsHashed(t *testing.T) {
+	changes := map[string]func(*Fixed){
+		"Kind":       func(f *Fixed) { f.Kind = store.KindTree },
+		"Digest":     func(f *Fixed) { f.Digest[0]++ },
+		"Executable": func(f *Fixed) { f.Executable = true },
+		"Size":       nil, // follows from Digest
+	}
+	fixed := func() Derivation { return Derivation{Name: "x", Fixed: &Fixed{Kind: store.KindFile}} }
+	original := fixed()
+	for i := range reflect.TypeFor[Fixed]().NumField() {
+		name := reflect.TypeFor[Fixed]().Field(i).Name
+		change, ok := changes[name]
+		if !ok {
+			t.Errorf("field %s: hash it, and add it here", name)
+		}
+		d := fixed()
+		if change == nil {
+			continue
+		}
+		change(d.Fixed)
+		if d.Hash() == original.Hash() || d.ResolvedHash() == original.ResolvedHash() {
+			t.Errorf("field %s is not hashed", name)
+		}
+	}
+}
+
+func TestFixedIsIdentifiedByResult(t *testing.T) {
+	a := Derivation{Name: "x", Platform: "any", Builder: "builtin:fetch", Attrs: Attrs(`{"url":"http://a/"}`), Fixed: &Fixed{Kind: store.KindFile, Digest: store.Digest{1}}}
+	b := a
+	b.Attrs, b.Builder = Attrs(`{"url":"http://b/"}`), "builtin:other"
+	if a.Hash() != b.Hash() || a.ResolvedHash() != b.ResolvedHash() {
+		t.Error("another address gives another hash")
+	}
+}
+
+func TestHashesOfKindsDiffer(t *testing.T) {
+	d := full()
+	if [32]byte(d.Hash()) == [32]byte(d.ResolvedHash()) {
+		t.Error("resolved and unresolved hash are equal")
+	}
+}
+
+// TestGolden holds the encoding: see docs/formats-derivations.md.
+func TestGolden(t *testing.T) {
+	fullOne := full()
+	fixed := Derivation{Name: "x.tar.gz", Platform: "any", Builder: "builtin:fetch", Fixed: &Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("x")), Size: 1}}
+	var out strings.Builder
+	for _, d := range []*Derivation{{}, &fullOne, &fixed} {
+		path, _ := FixedPath(d)
+		fmt.Fprintf(&out, "name %q\nencoding %x\nhash %s\nresolved %s\nfixed path %q\nplaceholder %s\n\n",
+			d.Name, d.encode(unresolvedVersion), d.Hash(), d.ResolvedHash(), path, placeholderID(Ref{d.Hash(), "out"}))
+	}
+	checkGolden(t, "testdata/hashes.golden", out.String())
+}
+
+func TestRender(t *testing.T) {
+	d := full()
+	fixed := Derivation{Name: "y", Platform: "any", Builder: "builtin:fetch", Fixed: &Fixed{Kind: store.KindFile, Digest: store.DigestOf(nil), Executable: true, Size: 3}}
+	text, err := json.MarshalIndent([]*Derivation{&d, &fixed}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkGolden(t, "testdata/render.golden", string(text)+"\n")
+}
+
+func checkGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
+	}
+}

@@ -1,0 +1,194 @@
+package derivations
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"sysc/store"
+)
+
+// A Graph is a set of derivations that name one another by placeholders, and of
+// the sources they use. Derivations are added inputs first, so it has no cycles.
+//
+// Adding must happen in one goroutine at a time; reading is safe from many when
+// nothing is added meanwhile.
+type Graph struct {
+	nodes   map[Hash]*node
+	order   []Hash
+	outputs map[string]output     // by the id of the placeholder
+	sources map[string]store.Path // by id
+	source  map[store.Path]Source
+}
+
+type node struct {
+	derivation *Derivation
+	origin     Origin
+}
+
+type output struct {
+	ref  Ref
+	path string // "<id>-<name>"
+}
+
+// NewGraph returns an empty graph.
+func NewGraph() *Graph {
+	return &Graph{
+		nodes:   make(map[Hash]*node),
+		outputs: make(map[string]output),
+		sources: make(map[string]store.Path),
+		source:  make(map[store.Path]Source),
+	}
+}
+
+// Add checks d, finds its inputs in its texts, and adds it. Adding a derivation
+// that the graph has already changes nothing, and the first origin stays.
+//
+// The texts are Args, the values of Env, Attrs and Root. A placeholder of this
+// graph makes an input, any other store path a source. The graph keeps a copy of
+// d, so the caller may go on using it.
+func (g *Graph) Add(d Derivation, o Origin) (Hash, error) {
+	if err := d.check(); err != nil {
+		return Hash{}, fmt.Errorf("add derivation %q: %w", d.Name, err)
+	}
+	d.Args = slices.Clone(d.Args)
+	d.Env = maps.Clone(d.Env)
+	d.Attrs = bytes.Clone(d.Attrs)
+	if d.Outputs != nil {
+		d.Outputs = slices.Clone(d.Outputs)
+		slices.Sort(d.Outputs)
+		if len(d.Outputs) == 1 && d.Outputs[0] == DefaultOutput {
+			d.Outputs = nil
+		}
+	}
+	if d.Fixed != nil {
+		fixed := *d.Fixed
+		d.Fixed = &fixed
+	}
+	d.Sources = slices.Clone(d.Sources)
+	if err := g.findInputs(&d); err != nil {
+		return Hash{}, fmt.Errorf("add derivation %q: %w", d.Name, err)
+	}
+	return g.insert(&d, o)
+}
+
+func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
+	h := d.Hash()
+	if known, ok := g.nodes[h]; ok {
+		// The size is no part of the identity, but good to know.
+		if d.Fixed != nil && known.derivation.Fixed.Size == 0 {
+			known.derivation.Fixed.Size = d.Fixed.Size
+		}
+		return h, nil
+	}
+	g.nodes[h] = &node{derivation: d, origin: o}
+	g.order = append(g.order, h)
+	for _, name := range d.OutputNames() {
+		ref := Ref{Derivation: h, Output: name}
+		id := placeholderID(ref)
+		g.outputs[id] = output{ref: ref, path: id + "-" + d.ObjectName(name)}
+	}
+	return h, nil
+}
+
+// findInputs sets Inputs and completes Sources from what the texts name.
+func (g *Graph) findInputs(d *Derivation) error {
+	refs := make(map[Ref]bool)
+	paths := make(map[store.Path]bool)
+	for _, p := range d.Sources {
+		paths[p] = true
+	}
+	var err error
+	d.texts(func(text string) {
+		eachPath(text, func(at int) {
+			ref, path, scanErr := g.pathAt(text, at)
+			switch {
+			case scanErr != nil && err == nil:
+				err = scanErr
+			case path != "":
+				paths[path] = true
+			case ref.Output != "":
+				refs[ref] = true
+			}
+		})
+	})
+	d.Inputs = slices.SortedFunc(maps.Keys(refs), compareRefs)
+	d.Sources = slices.Sorted(maps.Keys(paths))
+	return err
+}
+
+// pathAt tells what the id at text[at] names: an output of the graph, another
+// store path, or nothing at all.
+func (g *Graph) pathAt(text string, at int) (Ref, store.Path, error) {
+	id := text[at : at+store.IDLen]
+	if out, ok := g.outputs[id]; ok {
+		if !strings.HasPrefix(text[at:], out.path) {
+			end := min(len(text), at+len(out.path))
+			return Ref{}, "", fmt.Errorf("text has %q, which is a damaged form of %q", text[at:end], out.path)
+		}
+		return out.ref, "", nil
+	}
+	if p, ok := g.sources[id]; ok && strings.HasPrefix(text[at:], string(p)) {
+		return Ref{}, p, nil
+	}
+	p, _ := pathAt(text, at)
+	return Ref{}, p, nil
+}
+
+// Placeholder returns the text that stands for an output until it is known: a
+// logical store path, as long as the real one will be, that nothing else in the
+// world is called.
+func (g *Graph) Placeholder(r Ref) (string, error) {
+	n, ok := g.nodes[r.Derivation]
+	if !ok {
+		return "", fmt.Errorf("placeholder of %s: no such derivation in the graph", r.Derivation)
+	}
+	d := n.derivation
+	if !slices.Contains(d.OutputNames(), r.Output) {
+		return "", fmt.Errorf("placeholder of %q: no output %q, it has %s", d.Name, r.Output, strings.Join(d.OutputNames(), ", "))
+	}
+	return dirPrefix + placeholderID(r) + "-" + d.ObjectName(r.Output), nil
+}
+
+// Derivation returns the derivation with a hash. It must not be changed.
+func (g *Graph) Derivation(h Hash) (*Derivation, bool) {
+	n, ok := g.nodes[h]
+	if !ok {
+		return nil, false
+	}
+	return n.derivation, true
+}
+
+// Origin returns where a derivation comes from, empty when that is not known.
+func (g *Graph) Origin(h Hash) Origin {
+	if n, ok := g.nodes[h]; ok {
+		return n.origin
+	}
+	return Origin{}
+}
+
+// Len returns the number of derivations.
+func (g *Graph) Len() int { return len(g.order) }
+
+// Hashes returns all derivations in the order in which they were added: inputs
+// come before what uses them.
+func (g *Graph) Hashes() []Hash { return slices.Clone(g.order) }
+
+// Refs returns the outputs whose placeholders stand in a text, each once, in the
+// order of their first occurrence.
+func (g *Graph) Refs(text string) []Ref {
+	var refs []Ref
+	eachPath(text, func(at int) {
+		if ref, _, err := g.pathAt(text, at); err == nil && ref.Output != "" && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	})
+	return refs
+}
+
+func compareRefs(a, b Ref) int {
+	return cmp.Or(bytes.Compare(a.Derivation[:], b.Derivation[:]), strings.Compare(a.Output, b.Output))
+}

@@ -1,0 +1,44 @@
+// Package sandbox runs one builder so that it sees its inputs and nothing
+// else, on Linux, without privilege, without a helper binary on the host and
+// without cgo.
+//
+// [Run] starts this very program again ([Main] must be the first call of every
+// main function) as process 1 of new user, mount, pid, network, uts, ipc and
+// cgroup namespaces. That process
+//
+//  1. makes a file system from detached clones of the root, of the inputs and
+//     of five devices, with its own proc, devpts and tmpfs, and pivots into it;
+//  2. gives up, on one thread that it keeps for the purpose, capabilities and
+//     new privileges, puts a system call filter on that thread, and forks the
+//     builder from there: the builder inherits what that thread is, whereas
+//     process 1 remains able to serve it;
+//  3. reaps what is orphaned, reports how the builder ended, and exits. With
+//     it the kernel ends every process and unmounts everything, so that nothing
+//     is ever left; the same happens when the caller dies or gives up.
+//
+// There are two kinds of builds.
+//
+// A normal build has a read-only root, an ordinary user's id (1000:100) and no
+// capability. It can make no set-id file and touch no extended attribute.
+//
+// A build with a writable root acts as superuser of a machine that it makes,
+// the way maintainer scripts expect: uid 0, modes at will, chroot. Only one id
+// of the host stands behind it, so changing owners cannot be real: those calls
+// are answered by process 1, which records the owner on the file, in the
+// extended attribute [OwnerXattr]. It follows renames and hard links. [Meta]
+// reads it back when the result is harvested. What such a build cannot have:
+//
+//   - stat(2) shows 0:0 whatever was recorded;
+//   - changing the process's user or groups succeeds without effect, so files
+//     made "as" another user remain root's;
+//   - the owner of a symbolic link, socket or fifo is dropped, for these cannot
+//     carry the attribute;
+//   - copying between file systems (from /tmp into the root) without attributes
+//     loses the owner, unless the program sets it again;
+//   - device nodes cannot be made.
+//
+// 32-bit programs do not run: the filter kills calls of a foreign architecture.
+//
+// There is no way to run a builder without all of this. A kernel that refuses
+// gives an [UnavailableError], which says what to change.
+package sandbox

@@ -1,0 +1,132 @@
+package sandbox
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// setupCaps are what process 1 needs in its own user namespace: mounts, the
+// loopback interface, and giving the rest up.
+var setupCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
+
+// superuserCaps are what the builder of a writable root keeps, in its user
+// namespace: rights over files, not over the kernel.
+var superuserCaps = []uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_DAC_READ_SEARCH, unix.CAP_FOWNER,
+	unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID, unix.CAP_SETUID, unix.CAP_SETFCAP,
+	unix.CAP_SYS_CHROOT, unix.CAP_NET_BIND_SERVICE,
+}
+
+// mayDropGroups reports whether this process could call setgroups(2).
+func mayDropGroups() bool {
+	var data [2]unix.CapUserData
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(&hdr, &data[0]); err != nil {
+		return false
+	}
+	return data[0].Effective&(1<<unix.CAP_SETGID) != 0
+}
+
+// limitThread leaves the calling thread, and what is forked from it, with keep
+// of its capabilities and without a way to gain others. It must be locked, and
+// not be used for anything else afterwards.
+func limitThread(keep []uintptr) error {
+	var set [2]uint32
+	for _, c := range keep {
+		set[c/32] |= 1 << (c % 32)
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	for c := uintptr(0); ; c++ {
+		has, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if err == unix.EINVAL { // past the last that the kernel knows
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if has == 1 && set[c/32]&(1<<(c%32)) == 0 {
+			if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+				return err
+			}
+		}
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	for i := range data {
+		data[i] = unix.CapUserData{Effective: set[i], Permitted: set[i]}
+	}
+	if err := unix.Capset(&hdr, &data[0]); err != nil {
+		return err
+	}
+	return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+}
+
+// closeInherited closes the descriptors that whoever started sysc left open:
+// those that came through execve(2) because they are not close-on-exec.
+func closeInherited() error {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	names, err := dir.Readdirnames(-1)
+	dir.Close()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		fd := 0
+		for _, digit := range name {
+			fd = fd*10 + int(digit-'0')
+		}
+		if fd <= controlFD {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			unix.Close(fd)
+		}
+	}
+	return nil
+}
+
+// setLimits gives the builder the same resource limits on every machine where
+// they could show in a result.
+func setLimits() error {
+	// 1 also keeps a core_pattern that is a pipe from running (coredump in
+	// Linux's fs/coredump.c), which 0 does not.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
+		return err
+	}
+	soft := map[int]uint64{unix.RLIMIT_NOFILE: 1024, unix.RLIMIT_STACK: 8 << 20}
+	for which, want := range soft {
+		var lim unix.Rlimit
+		if err := unix.Getrlimit(which, &lim); err != nil {
+			return err
+		}
+		lim.Cur = min(want, lim.Max)
+		if err := unix.Setrlimit(which, &lim); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// catchSignals keeps process 1 alive whatever the builder sends it, and makes
+// the builder start with default dispositions: what is caught is reset by
+// execve(2), what is ignored is not, and sysc may have been started under nohup.
+func catchSignals() {
+	ignored := make(chan os.Signal, 1)
+	for s := syscall.Signal(1); s < 32; s++ {
+		switch s {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGURG, syscall.SIGPROF,
+			syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS:
+			// The kernel's, and those that Go's runtime needs.
+		default:
+			signal.Notify(ignored, s)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// own performs steps on files, one an argument: "chown:PATH:UID:GID" and the
+// like, and prints what each returned.
+func own(args []string) {
+	for _, a := range args {
+		w := strings.Split(a, ":")
+		fmt.Printf("%s: %s\n", a, outcome(ownStep(w[0], w[1], w[2:])))
+	}
+}
+
+func ownStep(verb, path string, args []string) error {
+	id := func(i int) int {
+		n := 0
+		fmt.Sscan(args[i], &n)
+		return n
+	}
+	switch verb {
+	case "chown":
+		return unix.Chown(path, id(0), id(1))
+	case "lchown":
+		return unix.Lchown(path, id(0), id(1))
+	case "fchown":
+		f, err := os.OpenFile(path, os.O_RDONLY, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return unix.Fchown(int(f.Fd()), id(0), id(1))
+	case "fchown-closed":
+		return unix.Fchown(999, id(0), id(1))
+	case "empty-path":
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Fchownat(fd, "", id(0), id(1), unix.AT_EMPTY_PATH)
+	case "empty-path-without-flag":
+		return unix.Fchownat(unix.AT_FDCWD, "", id(0), id(1), 0)
+	case "bad-flag":
+		return unix.Fchownat(unix.AT_FDCWD, path, id(0), id(1), 0x8)
+	case "bad-address":
+		_, _, e := unix.RawSyscall6(unix.SYS_FCHOWNAT, atCWD, 8, uintptr(id(0)), uintptr(id(1)), 0, 0)
+		return e
+	case "at":
+		fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Fchownat(fd, filepath.Base(path), id(0), id(1), 0)
+	case "in":
+		if err := unix.Chdir(filepath.Dir(path)); err != nil {
+			return err
+		}
+		return unix.Fchownat(unix.AT_FDCWD, filepath.Base(path), id(0), id(1), unix.AT_SYMLINK_NOFOLLOW)
+	case "by-proc":
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return unix.Chown(fmt.Sprintf("/proc/self/fd/%d", f.Fd()), id(0), id(1))
+	case "chroot":
+		return unix.Chroot(path)
+	case "create":
+		return os.WriteFile(path, []byte("x"), 0o644)
+	case "mkdir":
+		return os.Mkdir(path, 0o755)
+	case "symlink":
+		return os.Symlink(args[0], path)
+	case "mkfifo":
+		return unix.Mkfifo(path, 0o644)
+	case "chmod":
+		mode := uint32(0)
+		fmt.Sscanf(args[0], "%o", &mode)
+		return unix.Chmod(path, mode)
+	case "mode":
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return err
+		}
+		return fmt.Errorf("%o %d:%d", st.Mode&0o7777, st.Uid, st.Gid)
+	case "rename":
+		return os.Rename(path, args[0])
+	case "link":
+		return os.Link(path, args[0])
+	case "become":
+		for _, nr := range []uintptr{unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID,
+			unix.SYS_SETRESUID, unix.SYS_SETRESGID, unix.SYS_SETFSUID, unix.SYS_SETFSGID, unix.SYS_SETGROUPS} {
+			if r, _, e := unix.RawSyscall(nr, 33, 33, 33); e != 0 || r != 0 {
+				return fmt.Errorf("call %d: %d, %w", nr, r, e)
+			}
+		}
+		return fmt.Errorf("%d:%d", os.Geteuid(), os.Getegid())
+	case "mknod":
+		return unix.Mknod(path, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3)))
+	case "setcap":
+		// cap_net_bind_service=ep, in revision 2.
+		return unix.Setxattr(path, capabilityXattr, []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0)
+	case "has-cap":
+		_, err := unix.Getxattr(path, capabilityXattr, make([]byte, 64))
+		return err
+	}
+	return fmt.Errorf("no step %s", verb)
+}
+
+// atCWD is AT_FDCWD as a system call's argument.
+const atCWD = ^uintptr(99)
+
+// ownFast changes the owner of a file many times.
+func ownFast(args []string) {
+	n := 0
+	fmt.Sscan(args[1], &n)
+	for i := range n {
+		if err := unix.Chown(args[0], i, i+1); err != nil {
+			fmt.Println(i, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// recorded returns the owner that the file below the fixture's root has.
+func (f *fixture) recorded(path string) string {
+	f.t.Helper()
+	name := filepath.Join(f.spec.Root, path)
+	if strings.HasPrefix(path, "/build/") {
+		name = filepath.Join(f.build, strings.TrimPrefix(path, "/build/"))
+	}
+	if st, err := os.Lstat(name); err == nil && st.Mode().IsRegular() {
+		os.Chmod(name, 0o644) // an ordinary user could not read it otherwise
+	}
+	var value [64]byte
+	n, err := unix.Lgetxattr(name, OwnerXattr, value[:])
+	if err == unix.ENODATA {
+		return "none"
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return string(value[:n])
+}
+
+func TestOwnersAreRecorded(t *testing.T) {
+	tests := []struct {
+		name  string
+		steps []string
+		want  []string          // what each step printed; "" means ok
+		owner map[string]string // afterwards
+	}{
+		{"file", []string{"chown:/top:33:44"}, nil, map[string]string{"/top": "33:44"}},
+		{"directory", []string{"chown:/etc:1:2"}, nil, map[string]string{"/etc": "1:2", "/etc/name": "none"}},
+		{"large ids", []string{"chown:/top:4294967294:65534"}, nil, map[string]string{"/top": "4294967294:65534"}},
+		{"by descriptor", []string{"fchown:/top:5:6"}, nil, map[string]string{"/top": "5:6"}},
+		{"by directory's descriptor", []string{"fchown:/etc:5:6"}, nil, map[string]string{"/etc": "5:6"}},
+		{"by path descriptor", []string{"empty-path:/top:7:8"}, nil, map[string]string{"/top": "7:8"}},
+		{"relative to a descriptor", []string{"at:/etc/name:9:10"}, nil, map[string]string{"/etc/name": "9:10"}},
+		{"relative to the working directory", []string{"in:/etc/name:9:11"}, nil, map[string]string{"/etc/name": "9:11"}},
+		{"through proc", []string{"by-proc:/top:3:4"}, nil, map[string]string{"/top": "3:4"}},
+		{"through a link", []string{"symlink:/l:top", "chown:/l:3:4"}, nil, map[string]string{"/top": "3:4"}},
+		{"a link itself", []string{"symlink:/l:top", "lchown:/l:3:4", "empty-path:/l:3:4"}, nil, map[string]string{"/top": "none"}},
+		{"a dangling link", []string{"symlink:/l:none", "chown:/l:3:4", "lchown:/l:3:4"}, []string{"", "ENOENT", ""}, nil},
+		{"a fifo", []string{"mkfifo:/build/f", "chown:/build/f:3:4"}, nil, nil},
+		{"nothing there", []string{"chown:/no:1:1", "chown:/top/x:1:1", "fchown-closed:x:1:1", "empty-path-without-flag:x:1:1", "bad-flag:/top:1:1", "bad-address:x:1:1"},
+			[]string{"ENOENT", "ENOTDIR", "EBADF", "ENOENT", "EINVAL", "EFAULT"}, map[string]string{"/top": "none"}},
+		{"name too long", []string{"chown:/" + strings.Repeat("x/", 2100) + ":1:1"}, []string{"ENAMETOOLONG"}, nil},
+		{"keep the former group", []string{"chown:/top:1:2", "chown:/top:3:-1"}, nil, map[string]string{"/top": "3:2"}},
+		{"keep the former user", []string{"chown:/top:1:2", "chown:/top:-1:4"}, nil, map[string]string{"/top": "1:4"}},
+		{"keep both", []string{"chown:/top:1:2", "chown:/top:-1:-1"}, nil, map[string]string{"/top": "1:2"}},
+		{"group alone", []string{"chown:/top:-1:42"}, nil, map[string]string{"/top": "0:42"}},
+		{"back to root", []string{"chown:/top:1:2", "chown:/top:0:0"}, nil, map[string]string{"/top": "none"}},
+		{"root from the start", []string{"chown:/top:0:0"}, nil, map[string]string{"/top": "none"}},
+		{"rename", []string{"create:/a", "chown:/a:1:2", "rename:/a:/b"}, nil, map[string]string{"/b": "1:2"}},
+		{"rename over another", []string{"create:/a", "chown:/top:8:8", "chown:/a:1:2", "rename:/a:/top"}, nil, map[string]string{"/top": "1:2"}},
+		{"hard link", []string{"create:/a", "link:/a:/b", "chown:/b:1:2"}, nil, map[string]string{"/a": "1:2", "/b": "1:2"}},
+		{"unreadable file", []string{"chmod:/top:0", "chown:/top:1:2"}, nil, map[string]string{"/top": "1:2"}},
+		{"stat does not show it", []string{"chown:/top:1:2", "mode:/top"}, []string{"", "644 0:0"}, nil},
+		{"set-id bits are cleared", []string{"chmod:/top:6755", "mode:/top", "chown:/top:1:2", "mode:/top"}, []string{"", "6755 0:0", "", "755 0:0"}, nil},
+		{"also if nothing changes", []string{"chmod:/top:4755", "fchown:/top:-1:-1", "mode:/top"}, []string{"", "", "755 0:0"}, nil},
+		{"but can be set again", []string{"chown:/top:0:42", "chmod:/top:2755", "mode:/top"}, []string{"", "", "2755 0:0"}, map[string]string{"/top": "0:42"}},
+		{"a directory keeps setgid", []string{"chmod:/etc:2775", "chown:/etc:0:50", "mode:/etc"}, []string{"", "", "2775 0:0"}, map[string]string{"/etc": "0:50"}},
+		{"capabilities are cleared", []string{"setcap:/top", "has-cap:/top", "chown:/top:1:2", "has-cap:/top"}, []string{"", "", "", "ENODATA"}, nil},
+		{"read-only input", []string{"chown:" + helperPath + ":1:2"}, []string{"EROFS"}, nil},
+		{"host's device", []string{"chown:/dev/null:1:2"}, []string{"EROFS"}, nil},
+		{"the program of process 1", []string{"chown:/proc/1/exe:1:2", "chown:/proc/self/exe:1:2", "chown:/proc/self/root/top:1:2"}, []string{"ELOOP", "ELOOP", "ELOOP"}, map[string]string{"/top": "none"}},
+		{"in a chroot", []string{"mkdir:/home/r", "create:/home/r/top", "symlink:/home/r/abs:/top", "chroot:/home/r", "chown:/abs:1:2", "chown:/../top:3:-1"}, nil,
+			map[string]string{"/home/r/top": "3:2", "/top": "none"}},
+		{"after a chroot of another", []string{"chown:/top:4:4"}, nil, map[string]string{"/top": "4:4"}},
+		{"in a bind", []string{"create:/build/f", "chown:/build/f:1:2"}, nil, map[string]string{"/build/f": "1:2"}},
+		{"becoming somebody", []string{"become:x"}, []string{"0:0"}, nil},
+		{"a device", []string{"mknod:/home/null"}, []string{"EPERM"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := newFixture(t).writable().builder(append([]string{"own"}, tt.steps...)...)
+			var want strings.Builder
+			for i, s := range tt.steps {
+				result := "ok"
+				if i < len(tt.want) && tt.want[i] != "" {
+					result = tt.want[i]
+				}
+				fmt.Fprintf(&want, "%s: %s\n", s, result)
+			}
+			if got := f.output(); got != want.String() {
+				t.Errorf("got\n%swant\n%s", got, want.String())
+			}
+			for path, owner := range tt.owner {
+				if got := f.recorded(path); got != owner {
+					t.Errorf("%s: recorded %s, want %s", path, got, owner)
+				}
+			}
+		})
+	}
+}
+
+func TestManyOwnersInParallel(t *testing.T) {
+	f := newFixture(t).writable().shell(`
+		for i in 1 2 3 4; do ` + helperPath + ` builder own-fast /etc/name 300 & done
+		wait
+		chown 7:8 /etc/name`)
+	f.output()
+	if got := f.recorded("/etc/name"); got != "7:8" {
+		t.Errorf("recorded %s, want 7:8", got)
+	}
+}
+
+// What is recorded is what a file system with the builder's rights would have.
+func TestOwnersFollowAModel(t *testing.T) {
+	f := newFixture(t).writable()
+	rapid.Check(t, func(rt *rapid.T) {
+		type owner struct{ uid, gid int64 }
+		model := map[string]owner{}
+		var steps []string
+		ids := rapid.SampledFrom([]int64{-1, 0, 1, 33, 65534})
+		for _, name := range []string{"a", "b", "c"} {
+			steps = append(steps, "create:/home/"+name)
+			model[name] = owner{}
+			os.Remove(filepath.Join(f.spec.Root, "home", name))
+		}
+		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "name")
+			verb := rapid.SampledFrom([]string{"chown", "fchown", "at", "lchown", "empty-path"}).Draw(rt, "verb")
+			o := owner{ids.Draw(rt, "uid"), ids.Draw(rt, "gid")}
+			steps = append(steps, fmt.Sprintf("%s:/home/%s:%d:%d", verb, name, o.uid, o.gid))
+			was := model[name]
+			if o.uid == -1 {
+				o.uid = was.uid
+			}
+			if o.gid == -1 {
+				o.gid = was.gid
+			}
+			model[name] = o
+		}
+		f.builder(append([]string{"own"}, steps...)...)
+		out := f.output()
+		for name, o := range model {
+			want := fmt.Sprintf("%d:%d", o.uid, o.gid)
+			if want == "0:0" {
+				want = "none"
+			}
+			if got := f.recorded("/home/" + name); got != want {
+				rt.Errorf("%s: recorded %s, want %s\n%s", name, got, want, out)
+			}
+		}
+	})
+}

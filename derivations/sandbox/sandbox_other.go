@@ -1,0 +1,26 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+)
+
+var errPlatform = errors.New("builders need Linux namespaces")
+
+// Main reports false: there are no sandboxes on this platform.
+func Main(args []string) (handled bool) { return false }
+
+// Run returns an [UnavailableError]: there are no sandboxes on this platform.
+func Run(ctx context.Context, spec Spec) (Result, error) {
+	return Result{}, &UnavailableError{Problems: Probe(ctx), Cause: errPlatform}
+}
+
+// Probe says that there are no sandboxes on this platform.
+func Probe(ctx context.Context) []Problem {
+	return []Problem{{
+		What: "This is not Linux, and builders run in Linux namespaces.",
+		Fix:  "build on a Linux machine",
+	}}
+}

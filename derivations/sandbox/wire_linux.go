@@ -1,0 +1,113 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"syscall"
+)
+
+// initName is the name (argv[0]) that this program is started under to become
+// process 1 of a sandbox. It comes with a socket as descriptor controlFD.
+const (
+	initName  = "sysc:sandbox-init"
+	controlFD = 3
+)
+
+// maxFrame bounds what either side accepts, in bytes.
+// The kernel bounds arguments and environment to 6 MiB together.
+const maxFrame = 32 << 20
+
+// A text is a string that survives JSON whatever bytes it has:
+// paths, arguments and environment need not be UTF-8.
+type text []byte
+
+// A request is a Spec on its way into the sandbox.
+type request struct {
+	Root         text
+	WritableRoot bool
+	Binds        []wireBind
+	Argv, Env    []text
+	Dir          text
+	Hostname     text
+	// Probe makes the sandbox and stops before a builder would start.
+	Probe bool
+}
+
+type wireBind struct {
+	Source, Target text
+	Writable       bool
+}
+
+// A reply is how the inside ended: by an error of its own if Op is set,
+// otherwise as the builder's wait status says.
+type reply struct {
+	Op    text          `json:",omitempty"`
+	Errno syscall.Errno `json:",omitempty"`
+	// Kernel marks an error that means that the machine lacks something, rather
+	// than that the Spec is wrong.
+	Kernel bool `json:",omitempty"`
+	Status uint32
+	// Times in nanoseconds, size in bytes.
+	UserTime, SystemTime, MaxRSS int64
+}
+
+func newRequest(s Spec) request {
+	r := request{
+		Root:         text(s.Root),
+		WritableRoot: s.WritableRoot,
+		Argv:         texts(s.Argv),
+		Env:          texts(s.Env),
+		Dir:          text(s.Dir),
+		Hostname:     text(s.Hostname),
+	}
+	for _, b := range s.Binds {
+		r.Binds = append(r.Binds, wireBind{text(b.Source), text(b.Target), b.Writable})
+	}
+	return r
+}
+
+func texts(list []string) []text {
+	out := make([]text, len(list))
+	for i, s := range list {
+		out[i] = text(s)
+	}
+	return out
+}
+
+func stringsOf(list []text) []string {
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = string(t)
+	}
+	return out
+}
+
+// writeFrame writes v as JSON behind its length.
+func writeFrame(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	frame := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(data)), uint32(len(data)))
+	_, err = w.Write(append(frame, data...))
+	return err
+}
+
+// readFrame reads what writeFrame wrote. It returns io.EOF when there is none.
+func readFrame(r io.Reader, v any) error {
+	var head [4]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	n := binary.LittleEndian.Uint32(head[:])
+	if n > maxFrame {
+		return fmt.Errorf("message of %d bytes", n)
+	}
+	data := make([]byte, n)
+	if _, err := io.ReadFull(r, data); err != nil {
+		return err
+	}
+	return json.Unmarshal(data, v)
+}

@@ -1,0 +1,155 @@
+package derivations
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+
+	"sysc/store"
+	"sysc/store/tree"
+)
+
+// A Source is something outside of the store that derivations use: a file or
+// directory beside the definition, or a text. Exactly one of File, Dir and
+// Content counts: File or Dir when it is set, otherwise Content.
+type Source struct {
+	// Name is the name of its object.
+	Name string
+	// File is a regular file of the host, read when it is added and copied when it
+	// is realised.
+	File string
+	// Dir is a directory of the host, with everything below.
+	Dir string
+	// Content is the text of a file that stands nowhere.
+	Content []byte
+	// Executable is the executable bit of the file or text.
+	Executable bool
+}
+
+// AddSource hashes s and returns the path that it will have in the store, which
+// may then stand in the texts of derivations. Adding the same content again
+// returns the same path.
+func (g *Graph) AddSource(s Source) (store.Path, error) {
+	p, err := s.hash()
+	if err != nil {
+		return "", fmt.Errorf("add source %q: %w", s.Name, err)
+	}
+	if _, ok := g.source[p]; !ok {
+		g.source[p] = s
+		g.sources[p.ID()] = p
+	}
+	return p, nil
+}
+
+// Source returns a source of the graph.
+func (g *Graph) Source(p store.Path) (Source, bool) {
+	s, ok := g.source[p]
+	return s, ok
+}
+
+func (s Source) hash() (store.Path, error) {
+	if err := store.CheckName(s.Name); err != nil {
+		return "", err
+	}
+	if s.Dir == "" {
+		return s.hashFile()
+	}
+	if s.File != "" || s.Content != nil || s.Executable {
+		return "", fmt.Errorf("both a directory and a file")
+	}
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	entry, err := hashDir(root, ".", 0)
+	if err != nil {
+		return "", err
+	}
+	return store.MakePath(store.MakeID(store.KindTree, s.Name, entry.Digest, nil, nil), s.Name)
+}
+
+func (s Source) hashFile() (store.Path, error) {
+	blob, size := store.DigestOf(s.Content), int64(len(s.Content))
+	if s.File != "" {
+		if s.Content != nil {
+			return "", fmt.Errorf("both a file and a text")
+		}
+		f, err := os.Open(s.File)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+			return "", fmt.Errorf("%s is not a regular file", s.File)
+		}
+		if blob, size, err = hashReader(f); err != nil {
+			return "", err
+		}
+	}
+	digest, err := FileTree(blob, size, s.Executable).Digest()
+	if err != nil {
+		return "", err
+	}
+	return store.MakePath(store.MakeID(store.KindFile, s.Name, digest, nil, nil), s.Name)
+}
+
+// hashDir returns the entry of a directory as a canonical tree has it: owner
+// root, modes 0444 and 0555.
+func hashDir(root *os.Root, dir string, depth int) (tree.Entry, error) {
+	entry := tree.Entry{Name: path.Base(dir), Type: tree.Dir, Mode: tree.ModeDir}
+	if depth > tree.MaxDepth {
+		return entry, fmt.Errorf("%s: more than %d directories deep", dir, tree.MaxDepth)
+	}
+	list, err := fs.ReadDir(root.FS(), dir) // sorted by name
+	if err != nil {
+		return entry, err
+	}
+	var t tree.Tree
+	for _, item := range list {
+		e, err := hashEntry(root, path.Join(dir, item.Name()), item, depth)
+		if err != nil {
+			return entry, err
+		}
+		entry.Size += e.Size
+		t.Entries = append(t.Entries, e)
+	}
+	entry.Digest, err = t.Digest()
+	return entry, err
+}
+
+func hashEntry(root *os.Root, name string, item fs.DirEntry, depth int) (tree.Entry, error) {
+	switch {
+	case item.IsDir():
+		return hashDir(root, name, depth+1)
+	case item.Type() == fs.ModeSymlink:
+		target, err := root.Readlink(name)
+		return tree.Entry{Name: item.Name(), Type: tree.Link, Mode: tree.ModeLink, Target: target}, err
+	case !item.Type().IsRegular():
+		return tree.Entry{}, fmt.Errorf("%s is a %v: only files, directories and links can be sources", name, item.Type())
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return tree.Entry{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return tree.Entry{}, err
+	}
+	e := tree.Entry{Name: item.Name(), Type: tree.File, Mode: tree.CanonicalMode(tree.File, uint32(info.Mode().Perm()))}
+	e.Digest, e.Size, err = hashReader(f)
+	return e, err
+}
+
+func hashReader(r io.Reader) (store.Digest, int64, error) {
+	h := sha256.New()
+	size, err := io.Copy(h, r)
+	if err != nil {
+		return store.Digest{}, 0, err
+	}
+	return store.Digest(h.Sum(nil)), size, nil
+}

@@ -1,0 +1,87 @@
+package download
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"syscall"
+)
+
+// A HashError says that a file is not the one that was asked for.
+type HashError struct {
+	URL       string
+	Want, Got [sha256.Size]byte
+}
+
+func (e *HashError) Error() string {
+	return fmt.Sprintf("download %s: wrong content\n  expected sha256:%x\n  got      sha256:%x", e.URL, e.Want, e.Got)
+}
+
+// A StatusError says that a server answered with an HTTP status other than
+// success.
+type StatusError struct {
+	URL  string
+	Code int
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("download %s: server says %d %s", e.URL, e.Code, http.StatusText(e.Code))
+}
+
+// A TruncatedError says that a file ended too early. Want is -1 when a server
+// broke off without having said how much there is.
+type TruncatedError struct {
+	URL       string
+	Got, Want int64
+}
+
+func (e *TruncatedError) Error() string {
+	if e.Want < 0 {
+		return fmt.Sprintf("download %s: broke off after %d bytes", e.URL, e.Got)
+	}
+	return fmt.Sprintf("download %s: got %d bytes of %d", e.URL, e.Got, e.Want)
+}
+
+// A SizeError says that a file is longer than it may be.
+type SizeError struct {
+	URL   string
+	Limit int64 // bytes
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("download %s: longer than %d bytes", e.URL, e.Limit)
+}
+
+func (e *HashError) address() string      { return e.URL }
+func (e *StatusError) address() string    { return e.URL }
+func (e *TruncatedError) address() string { return e.URL }
+func (e *SizeError) address() string      { return e.URL }
+
+// IsTransient reports whether the same download may well work in a while: the
+// server was busy, silent or unreachable, or the connection broke.
+func IsTransient(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	var status *StatusError
+	if errors.As(err, &status) {
+		return status.Code >= 500 || status.Code == http.StatusTooManyRequests || status.Code == http.StatusRequestTimeout
+	}
+	var truncated *TruncatedError
+	var network net.Error
+	var lookup *net.DNSError
+	switch {
+	case errors.As(err, &lookup):
+		return !lookup.IsNotFound
+	case errors.As(err, &truncated), errors.Is(err, errSilent), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return true
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.EPIPE),
+		errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return true
+	}
+	return errors.As(err, &network) && network.Timeout()
+}

@@ -1,0 +1,218 @@
+// Package filelock keeps processes, and the goroutines of one process, off each
+// other's feet by locks on files (flock(2)). A lock ends with the process that
+// holds it, however that ends, so there are no stale locks.
+//
+// They order what is done to files. Memory that goroutines share needs a mutex
+// besides: Go's memory model knows nothing of file locks.
+//
+// Locks of several keys are to be taken in the sorted order of their paths.
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked is what [TryLock] returns, wrapped, when somebody else holds the
+// lock.
+var ErrLocked = errors.New("locked by another process")
+
+// A File is a lock that is held. It is not safe for concurrent use.
+type File struct {
+	f      *os.File
+	shared bool
+}
+
+// Lock takes the exclusive lock of the file at path, which is made, with mode
+// 0600, if it is missing. When somebody else holds the lock, wait (if not nil)
+// is called once with who that is, as "pid 4711 (sysc)", and Lock waits until
+// the lock is free or ctx is done. Errors wrap that of the system call or the
+// context.
+func Lock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
+	l, err := acquire(ctx, path, unix.LOCK_EX, wait)
+	if err != nil {
+		return nil, err
+	}
+	return l.Unlock, nil
+}
+
+// RLock is [Lock] for a shared lock: many may hold it, but none beside an
+// exclusive one.
+func RLock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
+	l, err := acquire(ctx, path, unix.LOCK_SH, wait)
+	if err != nil {
+		return nil, err
+	}
+	return l.Unlock, nil
+}
+
+// Open is [RLock] for a holder that may want to be alone later on
+// ([File.Upgrade]).
+func Open(ctx context.Context, path string, wait func(holder string)) (*File, error) {
+	return acquire(ctx, path, unix.LOCK_SH, wait)
+}
+
+// TryLock is [Lock] without waiting: it returns [ErrLocked], wrapped, with the
+// holder in the message.
+func TryLock(path string) (unlock func() error, err error) {
+	for {
+		f, err := open(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			defer f.Close()
+			if errors.Is(err, unix.EWOULDBLOCK) {
+				return nil, fmt.Errorf("lock %s: %w: %s", path, ErrLocked, holder(f))
+			}
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		if current(f, path) {
+			l := &File{f: f}
+			l.sign()
+			return l.Unlock, nil
+		}
+		f.Close()
+	}
+}
+
+// Remove deletes the lock file at path. Only the holder of its exclusive lock
+// may call it; whoever waits for the lock notices and makes a new file.
+func Remove(path string) error { return os.Remove(path) }
+
+// Upgrade makes a shared lock exclusive, waiting as [Lock] does. There may be
+// other exclusive holders between the two, so what the shared lock protected
+// has to be looked at again. After an error, the lock is lost.
+func (l *File) Upgrade(ctx context.Context, wait func(holder string)) error {
+	if err := claim(ctx, l.f, unix.LOCK_EX, wait); err != nil {
+		return fmt.Errorf("lock %s: %w", l.f.Name(), err)
+	}
+	l.shared = false
+	l.sign()
+	return nil
+}
+
+// Downgrade makes an exclusive lock shared.
+func (l *File) Downgrade() error {
+	l.f.Truncate(0) // the name of the holder, for people only
+	l.shared = true
+	if err := flock(l.f, unix.LOCK_SH); err != nil {
+		return fmt.Errorf("lock %s: %w", l.f.Name(), err)
+	}
+	return nil
+}
+
+// Unlock gives the lock up.
+func (l *File) Unlock() error {
+	if !l.shared {
+		l.f.Truncate(0) // see Downgrade
+	}
+	return l.f.Close()
+}
+
+// sign writes who holds the lock into the file. It is for messages only, so a
+// full disk does not matter.
+func (l *File) sign() {
+	if err := l.f.Truncate(0); err != nil {
+		return
+	}
+	l.f.WriteAt([]byte(describe(os.Getpid())+"\n"), 0)
+}
+
+func acquire(ctx context.Context, path string, how int, wait func(string)) (*File, error) {
+	for {
+		f, err := open(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := claim(ctx, f, how, wait); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		if current(f, path) {
+			l := &File{f: f, shared: how == unix.LOCK_SH}
+			if !l.shared {
+				l.sign()
+			}
+			return l, nil
+		}
+		// Its last holder removed it while this one waited.
+		f.Close()
+	}
+}
+
+// claim locks f. It closes f on an error.
+func claim(ctx context.Context, f *os.File, how int, wait func(string)) error {
+	if err := ctx.Err(); err != nil {
+		f.Close()
+		return err
+	}
+	err := flock(f, how|unix.LOCK_NB)
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		f.Close()
+		return err
+	}
+	if wait != nil {
+		wait(holder(f))
+	}
+	got := make(chan error, 1)
+	go func() { got <- flock(f, how) }()
+	select {
+	case err := <-got:
+		if err != nil {
+			f.Close()
+		}
+		return err
+	case <-ctx.Done():
+		// The system call cannot be called off: Go's signal handlers restart it.
+		// Whenever the lock comes, it is given back at once.
+		go func() {
+			<-got
+			f.Close()
+		}()
+		return ctx.Err()
+	}
+}
+
+func open(path string) (*os.File, error) {
+	// 0600: a lock that others can open is one that they can hold for ever.
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return f, nil
+}
+
+// flock locks by the descriptor, through SyscallConn so that the file cannot
+// be closed, and its number reused, while the call waits.
+func flock(f *os.File, how int) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lockErr error
+	err = raw.Control(func(fd uintptr) {
+		for {
+			if lockErr = unix.Flock(int(fd), how); lockErr != unix.EINTR {
+				return
+			}
+		}
+	})
+	return errors.Join(err, lockErr)
+}
+
+// current reports whether f is still the file at path.
+func current(f *os.File, path string) bool {
+	have, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	want, err := os.Lstat(path)
+	return err == nil && os.SameFile(have, want)
+}

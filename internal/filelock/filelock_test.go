@@ -1,0 +1,135 @@
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestExclusive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	var inside, counter atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				unlock, err := Lock(context.Background(), path, nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if n := inside.Add(1); n != 1 {
+					t.Errorf("%d hold the lock", n)
+				}
+				counter.Add(1)
+				inside.Add(-1)
+				// Removing the file must not let two in at once.
+				if err := errors.Join(Remove(path), unlock()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if counter.Load() != 400 {
+		t.Errorf("%d, want 400", counter.Load())
+	}
+}
+
+func TestHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(t.Context(), path, nil)
+	must(t, err)
+	if info, _ := os.Stat(path); info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+	want := fmt.Sprintf("pid %d (", os.Getpid())
+	if _, err := TryLock(path); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want ErrLocked by %q", err, want)
+	}
+	var told []string
+	second, err := Lock(t.Context(), path, func(holder string) {
+		told = append(told, holder)
+		must(t, unlock())
+	})
+	must(t, err)
+	if len(told) != 1 || !strings.HasPrefix(told[0], want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	must(t, second())
+	if data, err := os.ReadFile(path); err != nil || len(data) > 0 {
+		t.Errorf("free, but it says %q, %v", data, err)
+	}
+}
+
+func TestCancel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := Lock(t.Context(), path, nil)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	if _, err := Lock(ctx, path, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	must(t, unlock())
+	// The wait that was given up does not keep the lock.
+	again, err := Lock(t.Context(), path, nil)
+	must(t, err)
+	must(t, again())
+}
+
+func TestShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	a, err := Open(t.Context(), path, nil)
+	must(t, err)
+	unlock, err := RLock(t.Context(), path, nil)
+	must(t, err)
+	if _, err := TryLock(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("exclusive beside shared: %v", err)
+	}
+	waited := false
+	must(t, a.Upgrade(t.Context(), func(string) {
+		waited = true
+		must(t, unlock())
+	}))
+	if !waited {
+		t.Error("did not wait for the other holder")
+	}
+	if _, err := TryLock(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("after Upgrade: %v", err)
+	}
+	must(t, a.Downgrade())
+	unlock, err = RLock(t.Context(), path, func(string) { t.Error("waited for a shared lock") })
+	must(t, err)
+	must(t, unlock())
+	must(t, a.Unlock())
+}
+
+func TestNoSymlink(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "lock")))
+	if _, err := Lock(t.Context(), filepath.Join(dir, "lock"), nil); err == nil {
+		t.Error("followed a link")
+	}
+	if _, err := os.Lstat(filepath.Join(dir, "elsewhere")); err == nil {
+		t.Error("made a file through a link")
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	if got, want := printable("a\x1b[2Jb\n"), `a\x1b[2Jb`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,204 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"sysc/lang/diag"
+	"sysc/lang/syntax"
+)
+
+// A Definition is a module as written: its blocks by kind. Nothing in it is
+// evaluated, and it is not changed after [Load].
+type Definition struct {
+	// Module is the text.
+	Module *syntax.Module
+	// Settings are the sysc blocks.
+	Settings []*syntax.Block
+	// Inputs, Variables and Derivations have one label, no two the same.
+	Inputs, Variables, Derivations []*syntax.Block
+	// Locals are the attributes of all locals blocks, no two of the same name.
+	Locals []*syntax.Attr
+	// Options, Configs and Systems are for package modules. The labels of options
+	// and systems have been checked, nothing else.
+	Options, Configs, Systems []*syntax.Block
+}
+
+// Load reads the module in a directory and checks which blocks it has. version is
+// that of this program, "" when it is not to be compared with what the module
+// requires.
+//
+// The definition is nil when there is nothing that could be worked with. A module
+// that requires another version of sysc is one error, whatever else is wrong with
+// it.
+func Load(dir, version string) (*Definition, diag.List) {
+	return LoadAs(dir, "", version)
+}
+
+// LoadAs is [Load] with a path in front of the file names in ranges.
+func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
+	m, diags := syntax.LoadAs(dir, prefix)
+	if len(m.Files) == 0 && !diags.HasErrors() {
+		return nil, diag.Errorf(diag.Range{}, "No definition here",
+			"The directory %q has no file whose name ends in %s.", dir, syntax.Extension)
+	}
+	return define(m, diags, version)
+}
+
+// Parse is [Load] for texts by file name. Files that expressions read are looked
+// for in dir, "" for none.
+func Parse(dir string, files map[string][]byte, version string) (*Definition, diag.List) {
+	m, diags := syntax.Parse(dir, files)
+	return define(m, diags, version)
+}
+
+func define(m *syntax.Module, diags diag.List, version string) (*Definition, diag.List) {
+	if tooOld := checkRequired(m, version); tooOld.HasErrors() {
+		return nil, tooOld
+	}
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	d := &Definition{Module: m}
+	for _, b := range m.Blocks {
+		diags = append(diags, d.add(b)...)
+	}
+	for _, a := range m.Attrs {
+		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
+			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
+	}
+	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems)...)
+	diags = append(diags, duplicateLocals(d.Locals)...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return d, diags
+}
+
+// laterBlocks are part of the language and not of this version.
+var laterBlocks = map[string]string{
+	"module":      "Put the blocks of the module into this directory.",
+	"output":      "",
+	"function":    "",
+	"environment": "",
+	"assert":      "",
+	"home":        "",
+	"test":        "",
+	"secret":      "",
+}
+
+// add sorts one top-level block in.
+func (d *Definition) add(b *syntax.Block) diag.List {
+	name := func(list *[]*syntax.Block) diag.List {
+		diags := b.CheckLabels("name")
+		if !diags.HasErrors() {
+			diags = append(diags, checkIdentifier(b)...)
+		}
+		if !diags.HasErrors() {
+			*list = append(*list, b)
+		}
+		return diags
+	}
+	switch b.Type {
+	case "sysc":
+		d.Settings = append(d.Settings, b)
+		return append(b.CheckLabels(), b.Body.Check("a sysc block", syntax.Schema{
+			Attrs: []syntax.AttrSchema{{Name: "required_version"}},
+		})...)
+	case "input":
+		return name(&d.Inputs)
+	case "variable":
+		return name(&d.Variables)
+	case "derivation":
+		return name(&d.Derivations)
+	case "system":
+		return name(&d.Systems)
+	case "locals":
+		diags := append(b.CheckLabels(), checkLocals(b.Body)...)
+		d.Locals = append(d.Locals, b.Body.Attrs...)
+		return diags
+	case "option":
+		d.Options = append(d.Options, b)
+		return b.CheckLabels("path")
+	case "config":
+		d.Configs = append(d.Configs, b)
+		return b.CheckLabels()
+	}
+	return unknownBlock(b)
+}
+
+func unknownBlock(b *syntax.Block) diag.List {
+	if hint, later := laterBlocks[b.Type]; later {
+		if hint != "" {
+			hint = " " + hint
+		}
+		return diag.Errorf(b.TypeRange, "Block type not supported yet",
+			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
+	}
+	known := []string{"sysc", "input", "variable", "locals", "derivation", "option", "config", "system"}
+	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
+	if near := diag.DidYouMean(b.Type, known); near != "" {
+		detail += near
+	} else {
+		detail += " Options of a system are set in a system or config block."
+	}
+	return diag.List{diag.New(diag.Error, b.TypeRange, "Unsupported block type", "%s", detail)}
+}
+
+// checkIdentifier demands a label that can stand in expressions.
+func checkIdentifier(b *syntax.Block) diag.List {
+	label := b.Labels[0]
+	if hclsyntax.ValidIdentifier(label) {
+		return nil
+	}
+	if b.Type == "derivation" || b.Type == "system" {
+		// derivation.m["g++"] works as well.
+		if diags := checkObjectName(label, b.LabelRanges[0]); !diags.HasErrors() {
+			return nil
+		}
+	}
+	return diag.Errorf(b.LabelRanges[0], "Invalid name",
+		"%q cannot be the name of a %s: a name begins with a letter and has letters, digits, _ and - only.", label, b.Type)
+}
+
+// duplicates reports blocks of one type and label.
+func duplicates(lists ...[]*syntax.Block) diag.List {
+	var diags diag.List
+	for _, list := range lists {
+		first := map[string]*syntax.Block{}
+		for _, b := range list {
+			before, dup := first[b.Labels[0]]
+			if !dup {
+				first[b.Labels[0]] = b
+				continue
+			}
+			diags = append(diags, diag.Errorf(b.Range, "Duplicate "+b.Type,
+				"There is a %s already, at %s. Each must have a name of its own.", b.Header(), before.Range)...)
+		}
+	}
+	return diags
+}
+
+func duplicateLocals(locals []*syntax.Attr) diag.List {
+	var diags diag.List
+	first := map[string]*syntax.Attr{}
+	for _, a := range locals {
+		if before, dup := first[a.Name]; dup {
+			diags = append(diags, diag.Errorf(a.NameRange, "Duplicate local value",
+				"There is a local value named %q already, at %s. Each must have a name of its own.", a.Name, before.NameRange)...)
+			continue
+		}
+		first[a.Name] = a
+	}
+	return diags
+}
+
+func checkLocals(b *syntax.Body) diag.List {
+	var diags diag.List
+	for _, blk := range b.Blocks {
+		diags = append(diags, diag.Errorf(blk.TypeRange, "Unsupported block type",
+			"A locals block has arguments only: write\n\n  %s = {", blk.Type)...)
+	}
+	return diags
+}

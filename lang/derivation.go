@@ -1,0 +1,299 @@
+package lang
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+	"sysc/store"
+)
+
+// A Derivation is a derivation block that is in the graph.
+type Derivation struct {
+	// Name is the block's label, and Version its version, "" for none.
+	Name, Version string
+	// Hash identifies it in the graph; Outputs are the names of its outputs, sorted.
+	Hash    derivations.Hash
+	Outputs []string
+	// Range is the block's header.
+	Range diag.Range
+
+	value cty.Value // what derivation.NAME is in expressions
+}
+
+// Ref returns the output that stands for the derivation as a whole: "out", or
+// the first one when there is none of that name.
+func (d *Derivation) Ref() derivations.Ref {
+	if slices.Contains(d.Outputs, derivations.DefaultOutput) {
+		return derivations.Ref{Derivation: d.Hash, Output: derivations.DefaultOutput}
+	}
+	return derivations.Ref{Derivation: d.Hash, Output: d.Outputs[0]}
+}
+
+var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
+	{Name: "version"}, {Name: "source"}, {Name: "packages"}, {Name: "base"}, {Name: "script"}, {Name: "builder"}, {Name: "args"},
+	{Name: "env"}, {Name: "structured"}, {Name: "outputs"}, {Name: "output_hash"}, {Name: "network"},
+}}
+
+// laterArguments are part of the language and not of this version.
+var laterArguments = []string{
+	"for_each", "timeout", "max_silence", "max_log", "allowed_references", "disallowed_references", "max_closure_size", "platform",
+}
+
+// maxScript bounds a script, in bytes: Linux passes no argument of 128 KiB
+// (MAX_ARG_STRLEN), and placeholders keep their length.
+const maxScript = 120 << 10
+
+// derivation adds what one block says to the graph.
+func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
+	name := b.Labels[0]
+	diags := checkObjectName(name, b.LabelRanges[0])
+	diags = append(diags, checkDerivationBody(b.Body)...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	r := &fields{m: m, body: b.Body, diags: diags}
+	out := &Derivation{Name: name, Version: r.text("version"), Range: b.Range}
+	d := derivations.Derivation{
+		Name:     name,
+		Platform: m.opts.Platform,
+		Builder:  derivations.BuilderExec,
+		Env:      r.texts("env"),
+		Outputs:  r.list("outputs"),
+	}
+	if out.Version != "" {
+		d.Name += "-" + out.Version
+		r.diags = append(r.diags, checkObjectName(d.Name, r.rangeOf("version"))...)
+	}
+	r.source(&d)
+	r.command(&d)
+	r.structured(&d)
+	r.fixed(&d)
+	origin := derivations.Origin{Label: "derivation." + name, Position: b.Range.String()}
+	if !r.diags.HasErrors() {
+		d.Root = r.root(origin)
+	}
+	if r.diags.HasErrors() {
+		return nil, r.diags
+	}
+	hash, err := m.opts.Graph.Add(d, origin)
+	if err != nil {
+		return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+	}
+	out.Hash = hash
+	stored, _ := m.opts.Graph.Derivation(hash)
+	out.Outputs = stored.OutputNames()
+	value, err := m.derivationValue(out)
+	if err != nil {
+		return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+	}
+	out.value = value
+	return out, r.diags
+}
+
+func checkDerivationBody(b *syntax.Body) diag.List {
+	var diags diag.List
+	var rest syntax.Body
+	rest = *b
+	rest.Attrs = nil
+	for _, a := range b.Attrs {
+		if slices.Contains(laterArguments, a.Name) {
+			diags = append(diags, diag.Errorf(a.NameRange, "Argument not supported yet",
+				"The argument %q of a derivation is not supported by this version of sysc.", a.Name)...)
+			continue
+		}
+		rest.Attrs = append(rest.Attrs, a)
+	}
+	diags = append(diags, rest.Check("a derivation", derivationSchema)...)
+	script, builder := b.Attr("script"), b.Attr("builder")
+	switch {
+	case script != nil && builder != nil:
+		diags = append(diags, diag.Errorf(builder.NameRange, "Conflicting arguments", "A derivation has either a script or a builder.")...)
+	case script == nil && builder == nil && !diags.HasErrors():
+		diags = append(diags, diag.Errorf(b.End, "Missing required argument", "A derivation needs a script, or a builder with args.")...)
+	}
+	if a := b.Attr("args"); a != nil && builder == nil {
+		diags = append(diags, diag.Errorf(a.NameRange, "Conflicting arguments", "args belong to a builder, and this derivation has none.")...)
+	}
+	return diags
+}
+
+func checkObjectName(name string, rng diag.Range) diag.List {
+	if err := store.CheckName(name); err != nil {
+		return diag.Errorf(rng, "Invalid name", "%v.", capital(err.Error()))
+	}
+	return nil
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// derivationValue makes what derivation.NAME is in expressions: the paths of the
+// outputs, which are not known yet, and the name and version.
+func (m *Module) derivationValue(d *Derivation) (cty.Value, error) {
+	attrs := map[string]cty.Value{}
+	for _, output := range d.Outputs {
+		p, err := m.opts.Graph.Placeholder(derivations.Ref{Derivation: d.Hash, Output: output})
+		if err != nil {
+			return cty.NilVal, err
+		}
+		of := "derivation." + d.Name
+		if output != derivations.DefaultOutput {
+			of += "." + output
+		}
+		attrs[output] = eval.MarkPath(p, of)
+	}
+	attrs["name"] = cty.StringVal(d.Name)
+	attrs["version"] = cty.NullVal(cty.String)
+	if d.Version != "" {
+		attrs["version"] = cty.StringVal(d.Version)
+	}
+	return cty.ObjectVal(attrs), nil
+}
+
+// derivation answers derivation.NAME.attribute.
+func (n *names) derivation(ref syntax.Reference) (cty.Value, int, diag.List) {
+	d, diags := n.m.Derivation(ref.Path[0].Name, ref.Range)
+	if d == nil {
+		return cty.DynamicVal, 1, diags
+	}
+	if len(ref.Path) > 1 && !d.value.Type().HasAttribute(ref.Path[1].Name) {
+		known := slices.Sorted(maps.Keys(d.value.Type().AttributeTypes()))
+		return cty.DynamicVal, 1, append(diags, diag.Errorf(ref.Path[1].Range, "Unknown output",
+			"derivation.%s has no output or attribute %q. It has %s.%s", d.Name, ref.Path[1].Name, strings.Join(known, ", "), diag.DidYouMean(ref.Path[1].Name, known))...)
+	}
+	return d.value, 1, diags
+}
+
+// source sets $src.
+func (r *fields) source(d *derivations.Derivation) {
+	if r.body.Attr("source") == nil {
+		return
+	}
+	src := r.text("source")
+	if src == "" {
+		return
+	}
+	if _, taken := d.Env["src"]; taken {
+		r.fail("source", "Conflicting arguments", "source sets the variable src, which env sets as well.")
+		return
+	}
+	if d.Env == nil {
+		d.Env = map[string]string{}
+	}
+	d.Env["src"] = src
+}
+
+// command sets the arguments.
+func (r *fields) command(d *derivations.Derivation) {
+	if a := r.body.Attr("script"); a != nil {
+		script := r.text("script")
+		if len(script) > maxScript {
+			r.fail("script", "Script too long", fmt.Sprintf("A script has up to %d KiB. Put a longer one into a file, and run it by source().", maxScript>>10))
+		}
+		d.Args = []string{"/bin/sh", "-euc", script}
+		return
+	}
+	builder := r.text("builder")
+	if builder != "" && !strings.HasPrefix(builder, "/") && !r.diags.HasErrors() {
+		r.fail("builder", "Invalid builder", "A builder is the absolute path of a program, in the root that the packages make or in the output of a derivation.")
+	}
+	d.Args = append([]string{builder}, r.list("args")...)
+}
+
+func (r *fields) structured(d *derivations.Derivation) {
+	v, ok := r.plain("structured")
+	if !ok || v.IsNull() {
+		return
+	}
+	if ty := v.Type(); !ty.IsObjectType() && !ty.IsMapType() {
+		r.fail("structured", "Incorrect type", "structured is an object: it "+eval.Describe(v)+".")
+		return
+	}
+	data, err := goValue(v)
+	if err == nil {
+		d.Attrs, err = derivations.MakeAttrs(data)
+	}
+	if err != nil {
+		r.fail("structured", "Invalid value", capital(err.Error())+".")
+	}
+}
+
+func (r *fields) fixed(d *derivations.Derivation) {
+	hash := r.text("output_hash")
+	network := false
+	if v, ok := r.plain("network"); ok && !v.IsNull() {
+		if v.Type() != cty.Bool {
+			r.fail("network", "Incorrect type", "network is true or false.")
+			return
+		}
+		network = v.True()
+	}
+	if hash == "" {
+		if network {
+			r.fail("network", "Missing output_hash", "Only a derivation whose result is known beforehand may use the network: set output_hash.")
+		}
+		return
+	}
+	digest, err := store.ParseDigest(hash)
+	if err != nil || !strings.HasPrefix(hash, "sha256:") {
+		r.fail("output_hash", "Invalid hash", fmt.Sprintf("%q is not \"sha256:\" and 64 hexadecimal digits.", hash))
+		return
+	}
+	d.Fixed = &derivations.Fixed{Kind: store.KindFile, Digest: digest}
+}
+
+// goValue converts a plain value to what encoding/json writes. Numbers must be
+// whole, because derivations hold no others.
+func goValue(v cty.Value) (any, error) {
+	if v.IsNull() {
+		return nil, nil
+	}
+	ty := v.Type()
+	switch {
+	case ty == cty.String:
+		return v.AsString(), nil
+	case ty == cty.Bool:
+		return v.True(), nil
+	case ty == cty.Number:
+		i, accuracy := v.AsBigFloat().Int64()
+		if accuracy != 0 {
+			return nil, fmt.Errorf("the number %s is not a whole number of 64 bits; write it as a text", v.AsBigFloat().Text('g', 20))
+		}
+		return i, nil
+	case ty.IsObjectType() || ty.IsMapType():
+		out := map[string]any{}
+		for it := v.ElementIterator(); it.Next(); {
+			k, elem := it.Element()
+			item, err := goValue(elem)
+			if err != nil {
+				return nil, err
+			}
+			out[k.AsString()] = item
+		}
+		return out, nil
+	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
+		out := []any{}
+		for it := v.ElementIterator(); it.Next(); {
+			_, elem := it.Element()
+			item, err := goValue(elem)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, item)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("a %s cannot be written as JSON", ty.FriendlyName())
+}

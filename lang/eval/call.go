@@ -1,0 +1,203 @@
+package eval
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"sysc/lang/diag"
+	"sysc/lang/syntax"
+)
+
+func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, diag.List) {
+	switch n.Name {
+	case "try", "can":
+		return e.recovering(n, l)
+	}
+	f, ok := e.scope.functions[n.Name]
+	if !ok {
+		names := append(slices.Collect(maps.Keys(e.scope.functions)), "try", "can")
+		return cty.DynamicVal, diag.Errorf(syntax.FromRange(n.NameRange), "Call to unknown function",
+			"There is no function named %q.%s", n.Name, diag.DidYouMean(n.Name, names))
+	}
+	if f.Refused != "" {
+		return cty.DynamicVal, diag.Errorf(syntax.FromRange(n.NameRange), "Function not available here", "%s", f.Refused)
+	}
+	args, diags := e.args(n, l)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	for _, a := range args {
+		if moreDiags := e.spend(callCost*size(a.Value, e.budget/callCost), n); moreDiags != nil {
+			return cty.DynamicVal, append(diags, moreDiags...)
+		}
+	}
+	var v cty.Value
+	var moreDiags diag.List
+	if f.Native != nil {
+		v, moreDiags = e.native(n, f, args)
+	} else {
+		v, moreDiags = e.pure(n, l, f, args)
+	}
+	diags = append(diags, moreDiags...)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	if hugeNumber(v) {
+		return cty.DynamicVal, append(diags, outOfRange(callRange(n))...)
+	}
+	if moreDiags := e.makeResult(v, n); moreDiags != nil {
+		return cty.DynamicVal, append(diags, moreDiags...)
+	}
+	return v, diags
+}
+
+// makeResult charges for what a function made.
+func (e *evaluator) makeResult(v cty.Value, n *hclsyntax.FunctionCallExpr) diag.List {
+	if !v.IsMarked() && v.Type() == cty.String {
+		return e.spendText(textLen(v), n)
+	}
+	return e.make(size(v, e.budget), n)
+}
+
+func callRange(n *hclsyntax.FunctionCallExpr) diag.Range { return syntax.FromRange(n.Range()) }
+
+// args evaluates the arguments of a call, the last one expanded when "..." says
+// so.
+func (e *evaluator) args(n *hclsyntax.FunctionCallExpr, l *local) ([]Arg, diag.List) {
+	var diags diag.List
+	var args []Arg
+	for i, x := range n.Args {
+		v, moreDiags := e.eval(x, l)
+		diags = append(diags, moreDiags...)
+		rng := syntax.FromRange(x.Range())
+		if !n.ExpandFinal || i < len(n.Args)-1 || moreDiags.HasErrors() {
+			args = append(args, Arg{Value: v, Range: rng})
+			continue
+		}
+		plain, marks := v.Unmark()
+		ty := plain.Type()
+		if plain.IsNull() || !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType() {
+			diags = append(diags, e.errorf(x, l, "Invalid expanding argument value",
+				"The expanding argument (indicated by ...) must be a tuple, list, or set.")...)
+			continue
+		}
+		for it := plain.ElementIterator(); it.Next(); {
+			_, elem := it.Element()
+			args = append(args, Arg{Value: elem.WithMarks(marks), Range: rng})
+		}
+	}
+	return args, diags
+}
+
+// pure calls a function of values.
+func (e *evaluator) pure(n *hclsyntax.FunctionCallExpr, l *local, f *Function, args []Arg) (cty.Value, diag.List) {
+	exprs := make([]hclsyntax.Expression, len(args))
+	params, rest := f.Impl.Params(), f.Impl.VarParam()
+	for i, a := range args {
+		if p, ok := pathIn(a.Value); ok && (!f.KeepsPaths || n.Name == "length" && a.Value.Type() == cty.String) {
+			return cty.DynamicVal, unknownPath(p, n.Name+" cannot be applied to it", a.Range)
+		}
+		ty := cty.DynamicPseudoType
+		switch {
+		case i < len(params):
+			ty = params[i].Type
+		case rest != nil:
+			ty = rest.Type
+		}
+		if ty == cty.Number && numberBomb(a.Value) {
+			return cty.DynamicVal, outOfRange(a.Range)
+		}
+		exprs[i] = &hclsyntax.LiteralValueExpr{Val: a.Value, SrcRange: syntax.ToRange(a.Range)}
+	}
+	ctx := &hcl.EvalContext{Functions: map[string]function.Function{n.Name: f.Impl}}
+	v, hclDiags := (&hclsyntax.FunctionCallExpr{
+		Name: n.Name, Args: exprs,
+		NameRange: n.NameRange, OpenParenRange: n.OpenParenRange, CloseParenRange: n.CloseParenRange,
+	}).Value(ctx)
+	return v, e.fromHCL(hclDiags, n, l)
+}
+
+func (e *evaluator) native(n *hclsyntax.FunctionCallExpr, f *Function, args []Arg) (cty.Value, diag.List) {
+	least := len(f.Params) - f.Optional
+	if len(args) < least || len(args) > len(f.Params) {
+		want := fmt.Sprint(least)
+		if f.Optional > 0 {
+			want = fmt.Sprintf("%d to %d", least, len(f.Params))
+		}
+		return cty.DynamicVal, diag.Errorf(callRange(n), "Wrong number of function arguments",
+			"Function %q takes %s argument(s), %s(%s), and here are %d.", n.Name, want, n.Name, strings.Join(f.Params, ", "), len(args))
+	}
+	return f.Native(Call{Name: n.Name, Range: callRange(n), Args: args, Scope: e.scope})
+}
+
+// recovering is try and can, whose arguments may fail.
+func (e *evaluator) recovering(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, diag.List) {
+	if len(n.Args) == 0 || n.ExpandFinal || n.Name == "can" && len(n.Args) != 1 {
+		return cty.DynamicVal, diag.Errorf(callRange(n), "Wrong number of function arguments",
+			"try takes one or more expressions and returns the first that has no error; can takes one and tells whether it has none.")
+	}
+	var failed diag.List
+	for _, x := range n.Args {
+		v, diags := e.eval(x, l)
+		switch {
+		case diags.HasFatal():
+			return cty.DynamicVal, diags
+		case diags.HasErrors():
+			failed = append(failed, diags.Errors()...)
+		case n.Name == "can":
+			return cty.True, diags
+		default:
+			return v, diags
+		}
+	}
+	if n.Name == "can" {
+		return cty.False, nil
+	}
+	var reasons strings.Builder
+	for _, d := range failed.Limit() {
+		fmt.Fprintf(&reasons, "  %s\n", strings.ReplaceAll(d.Error(), "\n", " "))
+	}
+	return cty.DynamicVal, diag.Errorf(callRange(n), "No expression of try succeeded", "%s", "None of the expressions has a value:\n\n"+reasons.String())
+}
+
+// Text evaluates an argument of a native function as a string. Its marks are in
+// the result's.
+func (a Arg) Text(param string) (cty.Value, diag.List) {
+	v, marks := a.Value.Unmark()
+	if v.IsNull() {
+		return cty.UnknownVal(cty.String), diag.Errorf(a.Range, "Invalid function argument", "Invalid value for %q parameter: argument must not be null.", param)
+	}
+	text, err := convert.Convert(v, cty.String)
+	if err == nil && !text.IsKnown() {
+		err = fmt.Errorf("it is not known")
+	}
+	if err != nil {
+		return cty.UnknownVal(cty.String), diag.Errorf(a.Range, "Invalid function argument", "Invalid value for %q parameter: %v.", param, err)
+	}
+	return text.WithMarks(marks), nil
+}
+
+// PlainText is [Arg.Text] for a string that must be known here and now: neither
+// a path of something not yet built nor sensitive.
+func (a Arg) PlainText(param string) (string, diag.List) {
+	text, diags := a.Text(param)
+	if diags.HasErrors() {
+		return "", diags
+	}
+	plain, marks := Plain(text)
+	switch {
+	case len(marks.Paths) > 0:
+		return "", unknownPath(marks.Paths[0], fmt.Sprintf("it cannot be the %s", param), a.Range)
+	case marks.Sensitive:
+		return "", diag.Errorf(a.Range, "Sensitive value", "The %s is not kept secret, and this value is marked sensitive.", param)
+	}
+	return plain.AsString(), nil
+}

@@ -1,0 +1,366 @@
+package lang
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/store"
+)
+
+const helloModule = `
+input "debian" {
+  type   = "debian"
+  suites = ["trixie"]
+}
+variable "greeting" {
+  type    = string
+  default = "hello"
+}
+locals {
+  files = { for name in ["a", "b"] : name => "${var.greeting} ${name}\n" }
+}
+derivation "lib" {
+  version  = "1.2"
+  packages = [pkg.debian.gcc, "make", "debian:g++"]
+  script   = "make install"
+  outputs  = ["out", "dev"]
+}
+derivation "hello" {
+  source   = textfile("hello.c", local.files["a"])
+  packages = ["gcc", derivation.lib]
+  env      = { LIB = derivation.lib.dev, EMPTY = null }
+  structured = {
+    paths = [derivation.lib.out]
+    n     = 3
+  }
+  builder = "${derivation.lib.out}/bin/build"
+  args    = ["--version", derivation.lib.version]
+}
+`
+
+func evaluated(t *testing.T, files map[string][]byte) (*Module, *derivations.Graph) {
+	t.Helper()
+	m, diags := run("", files, nil)
+	if diags.HasErrors() {
+		t.Fatal(diags.Err())
+	}
+	return m, m.opts.Graph
+}
+
+func TestDerivation(t *testing.T) {
+	m, g := evaluated(t, map[string][]byte{"main.sysc.hcl": []byte(helloModule)})
+	lib, _ := m.Derivation("lib", diag.Range{})
+	hello, _ := m.Derivation("hello", diag.Range{})
+	got, ok := g.Derivation(lib.Hash)
+	if !ok || got.Name != "lib-1.2" || got.Builder != derivations.BuilderExec || got.Platform != "linux/amd64" {
+		t.Fatalf("lib is %+v", got)
+	}
+	if diff := cmp.Diff([]string{"/bin/sh", "-euc", "make install"}, got.Args); diff != "" {
+		t.Errorf("arguments of lib (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"dev", "out"}, got.OutputNames()); diff != "" {
+		t.Errorf("outputs of lib (-want +got):\n%s", diff)
+	}
+	root, _ := g.Derivation(got.Inputs[0].Derivation)
+	if want := `{"base":"debian","packages":["debian:gcc",":make","debian:g++"]}`; string(root.Attrs) != want {
+		t.Errorf("root of lib is made of %s, want %s", root.Attrs, want)
+	}
+
+	out, _ := g.Placeholder(derivations.Ref{Derivation: lib.Hash, Output: "out"})
+	dev, _ := g.Placeholder(derivations.Ref{Derivation: lib.Hash, Output: "dev"})
+	got, _ = g.Derivation(hello.Hash)
+	if diff := cmp.Diff([]string{out + "/bin/build", "--version", "1.2"}, got.Args); diff != "" {
+		t.Errorf("arguments of hello (-want +got):\n%s", diff)
+	}
+	if got.Env["LIB"] != dev || len(got.Env) != 2 {
+		t.Errorf("environment of hello: %v", got.Env)
+	}
+	if want := `{"n":3,"paths":["` + out + `"]}`; string(got.Attrs) != want {
+		t.Errorf("attributes of hello: %s, want %s", got.Attrs, want)
+	}
+	path, _, err := store.ParseLogical(got.Env["src"])
+	src, known := g.Source(path)
+	if err != nil || !known || string(src.Content) != "hello a\n" {
+		t.Errorf("source of hello: %q %v", src.Content, err)
+	}
+	if o := g.Origin(hello.Hash); o.Label != "derivation.hello" || o.Position != "main.sysc.hcl:19,1" {
+		t.Errorf("origin of hello: %+v", o)
+	}
+	if hello.Ref().Output != "out" {
+		t.Errorf("hello stands for %q", hello.Ref().Output)
+	}
+}
+
+// TestSameHashes evaluates the same blocks in other files, in another order, in
+// another directory, and expects the same graph.
+func TestSameHashes(t *testing.T) {
+	hashes := func(files map[string][]byte) []string {
+		m, _ := evaluated(t, files)
+		var out []string
+		for _, name := range []string{"lib", "hello"} {
+			d, _ := m.Derivation(name, diag.Range{})
+			out = append(out, d.Hash.String())
+		}
+		return out
+	}
+	want := hashes(map[string][]byte{"main.sysc.hcl": []byte(helloModule)})
+	m, _ := evaluated(t, map[string][]byte{"main.sysc.hcl": []byte(helloModule)})
+	blocks := m.Definition.Module.Blocks
+	var texts []string
+	for i, b := range blocks {
+		end := len(helloModule)
+		if i+1 < len(blocks) {
+			end = blocks[i+1].Range.Start.Byte
+		}
+		texts = append(texts, helloModule[b.Range.Start.Byte:end])
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 20 {
+		r.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
+		files := map[string][]byte{}
+		for i, text := range texts {
+			name := fmt.Sprintf("f%d.sysc.hcl", i%3)
+			files[name] = append(files[name], text...)
+		}
+		old := runtime.GOMAXPROCS(1 + r.IntN(4))
+		got := hashes(files)
+		runtime.GOMAXPROCS(old)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("hashes differ (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestFetch(t *testing.T) {
+	const text = `
+input "debian" {
+  type = "debian"
+}
+derivation "x" {
+  source = fetchtarball("https://example.org/hello-2.12.tar.gz", "sha256:0000000000000000000000000000000000000000000000000000000000000001")
+  script = ":"
+}
+locals {
+  file = fetchurl("https://example.org/a?b=c", "sha256:0000000000000000000000000000000000000000000000000000000000000002")
+}
+`
+	m, g := evaluated(t, map[string][]byte{"main.sysc.hcl": []byte(text)})
+	d, _ := m.Derivation("x", diag.Range{})
+	got, _ := g.Derivation(d.Hash)
+	var unpack, fetch *derivations.Derivation
+	for _, in := range got.Inputs {
+		if input, _ := g.Derivation(in.Derivation); input.Builder == "builtin:unpack" {
+			unpack = input
+			fetch, _ = g.Derivation(input.Inputs[0].Derivation)
+		}
+	}
+	if unpack == nil || unpack.Name != "hello-2.12" || fetch.Builder != "builtin:fetch" || fetch.Fixed == nil || fetch.Fixed.Digest[31] != 1 {
+		t.Errorf("unpack %+v, fetch %+v", unpack, fetch)
+	}
+}
+
+func TestSource(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"sub/a.c", "conf"} {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/etc", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("sub", filepath.Join(dir, "inside")); err != nil {
+		t.Fatal(err)
+	}
+	for expr, ok := range map[string]bool{
+		`source("./sub")`: true, `source("conf")`: true,
+		`source("link")`: false, `source("link/passwd")`: false, `source("inside/a.c")`: false, `source("nothing")`: false,
+		`file("conf")`: true, `file("link/passwd")`: false, `file("sub")`: false, `file("inside/a.c")`: true, `fileexists("link/passwd")`: false,
+	} {
+		files := map[string][]byte{"main.sysc.hcl": []byte("locals {\n  x = " + expr + "\n}\n")}
+		if _, diags := run(dir, files, nil); diags.HasErrors() == ok {
+			t.Errorf("%s: accepted %v, want %v: %v", expr, !ok, ok, diags.Err())
+		}
+	}
+}
+
+func TestVariableValues(t *testing.T) {
+	const text = `
+variable "port" {
+  type = number
+}
+variable "tags" {
+  type = list(string)
+}
+variable "opts" {
+  type = object({ a = optional(string, "x"), b = bool })
+}
+variable "free" {}
+variable "maybe" {
+  type     = string
+  default  = "given"
+  nullable = false
+}
+locals {
+  all = jsonencode([var.port, var.tags, var.opts, var.free, var.maybe])
+}
+`
+	fileValues, diags := ParseVariables([]byte("opts = { b = true }\nmaybe = null\n"), "x.vars")
+	if diags.HasErrors() {
+		t.Fatal(diags.Err())
+	}
+	vars := map[string]VariableValue{
+		"port": {Text: "8080", Source: "SYSC_VAR_port"},
+		"tags": {Text: `["a", 1]`, Source: "--var tags=…"},
+		"free": {Text: `["raw"]`, Source: "--var free=…"},
+	}
+	for name, v := range fileValues {
+		vars[name] = v
+	}
+	m, diags := run("", map[string][]byte{"main.sysc.hcl": []byte(text)}, vars)
+	if diags.HasErrors() {
+		t.Fatal(diags.Err())
+	}
+	v, _ := m.Local("all", diag.Range{})
+	if got, want := v.AsString(), `[8080,["a","1"],{"a":"x","b":true},"[\"raw\"]","given"]`; got != want {
+		t.Errorf("values %s, want %s", got, want)
+	}
+}
+
+// TestDepth evaluates long chains of names, forwards and backwards.
+func TestDepth(t *testing.T) {
+	chain := func(n int, expr string) diag.List {
+		var b strings.Builder
+		b.WriteString("locals {\n")
+		for i := range n {
+			fmt.Fprintf(&b, "  a%d = "+expr+"\n", i, i+1)
+		}
+		fmt.Fprintf(&b, "  a%d = \"end\"\n}\n", n)
+		_, diags := run("", map[string][]byte{"main.sysc.hcl": []byte(b.String())}, nil)
+		return diags
+	}
+	if diags := chain(5000, "local.a%d"); diags.HasErrors() {
+		t.Errorf("5,000: %v", diags.Err())
+	}
+	if diags := chain(20_000, "local.a%d"); !diags.HasErrors() {
+		t.Error("20,000 are accepted")
+	}
+	if diags := chain(2000, strings.Repeat("[", 190)+"local.a%d"+strings.Repeat("][0]", 190)); !diags.HasErrors() {
+		t.Error("2,000 names, each nested 190 deep, are accepted")
+	}
+}
+
+// TestBombs checks that each line of the diagnostics' bombs is answered at once.
+func TestBombs(t *testing.T) {
+	many := "many = [for i in range(1000) : i]\n"
+	for _, expr := range []string{
+		"[for a in local.many : [for b in local.many : [for c in local.many : a]]]",
+		"setproduct(local.many, local.many)",
+		`format("%999999999d", 1)`,
+		`join(format("%10000s", ""), local.many, local.many, local.many, local.many, local.many, local.many, local.many, local.many)`,
+		`distinct([for a in local.many : [for b in local.many : a]]...)`,
+		`split("", join("", [for a in local.many : format("%9999s", "x")]))`,
+		`replace(join("", [for a in local.many : format("%999s", "x")]), "", join("", local.many))`,
+		`jsonencode([for a in local.many : local.many])`,
+		`"1e50000000" + 1`,
+		`toset([for a in local.many : [for b in local.many : "${a}-${b}"]])`,
+	} {
+		start := cpuTime(t)
+		run("", map[string][]byte{"main.sysc.hcl": []byte("locals {\n  " + many + "  x = " + expr + "\n}\n")}, nil)
+		d := cpuTime(t) - start
+		t.Logf("%6d ms %s", d.Milliseconds(), expr)
+		if d > 5*time.Second { // far above what it takes
+			t.Errorf("%s took %v", expr, d)
+		}
+	}
+}
+
+// cpuTime is what this process has used so far: other work on the machine must
+// not fail a test.
+func cpuTime(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add(helloModule)
+	names, err := filepath.Glob("testdata/diagnostics/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.Contains(name, "bombs") {
+			continue // slow, and tested elsewhere
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		body, _, _ := strings.Cut(string(text), "-- want --")
+		_, body, _ = strings.Cut(body, "-- main.sysc.hcl --\n")
+		f.Add(body)
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text string) {
+		files := map[string][]byte{"main.sysc.hcl": []byte(text)}
+		_, first := run(dir, files, nil)
+		_, second := run(dir, files, nil)
+		var a, b strings.Builder
+		if err := diag.Render(&a, first, files, diag.RenderOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := diag.Render(&b, second, files, diag.RenderOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if a.String() != b.String() {
+			t.Errorf("two evaluations differ:\n%s", cmp.Diff(a.String(), b.String()))
+		}
+	})
+}
+
+func manyDerivations(n int) []byte {
+	var b strings.Builder
+	b.WriteString("input \"debian\" {\n  type = \"debian\"\n}\nlocals {\n  flags = \"-O2\"\n}\n")
+	for i := range n {
+		dep := ""
+		if i > 0 {
+			dep = fmt.Sprintf("${derivation.d%d.out}", i-1)
+		}
+		fmt.Fprintf(&b, "derivation \"d%d\" {\n  version  = \"1.%d\"\n  packages = [\"gcc\"]\n  env      = { FLAGS = local.flags, DEP = %q }\n  script   = <<-EOT\n    make -C \"$src\" N=%d\n    make install\n  EOT\n}\n", i, i, dep, i)
+	}
+	return []byte(b.String())
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	for _, n := range []int{1000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			files := map[string][]byte{"main.sysc.hcl": manyDerivations(n)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, diags := run("", files, nil); diags.HasErrors() {
+					b.Fatal(diags.Err())
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(n), "µs/derivation")
+		})
+	}
+}

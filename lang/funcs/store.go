@@ -1,0 +1,227 @@
+package funcs
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/store"
+)
+
+// storeFunctions make sources and derivations and return their paths.
+func storeFunctions(m Module) map[string]*eval.Function {
+	return map[string]*eval.Function{
+		"source":       {Params: []string{"path"}, Native: m.source},
+		"textfile":     {Params: []string{"name", "content"}, Native: m.textFile},
+		"fetchurl":     {Params: []string{"url", "hash"}, Native: m.fetchURL},
+		"fetchtarball": {Params: []string{"url", "hash"}, Native: m.fetchTarball},
+	}
+}
+
+var noPath = cty.UnknownVal(cty.String)
+
+func (m Module) needGraph(c eval.Call) diag.List {
+	if m.Graph == nil {
+		return diag.Errorf(c.Range, "Function not available here", "%s makes a store object, and there is none here.", c.Name)
+	}
+	return nil
+}
+
+// source makes a store object of a file or directory of the module. Its path is
+// known, because it follows from the content.
+func (m Module) source(c eval.Call) (cty.Value, diag.List) {
+	if diags := m.needGraph(c); diags != nil {
+		return noPath, diags
+	}
+	name, diags := m.localPath(c.Args[0])
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	root, err := os.OpenRoot(m.Dir)
+	if err != nil {
+		return noPath, m.fileError(c.Args[0], name, err)
+	}
+	defer root.Close()
+	info, err := root.Lstat(name)
+	if err != nil {
+		return noPath, m.fileError(c.Args[0], name, err)
+	}
+	// A link anywhere in the path could lead elsewhere when the object is made.
+	real, err := filepath.EvalSymlinks(filepath.Join(m.Dir, name))
+	if err != nil {
+		return noPath, m.fileError(c.Args[0], name, err)
+	}
+	base, err := filepath.EvalSymlinks(m.Dir)
+	if err != nil {
+		return noPath, m.fileError(c.Args[0], name, err)
+	}
+	if real != filepath.Join(base, name) {
+		return noPath, diag.Errorf(c.Args[0].Range, "Symbolic link in the path of a source", "%q is or goes through a symbolic link. Name the file that it leads to.", name)
+	}
+	src := derivations.Source{Name: objectName(path.Base(name))}
+	switch {
+	case info.IsDir() && name == ".":
+		src.Name = "source"
+		src.Dir = real
+	case info.IsDir():
+		src.Dir = real
+	case info.Mode().IsRegular():
+		src.File = real
+		src.Executable = info.Mode()&0o111 != 0
+	default:
+		return noPath, m.fileError(c.Args[0], name, fmt.Errorf("it is neither a file nor a directory"))
+	}
+	return m.addSource(c, src, fmt.Sprintf("source(%q)", name))
+}
+
+func (m Module) addSource(c eval.Call, src derivations.Source, of string) (cty.Value, diag.List) {
+	p, err := m.Graph.AddSource(src)
+	if err != nil {
+		return noPath, diag.Errorf(c.Range, "Cannot make a source", "%v.", err)
+	}
+	return eval.MarkPath(p.Logical(), of), nil
+}
+
+// textFile makes a store object of a text. A text with paths of derivations in
+// it is known only when those are built, and so becomes a derivation.
+func (m Module) textFile(c eval.Call) (cty.Value, diag.List) {
+	if diags := m.needGraph(c); diags != nil {
+		return noPath, diags
+	}
+	name, diags := c.Args[0].PlainText("name")
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	if err := store.CheckName(name); err != nil {
+		return noPath, diag.Errorf(c.Args[0].Range, "Invalid name", "%v.", err)
+	}
+	value, diags := c.Args[1].Text("content")
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	plain, marks := eval.Plain(value)
+	if marks.Sensitive {
+		return noPath, diag.Errorf(c.Args[1].Range, "Sensitive value in the store", "This text is marked sensitive, and everybody can read the store.")
+	}
+	of := fmt.Sprintf("textfile(%q)", name)
+	content := plain.AsString()
+	if len(marks.Paths) == 0 {
+		return m.addSource(c, derivations.Source{Name: name, Content: []byte(content)}, of)
+	}
+	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: "builtin:file"},
+		map[string]any{"content": content}, of)
+}
+
+// add adds a derivation with attributes and returns the path of its output.
+func (m Module) add(c eval.Call, d derivations.Derivation, attrs map[string]any, of string) (cty.Value, diag.List) {
+	a, err := derivations.MakeAttrs(attrs)
+	if err != nil {
+		return noPath, diag.Errorf(c.Range, "Cannot make a derivation", "%v.", err)
+	}
+	d.Attrs = a
+	h, err := m.Graph.Add(d, derivations.Origin{Label: of, Position: c.Range.String()})
+	if err != nil {
+		return noPath, diag.Errorf(c.Range, "Cannot make a derivation", "%v.", err)
+	}
+	p, err := m.Graph.Placeholder(derivations.Ref{Derivation: h, Output: derivations.DefaultOutput})
+	if err != nil {
+		return noPath, diag.Errorf(c.Range, "Cannot make a derivation", "%v.", err)
+	}
+	return eval.MarkPath(p, of), nil
+}
+
+// fetchURL makes a derivation that downloads one file.
+func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
+	if diags := m.needGraph(c); diags != nil {
+		return noPath, diags
+	}
+	address, name, digest, diags := fetchArgs(c)
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	return m.add(c, fetchDerivation(name, digest), map[string]any{"url": address}, fmt.Sprintf("fetchurl(%q)", address))
+}
+
+func fetchDerivation(name string, digest store.Digest) derivations.Derivation {
+	return derivations.Derivation{
+		Name: name, Platform: derivations.PlatformAny, Builder: "builtin:fetch",
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: digest},
+	}
+}
+
+// fetchTarball makes a derivation that downloads an archive and one that unpacks
+// it, the leading directory of its paths left out. The hash is the archive's.
+func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
+	if diags := m.needGraph(c); diags != nil {
+		return noPath, diags
+	}
+	address, name, digest, diags := fetchArgs(c)
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	of := fmt.Sprintf("fetchtarball(%q)", address)
+	archive, diags := m.add(c, fetchDerivation(name, digest), map[string]any{"url": address}, of)
+	if diags.HasErrors() {
+		return noPath, diags
+	}
+	plain, _ := eval.Plain(archive)
+	return m.add(c, derivations.Derivation{Name: objectName(withoutExtension(name)), Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
+		map[string]any{"source": plain.AsString(), "format": "tar", "strip": 1, "kind": "tree"}, of)
+}
+
+// fetchArgs reads an address and a hash.
+func fetchArgs(c eval.Call) (address, name string, digest store.Digest, diags diag.List) {
+	address, diags = c.Args[0].PlainText("url")
+	hash, hashDiags := c.Args[1].PlainText("hash")
+	diags = append(diags, hashDiags...)
+	if diags.HasErrors() {
+		return "", "", digest, diags
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "mirror" {
+		if err != nil || u.Scheme != "file" || u.Path == "" {
+			return "", "", digest, diag.Errorf(c.Args[0].Range, "Invalid address", "%q is not an address that can be fetched: it begins with https://, http://, mirror:// or file://.", address)
+		}
+	}
+	digest, err = store.ParseDigest(hash)
+	if err != nil || !strings.HasPrefix(hash, "sha256:") {
+		return "", "", digest, diag.Errorf(c.Args[1].Range, "Invalid hash",
+			"%q is not \"sha256:\" and 64 hexadecimal digits. To learn the hash of a file, run sha256sum on it.", hash)
+	}
+	return address, objectName(path.Base(u.Path)), digest, nil
+}
+
+// withoutExtension removes the endings of archives: hello-1.0.tar.gz is
+// hello-1.0.
+func withoutExtension(name string) string {
+	for _, ext := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar"} {
+		name = strings.TrimSuffix(name, ext)
+	}
+	return name
+}
+
+// objectName makes a legal name of an object from the name of a file.
+func objectName(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if store.CheckName("x"+string(r)) != nil {
+			return '_'
+		}
+		return r
+	}, s)
+	s = strings.TrimLeft(s, ".")
+	if len(s) > store.MaxNameLen {
+		s = s[len(s)-store.MaxNameLen:]
+	}
+	if store.CheckName(s) != nil {
+		return "source"
+	}
+	return s
+}

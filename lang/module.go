@@ -1,0 +1,256 @@
+package lang
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/funcs"
+	"sysc/lang/syntax"
+)
+
+// Options say how a definition is evaluated. All but Graph may be left empty.
+type Options struct {
+	// Graph is where derivations go. It must be given.
+	Graph *derivations.Graph
+	// Host answers for inputs and packages; nil makes reading those an error.
+	Host Host
+	// Variables are the values given from outside, by name.
+	Variables map[string]VariableValue
+	// Platform is that of derivations, as "linux/amd64"; empty means that.
+	Platform string
+	// RootDir is the path of the root module as path.root shows it; empty means
+	// ".". ModuleDir is that of this module, for path.module; empty means ".".
+	RootDir, ModuleDir string
+	// Session is shared by modules that read one another's values; nil means a new
+	// one.
+	Session *eval.Session
+}
+
+// A Module is a definition that is being evaluated: its values are computed when
+// they are asked for, and kept. It is not safe for concurrent use.
+type Module struct {
+	// Definition is what is being evaluated.
+	Definition *Definition
+
+	opts        Options
+	files       map[string][]byte
+	scope       *eval.Scope
+	locals      map[string]*eval.Cell[cty.Value]
+	variables   map[string]*eval.Cell[cty.Value]
+	derivations map[string]*eval.Cell[*Derivation]
+	inputs      map[string]*eval.Cell[*Input]
+}
+
+// Evaluate prepares the evaluation of a definition. What it returns as problems
+// are those of variables' values, which are looked at now; everything else is
+// evaluated when it is asked for. The module is never nil.
+func Evaluate(def *Definition, opts Options) (*Module, diag.List) {
+	if opts.Session == nil {
+		opts.Session = eval.NewSession()
+	}
+	if opts.Platform == "" {
+		opts.Platform = "linux/amd64"
+	}
+	if opts.RootDir == "" {
+		opts.RootDir = "."
+	}
+	if opts.ModuleDir == "" {
+		opts.ModuleDir = "."
+	}
+	m := &Module{
+		Definition:  def,
+		opts:        opts,
+		files:       maps.Clone(def.Module.Files),
+		locals:      make(map[string]*eval.Cell[cty.Value], len(def.Locals)),
+		variables:   make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
+		derivations: make(map[string]*eval.Cell[*Derivation], len(def.Derivations)),
+		inputs:      make(map[string]*eval.Cell[*Input], len(def.Inputs)),
+	}
+	table := funcs.Table(funcs.Module{
+		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
+		Rendered: func(name string, src []byte) { m.files[name] = src },
+	})
+	m.scope = eval.NewScope(eval.NewRoot(opts.Session, table), &names{m})
+	m.makeCells()
+	diags := m.undeclared()
+	for _, b := range def.Variables {
+		_, more := m.variables[b.Labels[0]].Get(diag.Range{})
+		diags = append(diags, more...)
+	}
+	return m, diags
+}
+
+func (m *Module) makeCells() {
+	s := m.opts.Session
+	for _, a := range m.Definition.Locals {
+		m.locals[a.Name] = eval.NewCell(s, "local."+a.Name, a.NameRange, func() (cty.Value, diag.List) {
+			v, diags := eval.Evaluate(a.Expr, m.scope)
+			if diags.HasErrors() {
+				v = cty.DynamicVal
+			}
+			return v, diags
+		})
+	}
+	for _, b := range m.Definition.Variables {
+		m.variables[b.Labels[0]] = eval.NewCell(s, "var."+b.Labels[0], b.Range, func() (cty.Value, diag.List) { return m.variable(b) })
+	}
+	for _, b := range m.Definition.Derivations {
+		m.derivations[b.Labels[0]] = eval.NewCell(s, "derivation."+b.Labels[0], b.Range, func() (*Derivation, diag.List) { return m.derivation(b) })
+	}
+	for _, b := range m.Definition.Inputs {
+		m.inputs[b.Labels[0]] = eval.NewCell(s, "input."+b.Labels[0], b.Range, func() (*Input, diag.List) { return m.input(b) })
+	}
+}
+
+// Scope is what names and functions mean in the module's expressions.
+func (m *Module) Scope() *eval.Scope { return m.scope }
+
+// Files are the module's texts and those of templates that were rendered, for
+// printing diagnostics. The map is not to be changed.
+func (m *Module) Files() map[string][]byte { return m.files }
+
+// Local returns the value of a local name. from is the text that asks, or no
+// place.
+func (m *Module) Local(name string, from diag.Range) (cty.Value, diag.List) {
+	c, ok := m.locals[name]
+	if !ok {
+		return cty.DynamicVal, missing("local value", name, from, m.locals,
+			"It is declared in a locals block, as in\n\n  locals {\n    %s = …\n  }", name)
+	}
+	return valueOf(c, from)
+}
+
+// Variable returns the value of a variable.
+func (m *Module) Variable(name string, from diag.Range) (cty.Value, diag.List) {
+	c, ok := m.variables[name]
+	if !ok {
+		return cty.DynamicVal, missing("variable", name, from, m.variables, "It is declared by a block\n\n  variable %q {}", name)
+	}
+	return valueOf(c, from)
+}
+
+// Derivation returns a derivation, which is in the graph then. It is nil when
+// there are errors.
+func (m *Module) Derivation(name string, from diag.Range) (*Derivation, diag.List) {
+	c, ok := m.derivations[name]
+	if !ok {
+		return nil, missing("derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
+	}
+	return c.Get(from)
+}
+
+// Input returns an input's settings. It is nil when there are errors.
+func (m *Module) Input(name string, from diag.Range) (*Input, diag.List) {
+	c, ok := m.inputs[name]
+	if !ok {
+		return nil, missing("input", name, from, m.inputs, "It is declared by a block\n\n  input %q {", name)
+	}
+	return c.Get(from)
+}
+
+// valueOf reads a cell, and makes the value of a cycle a usable one.
+func valueOf(c *eval.Cell[cty.Value], from diag.Range) (cty.Value, diag.List) {
+	v, diags := c.Get(from)
+	if v == cty.NilVal {
+		v = cty.DynamicVal
+	}
+	return v, diags
+}
+
+// missing says that there is no such thing, with what was probably meant.
+func missing[T any](what, name string, from diag.Range, known map[string]T, how string, args ...any) diag.List {
+	near := diag.DidYouMean(name, slices.Collect(maps.Keys(known)))
+	if near == "" {
+		return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q. "+how, append([]any{name}, args...)...)
+	}
+	return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q.%s", name, near)
+}
+
+// Force evaluates all values, inputs and derivations, in the order of the text,
+// and returns the problems of all.
+func (m *Module) Force() diag.List {
+	var diags diag.List
+	none := diag.Range{}
+	for _, b := range m.Definition.Variables {
+		_, more := m.variables[b.Labels[0]].Get(none)
+		diags = append(diags, more...)
+	}
+	for _, a := range m.Definition.Locals {
+		_, more := m.locals[a.Name].Get(none)
+		diags = append(diags, more...)
+	}
+	for _, b := range m.Definition.Inputs {
+		_, more := m.inputs[b.Labels[0]].Get(none)
+		diags = append(diags, more...)
+	}
+	for _, b := range m.Definition.Derivations {
+		_, more := m.derivations[b.Labels[0]].Get(none)
+		diags = append(diags, more...)
+	}
+	return diags.Sort()
+}
+
+// names resolves what expressions of a module may refer to.
+type names struct{ m *Module }
+
+// Roots returns the first words. Those that mean something only elsewhere are
+// among them, so that they get an answer that says so.
+func (n *names) Roots() []string {
+	return []string{"var", "local", "input", "pkg", "derivation", "path", "config", "option", "system", "self", "parent", "each", "module", "environment"}
+}
+
+var notHere = map[string]string{
+	"config": "The options of a system are known in its config, system and assert blocks and in defaults of options, and nowhere else: a local value or derivation belongs to no system.",
+	"option": "Options are known in config and system blocks and in defaults of options, and nowhere else.",
+	"system": "The name and platform of a system are known in its config and system blocks, and nowhere else.",
+	"self":   "self is the instance of a labelled option, in whose block alone it is known.",
+	"parent": "parent is the instance around that of a labelled option, in whose block alone it is known.",
+	"each":   "each is known in a block with for_each, which this version of sysc does not support yet.",
+
+	"module":      "Blocks of type \"module\" are not supported by this version of sysc.",
+	"environment": "Blocks of type \"environment\" are not supported by this version of sysc.",
+}
+
+// Resolve returns the value that a reference begins with.
+func (n *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
+	if reason, ok := notHere[ref.Root]; ok {
+		return cty.DynamicVal, 0, diag.Errorf(ref.Range, ref.Root+" is not known here", "%s", reason)
+	}
+	if len(ref.Path) == 0 {
+		return cty.DynamicVal, 0, diag.Errorf(ref.Range, "Incomplete reference",
+			"%q must be followed by a dot and a name.", ref.Root)
+	}
+	name := ref.Path[0].Name
+	switch ref.Root {
+	case "var":
+		v, diags := n.m.Variable(name, ref.Range)
+		return v, 1, diags
+	case "local":
+		v, diags := n.m.Local(name, ref.Range)
+		return v, 1, diags
+	case "derivation":
+		return n.derivation(ref)
+	case "input":
+		return n.input(ref)
+	case "pkg":
+		return n.pkg(ref)
+	}
+	return n.path(ref)
+}
+
+func (n *names) path(ref syntax.Reference) (cty.Value, int, diag.List) {
+	switch name := ref.Path[0].Name; name {
+	case "module":
+		return cty.StringVal(n.m.opts.ModuleDir), 1, nil
+	case "root":
+		return cty.StringVal(n.m.opts.RootDir), 1, nil
+	default:
+		return cty.DynamicVal, 1, diag.Errorf(ref.Range, "Unknown path",
+			"There are path.module and path.root; there is no path.%s.%s", name, diag.DidYouMean(name, []string{"module", "root"}))
+	}
+}

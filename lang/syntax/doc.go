@@ -1,0 +1,14 @@
+// Package syntax reads the files of one module into blocks, attributes and
+// expressions with their positions. Nothing is evaluated here.
+//
+// [Load] reads a directory, [Parse] texts that are already in memory; both
+// answer with a [Module] as far as it could be understood and the problems
+// found. A text is checked against limits before the HCL parser sees it,
+// because that parser is recursive and a definition may come from a stranger:
+// see [MaxFileSize], [MaxNesting] and [MaxChain].
+//
+// An [Expr] is an expression that somebody else may evaluate (package eval).
+// What can be said about it without evaluating it has a method: is it a call,
+// an object constructor with static keys, a list, a bare word, and what does it
+// refer to.
+package syntax

@@ -1,0 +1,196 @@
+package syntax
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"sysc/lang/diag"
+)
+
+const (
+	// Extension is how the names of definition files end.
+	Extension = ".sysc.hcl"
+	// TestExtension is how the names of files end that only `sysc test` reads.
+	TestExtension = ".test.sysc.hcl"
+	// JSONExtension is how the names of files in the JSON syntax end.
+	JSONExtension = ".sysc.json"
+)
+
+// A Module is the text of one directory.
+type Module struct {
+	// Dir is the directory that it was read from, as the caller named it.
+	Dir string
+	// Files are the texts by the name that ranges use.
+	Files map[string][]byte
+	// Blocks are the top-level blocks of all files: files by name, in a file by
+	// position. Attrs are the arguments outside of blocks, which nothing expects.
+	Blocks []*Block
+	Attrs  []*Attr
+}
+
+// Load reads all definition files of a directory, sub-directories not
+// included. Hidden files and files for tests are left out. Ranges name files by
+// their base names.
+//
+// The module is never nil; with errors it holds what could be read.
+func Load(dir string) (*Module, diag.List) { return LoadAs(dir, "") }
+
+// LoadAs is [Load] with a path in front of the file names in ranges, for modules
+// other than the one that a command works on.
+func LoadAs(dir, prefix string) (*Module, diag.List) {
+	files := map[string][]byte{}
+	diags := readFiles(dir, prefix, files)
+	m, parseDiags := Parse(dir, files)
+	return m, append(diags, parseDiags...)
+}
+
+func readFiles(dir, prefix string, files map[string][]byte) diag.List {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return diag.Errorf(diag.Range{}, "Cannot read the definition", "The directory %q cannot be opened: %v.", dir, err)
+	}
+	defer root.Close()
+	entries, err := fs.ReadDir(root.FS(), ".")
+	if err != nil {
+		return diag.Errorf(diag.Range{}, "Cannot read the definition", "The directory %q cannot be read: %v.", dir, err)
+	}
+	var diags diag.List
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || e.IsDir() {
+			continue
+		}
+		shown := path.Join(prefix, name)
+		switch {
+		case strings.HasSuffix(name, TestExtension):
+		case strings.HasSuffix(name, JSONExtension):
+			diags = append(diags, diag.Errorf(diag.Range{}, "JSON syntax is not supported yet",
+				"This version of sysc reads %s files only; %s has to be written in the native syntax.", Extension, shown)...)
+		case strings.HasSuffix(name, Extension):
+			src, err := readFile(root, name)
+			if err != nil {
+				diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "The file %q cannot be read: %v.", shown, err)...)
+				continue
+			}
+			files[shown] = src
+		}
+	}
+	return diags
+}
+
+// readFile reads a regular file below root, one byte more than allowed at
+// most, so that Parse sees that it is too long. A symbolic link that leaves the
+// directory is an error of os.Root; a device or pipe is never opened for reading.
+func readFile(root *os.Root, name string) ([]byte, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("not a regular file")
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, MaxFileSize+1))
+}
+
+// maxDiagsPerFile bounds what one broken file has to say.
+const maxDiagsPerFile = 100
+
+// Parse makes a module of texts by name, as [Load] does with a directory's
+// files. It keeps files and does not change them.
+func Parse(dir string, files map[string][]byte) (*Module, diag.List) {
+	m := &Module{Dir: dir, Files: files}
+	var diags diag.List
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		f := &source{name: name, src: files[name]}
+		body, fileDiags := f.parse()
+		diags = append(diags, fileDiags[:min(len(fileDiags), maxDiagsPerFile)]...)
+		if body == nil {
+			continue
+		}
+		b := f.body(body)
+		m.Attrs = append(m.Attrs, b.Attrs...)
+		m.Blocks = append(m.Blocks, b.Blocks...)
+	}
+	return m, diags
+}
+
+// A source is one file while it is read; expressions keep it for their text.
+type source struct {
+	name string
+	src  []byte
+}
+
+// parse runs the checks and the parser. The body is nil when the text was not
+// given to the parser.
+func (f *source) parse() (*hclsyntax.Body, diag.List) {
+	if diags := f.checkBytes(); diags.HasErrors() {
+		return nil, diags
+	}
+	tokens, _ := hclsyntax.LexConfig(f.src, f.name, startPos) // the parser says the same again
+	diags := f.checkTokens(tokens)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	text, heredocs, hereDiags := extractHeredocs(f.src, f.name, tokens)
+	diags = append(diags, hereDiags...)
+	file, hclDiags := hclsyntax.ParseConfig(text, f.name, startPos)
+	diags = append(diags, FromHCL(hclDiags)...)
+	body, ok := file.Body.(*hclsyntax.Body)
+	if !ok {
+		return nil, diags
+	}
+	diags = append(diags, finish(body, heredocs)...)
+	return body, diags
+}
+
+// ParseExpression reads one expression, which is not part of a file.
+func ParseExpression(src []byte, name string) (*Expr, diag.List) {
+	f := &source{name: name, src: src}
+	if diags := f.checkBytes(); diags.HasErrors() {
+		return nil, diags
+	}
+	tokens, _ := hclsyntax.LexExpression(src, name, startPos)
+	if diags := f.checkTokens(tokens); diags.HasErrors() {
+		return nil, diags
+	}
+	text, heredocs, diags := extractHeredocs(src, name, tokens)
+	node, hclDiags := hclsyntax.ParseExpression(text, name, startPos)
+	diags = append(diags, FromHCL(hclDiags)...)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	diags = append(diags, finish(node, heredocs)...)
+	return &Expr{node: node, file: f}, diags
+}
+
+// ParseAttributes reads a text that has arguments only, such as a file of values
+// for variables.
+func ParseAttributes(src []byte, name string) ([]*Attr, diag.List) {
+	f := &source{name: name, src: src}
+	body, diags := f.parse()
+	if body == nil || diags.HasErrors() {
+		return nil, diags
+	}
+	b := f.body(body)
+	for _, blk := range b.Blocks {
+		diags = append(diags, diag.Errorf(blk.TypeRange, "Unexpected block", "Only arguments are expected in %s, as in\n\n  %s = …", name, blk.Type)...)
+	}
+	return b.Attrs, diags
+}

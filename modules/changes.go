@@ -1,0 +1,117 @@
+package modules
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sysc/modules/lock"
+	"sysc/systems/distro/debian"
+)
+
+// Changes are what [Project.Lock] did, sorted, to be printed.
+type Changes struct {
+	// Written is false when the lock file was right already.
+	Written bool
+	Inputs  []InputChange
+	Roots   []RootChange
+	IDs     []IDChange
+}
+
+// An InputChange is an input that is new, has moved, or is gone.
+type InputChange struct {
+	Name string
+	// Old and New are revisions, "" for none; the dates are when the archive was
+	// signed.
+	Old, New         string
+	OldDate, NewDate time.Time
+}
+
+// A RootChange is what has changed in the packages of a system or derivation.
+type RootChange struct {
+	// Address is "system.NAME" or "derivation.NAME".
+	Address string
+	// Total is the number of packages now, 0 for a root that is gone.
+	Total          int
+	Added, Removed []debian.Package
+	Changed        []PackageChange
+}
+
+// A PackageChange is another version, or other contents, of one package.
+type PackageChange struct{ Old, New debian.Package }
+
+// An IDChange is a number given to an account.
+type IDChange struct {
+	Kind string // "user" or "group"
+	Name string
+	ID   uint32
+}
+
+func compare(old, new *lock.File) *Changes {
+	c := &Changes{}
+	for _, name := range unionKeys(old.Inputs, new.Inputs) {
+		was, wasThere := old.Inputs[name]
+		is, isThere := new.Inputs[name]
+		change := InputChange{Name: name}
+		if wasThere {
+			change.Old, change.OldDate = was.Revision.ID(), was.Revision.Date()
+		}
+		if isThere {
+			change.New, change.NewDate = is.Revision.ID(), is.Revision.Date()
+		}
+		if change.Old != change.New {
+			c.Inputs = append(c.Inputs, change)
+		}
+	}
+	for _, address := range unionKeys(old.Resolutions, new.Resolutions) {
+		change := comparePackages(old.Resolutions[address].Packages, new.Resolutions[address].Packages)
+		change.Address = address
+		if len(change.Added)+len(change.Removed)+len(change.Changed) > 0 {
+			c.Roots = append(c.Roots, change)
+		}
+	}
+	for _, kind := range []struct {
+		name     string
+		old, new map[string]uint32
+	}{{"user", old.Users, new.Users}, {"group", old.Groups, new.Groups}} {
+		for _, name := range sortedKeys(kind.new) {
+			if _, ok := kind.old[name]; !ok {
+				c.IDs = append(c.IDs, IDChange{Kind: kind.name, Name: name, ID: kind.new[name]})
+			}
+		}
+	}
+	return c
+}
+
+func unionKeys[V any](a, b map[string]V) []string {
+	keys := append(sortedKeys(a), sortedKeys(b)...)
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+// comparePackages compares two lists by name and architecture.
+func comparePackages(old, new []debian.Package) RootChange {
+	key := func(p debian.Package) string { return p.Name + ":" + p.Architecture }
+	was := map[string]debian.Package{}
+	for _, p := range old {
+		was[key(p)] = p
+	}
+	c := RootChange{Total: len(new)}
+	for _, p := range new {
+		before, ok := was[key(p)]
+		delete(was, key(p))
+		switch {
+		case !ok:
+			c.Added = append(c.Added, p)
+		case before.Version != p.Version || before.SHA256 != p.SHA256:
+			c.Changed = append(c.Changed, PackageChange{Old: before, New: p})
+		}
+	}
+	for _, k := range sortedKeys(was) {
+		c.Removed = append(c.Removed, was[k])
+	}
+	byName := func(a, b debian.Package) int { return strings.Compare(key(a), key(b)) }
+	slices.SortFunc(c.Added, byName)
+	slices.SortFunc(c.Changed, func(a, b PackageChange) int { return byName(a.New, b.New) })
+	return c
+}

@@ -1,0 +1,167 @@
+package modules
+
+import (
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/modules/option"
+)
+
+// A coreOption is one row of the table of sysc's own options.
+type coreOption struct {
+	path        string
+	typ         *option.Type // nil for labelled options
+	labels      []string
+	labelType   *option.Type
+	value       cty.Value // the default; cty.NilVal for none
+	description string
+}
+
+// Patterns of the core's own types.
+const (
+	// hostnamePattern is a label of RFC 1123, section 2.1.
+	hostnamePattern = `[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?`
+	// modePattern is an octal mode, set-id and sticky bits included.
+	modePattern = `[0-7]{3,4}`
+	// accountPattern is what useradd(8) accepts on Debian.
+	accountPattern = `[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?`
+	// unitPattern is a name of systemd.unit(5) with its suffix.
+	unitPattern = `[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)`
+	// maxID is the highest user and group id; 65535 and 4294967295 mean "no
+	// change" to chown(2), and what is above 60000 in 16 bits is not for us.
+	maxID = 4294967293
+)
+
+// coreOptions is the table of the options that sysc itself declares: the
+// primitives that everything else is made of.
+func coreOptions() []coreOption {
+	str, path, list := option.String(), option.Path(), option.List
+	nullText := option.Nullable(str)
+	null := cty.NullVal(cty.String)
+	mode := mustPattern(modePattern).Called("a mode of three or four octal digits, such as \"0644\",")
+	account := mustPattern(accountPattern).Called("a name of lower-case letters, digits, - and _")
+	owner := mustPattern(accountPattern + `|[0-9]{1,10}`).Called("a name of lower-case letters, digits, - and _, or a number,")
+	unit := mustPattern(unitPattern).Called("a unit's name with its suffix, such as hello.service,")
+	noStrings := cty.ListValEmpty(cty.String)
+	return []coreOption{
+		{path: "hostname", typ: mustPattern(hostnamePattern).Called("a label of 1 to 63 letters, digits and hyphens"),
+			description: "The machine's name: one label of letters, digits and hyphens."},
+
+		{path: "packages", typ: list(option.Package()), value: noStrings,
+			description: "What is installed: names of packages of the system's base (\"git\"), of another input (\"trixie:git\"), or outputs of derivations, which are laid out below /usr/local."},
+		{path: "base_packages", typ: option.Enum("required", "essential", "none"), value: cty.StringVal("required"),
+			description: "The packages that the system has without naming them: the distribution's required ones, its essential ones only, or none."},
+		{path: "install_recommends", typ: option.Bool(), value: cty.False,
+			description: "Whether packages that installed ones recommend are installed as well."},
+
+		{path: "file", labels: []string{"path"}, labelType: path,
+			description: "A file of the system. Its content is given as text or taken from a file in the store."},
+		{path: "file.content", typ: nullText, value: null,
+			description: "The file's text. Either this or source is set."},
+		{path: "file.source", typ: nullText, value: null,
+			description: "The store path of the file whose bytes are taken, as source() or a derivation returns it."},
+		{path: "file.mode", typ: mode, value: cty.StringVal("0644"),
+			description: "Permissions, in octal."},
+		{path: "file.user", typ: owner, value: cty.StringVal("root"),
+			description: "The user that the file belongs to: a name, or a number."},
+		{path: "file.group", typ: owner, value: cty.StringVal("root"),
+			description: "The group that the file belongs to: a name, or a number."},
+
+		{path: "directory", labels: []string{"path"}, labelType: path,
+			description: "A directory of the system. What packages and other options put into it stays."},
+		{path: "directory.mode", typ: mode, value: cty.StringVal("0755"),
+			description: "Permissions, in octal."},
+		{path: "directory.user", typ: owner, value: cty.StringVal("root"),
+			description: "The user that the directory belongs to: a name, or a number."},
+		{path: "directory.group", typ: owner, value: cty.StringVal("root"),
+			description: "The group that the directory belongs to: a name, or a number."},
+
+		{path: "symlink", labels: []string{"path"}, labelType: path,
+			description: "A symbolic link of the system."},
+		{path: "symlink.target", typ: mustPattern(`[^\x00]+`).Called("a path"),
+			description: "What the link points to, absolute or relative to the link's directory."},
+
+		{path: "user", labels: []string{"name"}, labelType: account,
+			description: "A user account. Its password is locked; a package's account of that name is changed rather than made."},
+		{path: "user.uid", typ: option.Nullable(idType()), value: cty.NullVal(cty.Number),
+			description: "The user's number. By default one that sysc.lock keeps: from 1000 up, or below 900 for system users."},
+		{path: "user.group", typ: option.Nullable(account), value: null,
+			description: "The user's primary group. By default a group of the user's own name and number."},
+		{path: "user.groups", typ: list(account), value: noStrings,
+			description: "Further groups that the user is a member of."},
+		{path: "user.description", typ: mustPattern(`[^:\n\x00]*`).Called("a text of one line without colons"), value: cty.StringVal(""),
+			description: "The user's full name or purpose."},
+		{path: "user.home", typ: option.Nullable(path), value: null,
+			description: "The home directory. By default /home/NAME, or /nonexistent for system users."},
+		{path: "user.shell", typ: option.Nullable(path), value: null,
+			description: "The login shell. By default /bin/bash, or /usr/sbin/nologin for system users."},
+		{path: "user.system", typ: option.Bool(), value: cty.False,
+			description: "Whether the account belongs to a service rather than a person."},
+
+		{path: "group", labels: []string{"name"}, labelType: account,
+			description: "A group of users."},
+		{path: "group.gid", typ: option.Nullable(idType()), value: cty.NullVal(cty.Number),
+			description: "The group's number. By default one that sysc.lock keeps: from 1000 up, or below 900 for system groups."},
+		{path: "group.members", typ: list(account), value: noStrings,
+			description: "Users that are members of the group."},
+		{path: "group.system", typ: option.Bool(), value: cty.False,
+			description: "Whether the group belongs to a service rather than to people."},
+
+		{path: "unit", labels: []string{"name"}, labelType: unit,
+			description: "A systemd unit, by its name with suffix: a new one, or one that a package ships."},
+		{path: "unit.content", typ: option.Nullable(mustSimple("lines")), value: null,
+			description: "The unit file's text; several definitions are joined. Null leaves the text to the package that ships the unit."},
+		{path: "unit.enable", typ: option.Nullable(option.Bool()), value: cty.NullVal(cty.Bool),
+			description: "Whether the unit is started by what wants it. By default it is, unless it is masked, or has neither wanted_by nor an [Install] section."},
+		{path: "unit.wanted_by", typ: list(unit), value: noStrings,
+			description: "The units that start this one, such as multi-user.target. By default what its [Install] section names."},
+		{path: "unit.mask", typ: option.Bool(), value: cty.False,
+			description: "Whether the unit is made impossible to start."},
+
+		{path: "boot",
+			description: "How the system boots."},
+		{path: "boot.kernel_params", typ: list(mustPattern(`[^\s\x00]+`).Called("one parameter without blanks")), value: noStrings,
+			description: "Parameters that are appended to the kernel's command line, one in each element."},
+	}
+}
+
+// coreSchema returns a schema with the core's options in it.
+func coreSchema() *option.Schema {
+	schema := option.NewSchema()
+	for _, c := range coreOptions() {
+		o := option.Option{Path: c.path, Type: c.typ, Labels: c.labels, Description: c.description, Module: option.CoreModule}
+		if c.labelType != nil {
+			o.LabelTypes = []*option.Type{c.labelType}
+		}
+		if c.value != cty.NilVal {
+			o.Default = option.Literal(c.value)
+		}
+		if _, diags := schema.Declare(o); diags.HasErrors() {
+			panic("modules.coreSchema: " + diags.Err().Error()) // the table contradicts itself
+		}
+	}
+	return schema
+}
+
+func mustPattern(expr string) *option.Type {
+	t, err := option.Pattern(expr)
+	if err != nil {
+		panic("modules.coreOptions: " + err.Error())
+	}
+	return t
+}
+
+func mustSimple(name string) *option.Type {
+	t, ok := option.Simple(name)
+	if !ok {
+		panic("modules.coreOptions: no type " + name)
+	}
+	return t
+}
+
+func idType() *option.Type {
+	t, err := option.Between(cty.NumberIntVal(0).AsBigFloat(), cty.NumberIntVal(maxID).AsBigFloat())
+	if err != nil {
+		panic("modules.coreOptions: " + err.Error())
+	}
+	return t
+}

@@ -1,0 +1,269 @@
+package modules
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/lang"
+	"sysc/lang/diag"
+	"sysc/modules/lock"
+	"sysc/modules/option"
+	"sysc/store"
+	"sysc/systems/distro/debian"
+)
+
+// An input is one input of type "debian", decoded.
+type input struct {
+	name     string
+	settings debian.Settings // without architecture
+	// digest is that of the settings; the lock file has it to notice changes.
+	digest store.Digest
+	at     diag.Range
+}
+
+type inputResult struct {
+	in    *input
+	diags diag.List
+}
+
+// inputSettings is the table of what an input of type "debian" takes.
+func inputSettings() []option.Attr {
+	texts := option.List(option.String())
+	noTexts := cty.ListValEmpty(cty.String)
+	snapshot := mustPattern(`[0-9]{8}T[0-9]{6}Z`)
+	return []option.Attr{
+		{Name: "suites", Type: option.List(mustPattern(`[a-z0-9][a-zA-Z0-9._/-]*`))},
+		{Name: "components", Type: texts, Optional: true, Default: noTexts},
+		{Name: "security", Type: option.Bool(), Optional: true, Default: cty.True},
+		{Name: "snapshot", Type: snapshot, Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "url", Type: mustPattern(`(https?|file)://[^\s]+`), Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "keyring", Type: option.String(), Optional: true, Default: cty.NullVal(cty.String)},
+	}
+}
+
+// maxKeyring bounds a keyring, in bytes. Debian's has 60 KiB.
+const maxKeyring = 1 << 20
+
+// input decodes an input block, once.
+func (w *work) input(name string, from diag.Range) (*input, diag.List) {
+	if r, ok := w.inputs[name]; ok {
+		return r.in, r.diags
+	}
+	r := &inputResult{}
+	raw, diags := w.module.Input(name, from)
+	r.diags = diags
+	if raw != nil {
+		in, more := w.decodeInput(raw)
+		r.in, r.diags = in, append(diags, more...)
+	}
+	if r.diags.HasErrors() {
+		r.in = nil
+	}
+	if _, known := w.p.inputBlock(name); known {
+		w.inputs[name] = r
+	}
+	return r.in, r.diags
+}
+
+func (p *Project) inputBlock(name string) (diag.Range, bool) {
+	for _, b := range p.def.Inputs {
+		if b.Labels[0] == name {
+			return b.Range, true
+		}
+	}
+	return diag.Range{}, false
+}
+
+func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
+	if raw.Type != "debian" {
+		return nil, diag.Errorf(raw.Ranges["type"], "Unknown type of input",
+			"This version of sysc knows inputs of type \"debian\" only, not %q.", raw.Type)
+	}
+	values, diags := settingsOf(raw)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	in := &input{name: raw.Name, at: raw.Block.Range}
+	in.settings = debian.Settings{
+		Name:       raw.Name,
+		Suites:     texts(values["suites"]),
+		Components: texts(values["components"]),
+		Security:   values["security"].True(),
+		Snapshot:   textOf(values["snapshot"]),
+		URL:        textOf(values["url"]),
+	}
+	if len(in.settings.Suites) == 0 {
+		return nil, append(diags, diag.Errorf(raw.Block.Body.End, "Input without suites", "input %q needs at least one suite, as in suites = [\"trixie\"].", raw.Name)...)
+	}
+	if file := textOf(values["keyring"]); file != "" {
+		ring, err := w.p.readFile(file, maxKeyring)
+		if err != nil {
+			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%v.", err)...)
+		}
+		in.settings.Keyring = ring
+	}
+	digest, err := settingsDigest(in.settings)
+	if err != nil {
+		return nil, append(diags, diag.Errorf(in.at, "Invalid input", "%v.", err)...)
+	}
+	in.digest = digest
+	return in, diags
+}
+
+// settingsOf checks the arguments of an input and fills in defaults.
+func settingsOf(raw *lang.Input) (map[string]cty.Value, diag.List) {
+	var diags diag.List
+	table := inputSettings()
+	names := []string{"type"}
+	values := map[string]cty.Value{}
+	for _, a := range table {
+		names = append(names, a.Name)
+		v, given := raw.Settings[a.Name]
+		switch {
+		case given:
+			fitted, err := a.Type.Fit(v)
+			if err != nil {
+				diags = append(diags, diag.Errorf(raw.Ranges[a.Name], "Wrong type for argument", "%s: %s.", a.Name, err.Error())...)
+				continue
+			}
+			values[a.Name] = fitted
+		case a.Optional:
+			values[a.Name] = a.Default
+		default:
+			diags = append(diags, diag.Errorf(raw.Block.Body.End, "Missing required argument", "The argument %q is required in an input of type %q.", a.Name, raw.Type)...)
+		}
+	}
+	for _, name := range sortedKeys(raw.Settings) {
+		if _, known := values[name]; !known && !diags.HasErrors() {
+			at := raw.Ranges[name]
+			if a := raw.Block.Body.Attr(name); a != nil {
+				at = a.NameRange
+			}
+			diags = append(diags, diag.Errorf(at, "Unsupported argument",
+				"An argument named %q is not expected in an input of type %q.%s", name, raw.Type, diag.DidYouMean(name, names))...)
+		}
+	}
+	return values, diags
+}
+
+// settingsDigest hashes what decides which archive an input is. The mirror that
+// a machine happens to use is not part of it.
+func settingsDigest(s debian.Settings) (store.Digest, error) {
+	data, err := json.Marshal(struct {
+		Suites, Components []string
+		Security           bool
+		Snapshot, URL      string
+		Keyring            store.Digest
+	}{s.Suites, s.Components, s.Security, s.Snapshot, s.URL, store.DigestOf(s.Keyring)})
+	if err != nil {
+		return store.Digest{}, fmt.Errorf("hash settings: %v", err)
+	}
+	return store.DigestOf(data), nil
+}
+
+func texts(v cty.Value) []string {
+	var out []string
+	for it := v.ElementIterator(); it.Next(); {
+		_, e := it.Element()
+		out = append(out, e.AsString())
+	}
+	return out
+}
+
+func textOf(v cty.Value) string {
+	if v.IsNull() {
+		return ""
+	}
+	return v.AsString()
+}
+
+// lockedInput returns the locked state of an input for an architecture, or says
+// what is missing at the place that needs it.
+func (w *work) lockedInput(name, arch string, from diag.Range) (*input, lock.Input, diag.List) {
+	in, diags := w.input(name, from)
+	if in == nil {
+		return nil, lock.Input{}, diags
+	}
+	if more := checkInput(w.lock, name, in.digest, in.at); more.HasErrors() {
+		return nil, lock.Input{}, append(diags, more...)
+	}
+	locked := w.lock.Inputs[name]
+	if arch != "" && !hasArchitecture(locked.Revision, arch) {
+		return nil, lock.Input{}, append(diags, diag.Errorf(in.at, "Lock entry out of date",
+			"sysc.lock has nothing of architecture %s for input %q. Run sysc lock.", arch, name)...)
+	}
+	return in, locked, diags
+}
+
+func hasArchitecture(r debian.Revision, arch string) bool {
+	for _, index := range r.Indexes {
+		if index.Architecture == arch {
+			return true
+		}
+	}
+	return false
+}
+
+// A host answers the language's questions about inputs and packages.
+type host struct{ w *work }
+
+// Input returns what expressions may read of an input.
+func (h host) Input(name string, from diag.Range) (cty.Value, diag.List) {
+	_, locked, diags := h.w.lockedInput(name, "", from)
+	if diags.HasErrors() {
+		return cty.DynamicVal, diags
+	}
+	return cty.ObjectVal(map[string]cty.Value{
+		"name":     cty.StringVal(name),
+		"type":     cty.StringVal(locked.Type),
+		"revision": cty.StringVal(locked.Revision.ID()),
+		"date":     cty.StringVal(locked.Revision.Date().UTC().Format("2006-01-02T15:04:05Z")),
+	}), diags
+}
+
+// Environment returns the path of the root that a build runs in.
+func (h host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
+	w := h.w
+	list := make([]wantedPackage, len(req.Packages))
+	for i, p := range req.Packages {
+		list[i] = wantedPackage{text: p.Path, at: p.Range}
+		if p.Path == "" {
+			list[i].text = p.Name
+			if p.Input != "" {
+				list[i].text = p.Input + ":" + p.Name
+			}
+		}
+	}
+	packages, diags := sortPackages(list, req.Base, req.Origin.Label, w.p.inputNames())
+	if diags.HasErrors() {
+		return "", diags
+	}
+	arch, err := debian.Architecture(w.p.opts.Platform)
+	if err != nil {
+		return "", append(diags, diag.Errorf(req.Range, "No packages for this platform", "%v.", err)...)
+	}
+	request := rootRequest{
+		address: req.Origin.Label, input: req.Base, named: packages.named,
+		base: debian.BaseEssential, arch: arch, at: req.Range,
+	}
+	_, ref, more := w.root(request, packages.outputs, req.Origin)
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return "", diags
+	}
+	path, err := w.graph.Placeholder(ref)
+	if err != nil {
+		return "", append(diags, diag.Errorf(req.Range, "Cannot make a root", "%v.", err)...)
+	}
+	return path, diags
+}
+
+func (p *Project) inputNames() map[string]bool {
+	out := map[string]bool{}
+	for _, name := range p.Inputs() {
+		out[name] = true
+	}
+	return out
+}

@@ -1,0 +1,65 @@
+// Package lock reads and writes sysc.lock: what exactly the inputs of a
+// definition are, which packages its systems and environments consist of, and
+// which numbers its users and groups have.
+//
+// The file is JSON, sorted, with one entry on a line, so that git merges two
+// people's changes as long as they touched different entries. Writing what was
+// read gives the same bytes.
+package lock
+
+import (
+	"sysc/store"
+	"sysc/systems/distro/debian"
+)
+
+// FileName is the lock file's name, beside the root module.
+const FileName = "sysc.lock"
+
+// Version is the version of the format that this package writes, and the only
+// one it reads.
+const Version = 1
+
+// A File is a lock file's content. The zero File is empty; maps are nil when
+// nothing is in them.
+type File struct {
+	// Inputs are the pinned inputs by name.
+	Inputs map[string]Input
+	// Resolutions are the packages of roots by address: "system.NAME" or
+	// "derivation.NAME".
+	Resolutions map[string]Resolution
+	// Users and Groups are the numbers given to declared accounts that state none.
+	// Numbers are never taken back, so that files on a machine keep their owners.
+	Users  map[string]uint32
+	Groups map[string]uint32
+}
+
+// An Input is one pinned input.
+type Input struct {
+	// Type is the input's type, such as "debian".
+	Type string
+	// Settings is the digest of the settings that it was pinned with.
+	Settings store.Digest
+	// Revision is the state that it is pinned to.
+	Revision debian.Revision
+}
+
+// A Resolution is what a request for packages was resolved to.
+type Resolution struct {
+	Request Request
+	// Packages are sorted by name, then by architecture.
+	Packages []debian.Package
+}
+
+// A Request is what somebody asked for.
+type Request struct {
+	// Input is the input's name, and Revision its id (debian.Revision.ID).
+	Input        string `json:"input"`
+	Revision     string `json:"revision"`
+	Architecture string `json:"architecture"`
+	// Base is "required", "essential" or "none".
+	Base       string `json:"base"`
+	Recommends bool   `json:"recommends,omitempty"`
+	// Packages are the names asked for, sorted, each once; "git=1:2.47" asks for a
+	// version.
+	Packages []string `json:"packages"`
+}

@@ -1,0 +1,268 @@
+package lock
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"sysc/store"
+	"sysc/systems/distro/debian"
+)
+
+// Limits of what is read. A lock file may come with a stranger's definition.
+const (
+	// MaxSize bounds the file, in bytes: 300 for a package, a hundred systems of
+	// a thousand packages each.
+	MaxSize = 64 << 20
+	// maxEntries bounds each map and list in it.
+	maxEntries = 200_000
+)
+
+// A VersionError says that the file is of a format that this program does not
+// know.
+type VersionError struct{ Version int }
+
+// Error says what to do.
+func (e *VersionError) Error() string {
+	if e.Version > Version {
+		return fmt.Sprintf("the lock file was made by a newer sysc (format %d, this one knows %d); install that version, or delete the file and run sysc lock", e.Version, Version)
+	}
+	return fmt.Sprintf("the lock file has format version %d, which never was; restore it, or delete it and run sysc lock", e.Version)
+}
+
+// ErrConflict says that the file has the marks of an unfinished merge in it.
+var ErrConflict = errors.New("the lock file has merge conflict markers in it; keep either side and run sysc lock")
+
+// Read reads the file at path. The error is fs.ErrNotExist, wrapped, when there
+// is none, a [*VersionError], [ErrConflict], or says what is wrong with it.
+func Read(path string) (*File, []byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, fmt.Errorf("read lock file: %w", fs.ErrNotExist)
+		}
+		return nil, nil, fmt.Errorf("read lock file: %v", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return nil, nil, fmt.Errorf("read lock file: %s is not a regular file", path)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read lock file: %v", err)
+	}
+	file, err := Decode(data)
+	return file, data, err
+}
+
+// fileJSON is the file as it is written.
+type fileJSON struct {
+	Version     int                       `json:"version"`
+	Inputs      map[string]inputJSON      `json:"inputs"`
+	Resolutions map[string]resolutionJSON `json:"resolutions"`
+	IDs         idsJSON                   `json:"ids"`
+}
+
+type inputJSON struct {
+	Type     string         `json:"type"`
+	Settings store.Digest   `json:"settings"`
+	Indexes  []debian.Index `json:"indexes"`
+}
+
+type resolutionJSON struct {
+	Request  Request          `json:"request"`
+	Packages []debian.Package `json:"packages"`
+}
+
+type idsJSON struct {
+	Users  map[string]uint32 `json:"users"`
+	Groups map[string]uint32 `json:"groups"`
+}
+
+// Decode reads a lock file's bytes. Unknown members, duplicate keys and anything
+// behind the end are errors: whatever was meant by them would be lost when the
+// file is written again. The errors are those of [Read].
+func Decode(data []byte) (*File, error) {
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("read lock file: more than %d MiB", MaxSize>>20)
+	}
+	if bytes.HasPrefix(data, []byte("<<<<<<< ")) || bytes.Contains(data, []byte("\n<<<<<<< ")) {
+		return nil, ErrConflict
+	}
+	var raw fileJSON
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(&raw)
+	if err != nil || raw.Version != Version {
+		return nil, refuse(data, err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, fmt.Errorf("read lock file: line %d: something stands behind the end", 1+bytes.Count(data[:dec.InputOffset()], []byte("\n")))
+	}
+	if err := checkKeys(data); err != nil {
+		return nil, fmt.Errorf("read lock file: %v", err)
+	}
+	return raw.file()
+}
+
+// refuse says what is wrong with a file that is not as it should be. Another
+// version explains everything else.
+func refuse(data []byte, err error) error {
+	var head struct {
+		Version *int `json:"version"`
+	}
+	headErr := json.Unmarshal(data, &head)
+	switch {
+	case headErr == nil && head.Version == nil:
+		return errors.New("read lock file: it has no version")
+	case headErr == nil && *head.Version != Version:
+		return &VersionError{*head.Version}
+	case err == nil:
+		err = headErr
+	}
+	return fmt.Errorf("read lock file: %s", place(data, err))
+}
+
+// place says where a JSON error is, if it is known.
+func place(data []byte, err error) string {
+	offset := int64(-1)
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		offset = e.Offset
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		offset = e.Offset
+	}
+	if offset < 0 || offset > int64(len(data)) {
+		return err.Error()
+	}
+	return fmt.Sprintf("line %d: %v", 1+bytes.Count(data[:offset], []byte("\n")), err)
+}
+
+// checkKeys finds keys that stand twice in one object, which encoding/json
+// takes the last of, silently. The nesting is bounded by encoding/json, which
+// has read the text before.
+func checkKeys(data []byte) error {
+	type level struct {
+		keys map[string]bool // nil in a list
+		next bool            // a key comes next
+	}
+	var stack []level
+	dec := json.NewDecoder(bytes.NewReader(data))
+	for {
+		token, err := dec.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		top := len(stack) - 1
+		if d, ok := token.(json.Delim); ok && (d == '}' || d == ']') {
+			stack = stack[:top]
+			continue
+		}
+		if top >= 0 && stack[top].keys != nil {
+			if stack[top].next {
+				key := token.(string)
+				if stack[top].keys[key] {
+					return fmt.Errorf("key %q twice", key)
+				}
+				stack[top].keys[key] = true
+				stack[top].next = false
+				continue
+			}
+			stack[top].next = true
+		}
+		switch token {
+		case json.Delim('{'):
+			stack = append(stack, level{keys: map[string]bool{}, next: true})
+		case json.Delim('['):
+			stack = append(stack, level{})
+		}
+	}
+}
+
+func (raw *fileJSON) file() (*File, error) {
+	f := &File{Users: raw.IDs.Users, Groups: raw.IDs.Groups}
+	if len(raw.Inputs)+len(raw.Resolutions)+len(f.Users)+len(f.Groups) > maxEntries {
+		return nil, fmt.Errorf("read lock file: more than %d entries", maxEntries)
+	}
+	for _, name := range sorted(raw.Inputs) {
+		in := raw.Inputs[name]
+		for _, index := range in.Indexes {
+			if err := checkPath(index.Path, index.ByHash); err != nil {
+				return nil, fmt.Errorf("read lock file: input %q: %v", name, err)
+			}
+			if index.Size < 0 || index.Archive == "" {
+				return nil, fmt.Errorf("read lock file: input %q: an index without size or archive", name)
+			}
+		}
+		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}})
+	}
+	for _, name := range sorted(raw.Resolutions) {
+		r := raw.Resolutions[name]
+		if err := checkResolution(&r); err != nil {
+			return nil, fmt.Errorf("read lock file: %s: %v", name, err)
+		}
+		put(&f.Resolutions, name, Resolution{Request: r.Request, Packages: r.Packages})
+	}
+	if len(f.Users) == 0 {
+		f.Users = nil
+	}
+	if len(f.Groups) == 0 {
+		f.Groups = nil
+	}
+	return f, nil
+}
+
+func put[V any](m *map[string]V, key string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[key] = v
+}
+
+// checkResolution checks what later stages take for granted.
+func checkResolution(r *resolutionJSON) error {
+	if len(r.Packages) > maxEntries || len(r.Request.Packages) > maxEntries {
+		return fmt.Errorf("more than %d packages", maxEntries)
+	}
+	// A merge by git may have put lines in another order.
+	slices.Sort(r.Request.Packages)
+	r.Request.Packages = slices.Compact(r.Request.Packages)
+	r.Packages = sortedPackages(r.Packages)
+	for i, p := range r.Packages {
+		switch {
+		case p.Name == "" || p.Version == "" || p.Architecture == "" || p.Archive == "":
+			return fmt.Errorf("package %d has no name, version, architecture or archive", i+1)
+		case p.SHA256.IsZero():
+			return fmt.Errorf("package %q has no hash", p.Name)
+		case p.Size < 0:
+			return fmt.Errorf("package %q has a negative size", p.Name)
+		}
+		if err := checkPath(p.Filename); err != nil {
+			return fmt.Errorf("package %q: %v", p.Name, err)
+		}
+		if i > 0 && r.Packages[i-1].Name == p.Name && r.Packages[i-1].Architecture == p.Architecture {
+			return fmt.Errorf("package %q twice", p.Name)
+		}
+	}
+	return nil
+}
+
+// checkPath checks paths below a mirror: they become part of addresses.
+func checkPath(paths ...string) error {
+	for _, p := range paths {
+		if p != "" && (strings.HasPrefix(p, "/") || path.Clean(p) != p || strings.HasPrefix(p, "..")) {
+			return fmt.Errorf("file name %q leads elsewhere", p)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package lock
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sysc/internal/atomicfile"
+	"sysc/systems/distro/debian"
+)
+
+// Encode returns the file's bytes. Equal files have equal bytes.
+func (f *File) Encode() ([]byte, error) {
+	w := &writer{}
+	w.open("{")
+	w.entry("version", Version)
+	w.key("inputs")
+	w.open("{")
+	for _, name := range sorted(f.Inputs) {
+		w.input(name, f.Inputs[name])
+	}
+	w.close("}")
+	w.key("resolutions")
+	w.open("{")
+	for _, name := range sorted(f.Resolutions) {
+		w.resolution(name, f.Resolutions[name])
+	}
+	w.close("}")
+	w.key("ids")
+	w.open("{")
+	w.ids("users", f.Users)
+	w.ids("groups", f.Groups)
+	w.close("}")
+	w.close("}")
+	if w.err != nil {
+		return nil, fmt.Errorf("encode lock file: %v", w.err)
+	}
+	return append(w.buf.Bytes(), '\n'), nil
+}
+
+// Write replaces the file at path by one rename, durably.
+func (f *File) Write(path string) error {
+	data, err := f.Encode()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteFile(path, data, 0o644); err != nil {
+		return fmt.Errorf("write lock file: %w", err)
+	}
+	return nil
+}
+
+// A writer writes JSON with one entry on each line.
+type writer struct {
+	buf   bytes.Buffer
+	depth int
+	// first is set behind an opening bracket, keyed behind a key.
+	first, keyed bool
+	err          error
+}
+
+func (w *writer) line() {
+	if w.keyed {
+		w.keyed = false
+		return
+	}
+	if w.depth > 0 {
+		if !w.first {
+			w.buf.WriteByte(',')
+		}
+		w.buf.WriteByte('\n')
+		w.buf.WriteString(strings.Repeat("  ", w.depth))
+	}
+	w.first = false
+}
+
+func (w *writer) open(bracket string) {
+	w.line()
+	w.buf.WriteString(bracket)
+	w.depth++
+	w.first = true
+}
+
+func (w *writer) close(bracket string) {
+	w.depth--
+	if !w.first {
+		w.buf.WriteByte('\n')
+		w.buf.WriteString(strings.Repeat("  ", w.depth))
+	}
+	w.buf.WriteString(bracket)
+	w.first = false
+}
+
+func (w *writer) key(name string) {
+	w.line()
+	w.json(name)
+	w.buf.WriteString(": ")
+	w.keyed = true
+}
+
+// value writes v on one line.
+func (w *writer) value(v any) {
+	w.line()
+	w.json(v)
+}
+
+func (w *writer) entry(name string, v any) {
+	w.key(name)
+	w.value(v)
+}
+
+func (w *writer) json(v any) {
+	var line bytes.Buffer
+	enc := json.NewEncoder(&line)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil && w.err == nil {
+		w.err = err
+	}
+	w.buf.Write(bytes.TrimSuffix(line.Bytes(), []byte("\n")))
+}
+
+func (w *writer) input(name string, in Input) {
+	w.key(name)
+	w.open("{")
+	w.entry("type", in.Type)
+	w.entry("settings", in.Settings)
+	w.key("indexes")
+	w.open("[")
+	for _, index := range in.Revision.Indexes {
+		w.value(index)
+	}
+	w.close("]")
+	w.close("}")
+}
+
+func (w *writer) resolution(name string, r Resolution) {
+	w.key(name)
+	w.open("{")
+	w.key("request")
+	w.request(r.Request)
+	w.key("packages")
+	w.open("[")
+	for _, p := range sortedPackages(r.Packages) {
+		w.value(p)
+	}
+	w.close("]")
+	w.close("}")
+}
+
+// request writes each name on a line of its own.
+func (w *writer) request(r Request) {
+	w.open("{")
+	w.entry("input", r.Input)
+	w.entry("revision", r.Revision)
+	w.entry("architecture", r.Architecture)
+	w.entry("base", r.Base)
+	if r.Recommends {
+		w.entry("recommends", true)
+	}
+	w.key("packages")
+	w.open("[")
+	for _, name := range r.Packages {
+		w.value(name)
+	}
+	w.close("]")
+	w.close("}")
+}
+
+func (w *writer) ids(name string, ids map[string]uint32) {
+	w.key(name)
+	w.open("{")
+	for _, name := range sorted(ids) {
+		w.key(name)
+		w.keyed = false
+		w.buf.WriteString(strconv.FormatUint(uint64(ids[name]), 10))
+	}
+	w.close("}")
+}
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func sortedPackages(packages []debian.Package) []debian.Package {
+	return slices.SortedFunc(slices.Values(packages), func(a, b debian.Package) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Architecture, b.Architecture), strings.Compare(a.Version, b.Version))
+	})
+}

@@ -1,0 +1,393 @@
+package modules
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"sysc/lang/diag"
+	"sysc/modules/lock"
+	"sysc/systems/distro/debian"
+)
+
+// LockOptions say how a project is locked.
+type LockOptions struct {
+	// Fetcher returns what gets an input's files. It must be given.
+	Fetcher func(debian.Settings) debian.Fetcher
+	// Now is the time at which signatures have to be valid; zero means the clock's.
+	Now time.Time
+	// Update names the inputs to move forward; UpdateAll is all of them. Others stay
+	// as they are locked.
+	Update    []string
+	UpdateAll bool
+	// Progress, if not nil, is told what begins: "update" of an input, "read" of its
+	// indexes, "resolve" of a root's packages.
+	Progress func(step, name string)
+}
+
+// Lock makes the lock file say what the definition needs: inputs that are not
+// locked, or are to be updated, are asked for their present state; every
+// system's and derivation's packages are resolved where the request or the input
+// has changed; accounts get numbers. What nobody needs any more is left out. The
+// file is replaced by one rename, and only when everything went well and
+// something changed.
+//
+// The diagnostics are what is wrong with the definition, unknown and
+// contradicting packages included. The error is what went wrong with the machine
+// or an archive: it wraps those of package debian (*debian.SignatureError and so
+// on), of package download and of the file system.
+func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.List, error) {
+	if opts.Now.IsZero() {
+		opts.Now = time.Now()
+	}
+	if opts.Progress == nil {
+		opts.Progress = func(string, string) {}
+	}
+	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}}
+	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
+	diags, err := l.run(ctx)
+	if err != nil || diags.HasErrors() {
+		return nil, diags.Sort(), err
+	}
+	changes := compare(p.lock, l.file)
+	changes.Written, err = l.write()
+	if err != nil {
+		return nil, diags.Sort(), err
+	}
+	p.lock = l.file
+	if changes.Written {
+		more := p.readLock()
+		diags = append(diags, more...)
+	}
+	p.work = p.newWork(p.lock, nil)
+	return changes, diags.Sort(), nil
+}
+
+// A locker is one run of Lock.
+type locker struct {
+	p    *Project
+	opts LockOptions
+	// file is what will be written.
+	file *lock.File
+	// universes are the packages of inputs by name and architecture.
+	universes map[string]*debian.Universe
+}
+
+func (l *locker) run(ctx context.Context) (diag.List, error) {
+	diags := l.unknownUpdates()
+	// Arguments of inputs are static: any evaluation knows them.
+	w := l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
+	diags = append(diags, w.diags...)
+	if diags.HasErrors() {
+		return diags, nil
+	}
+	for _, name := range l.p.Inputs() {
+		more, err := l.input(ctx, w, name)
+		diags = append(diags, more...)
+		if err != nil || ctx.Err() != nil {
+			return diags, cmp.Or(err, ctx.Err())
+		}
+	}
+	if diags.HasErrors() {
+		return diags, nil
+	}
+	// Now with the inputs' new state, which expressions may read.
+	w = l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
+	accounts, more := w.collect()
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return diags, nil
+	}
+	for _, address := range sortedKeys(w.pending.requests) {
+		more, err := l.resolve(ctx, w, w.pending.requests[address])
+		diags = append(diags, more...)
+		if err != nil || ctx.Err() != nil {
+			return diags, cmp.Or(err, ctx.Err())
+		}
+	}
+	known := newIDs(l.file.Users, l.file.Groups)
+	if err := known.allocate(accounts); err != nil {
+		return diags, err
+	}
+	l.file.Users, l.file.Groups = orNil(known.users), orNil(known.groups)
+	return diags, nil
+}
+
+func orNil(m map[string]uint32) map[string]uint32 {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// unknownUpdates reports names to update that are no inputs.
+func (l *locker) unknownUpdates() diag.List {
+	var diags diag.List
+	for _, name := range l.opts.Update {
+		if !slices.Contains(l.p.Inputs(), name) {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Unknown input", "There is no input %q.%s", name, diag.DidYouMean(name, l.p.Inputs()))...)
+		}
+	}
+	return diags
+}
+
+// input keeps the locked state of an input, or asks the archive for its present
+// one.
+func (l *locker) input(ctx context.Context, w *work, name string) (diag.List, error) {
+	in, diags := w.input(name, diag.Range{})
+	if in == nil {
+		return diags, nil
+	}
+	architectures, more := w.architectures()
+	diags = append(diags, more...)
+	if diags.HasErrors() {
+		return diags, nil
+	}
+	old, locked := l.p.lock.Inputs[name]
+	missing := slices.ContainsFunc(architectures, func(arch string) bool { return !hasArchitecture(old.Revision, arch) })
+	if locked && old.Settings == in.digest && !missing && !l.opts.UpdateAll && !slices.Contains(l.opts.Update, name) {
+		l.put(name, old)
+		return diags, nil
+	}
+	l.opts.Progress("update", name)
+	var archives []debian.Archive
+	for _, arch := range architectures {
+		settings := in.settings
+		settings.Architecture = arch
+		archives = append(archives, debian.Archives(settings)...)
+	}
+	revision, err := debian.Update(ctx, archives, l.opts.Fetcher(in.settings), l.opts.Now)
+	if err != nil {
+		return diags, fmt.Errorf("lock input %q (%s): %w", name, position(in.at), err)
+	}
+	revision = distinctIndexes(revision)
+	if locked && old.Revision.ID() == revision.ID() {
+		revision = old.Revision // signed again, and nothing has changed
+	}
+	l.put(name, lock.Input{Type: "debian", Settings: in.digest, Revision: revision})
+	return diags, nil
+}
+
+func (l *locker) put(name string, in lock.Input) {
+	if l.file.Inputs == nil {
+		l.file.Inputs = map[string]lock.Input{}
+	}
+	l.file.Inputs[name] = in
+}
+
+// distinctIndexes leaves out what several architectures have in common.
+func distinctIndexes(r debian.Revision) debian.Revision {
+	var out debian.Revision
+	seen := map[string]bool{}
+	for _, index := range r.Indexes {
+		key := index.Archive + "\x00" + index.Path
+		if !seen[key] {
+			seen[key] = true
+			out.Indexes = append(out.Indexes, index)
+		}
+	}
+	return out
+}
+
+// architectures are those of all systems, and of builds.
+func (w *work) architectures() ([]string, diag.List) {
+	var diags diag.List
+	platforms := map[string]diag.Range{}
+	if len(w.p.def.Derivations) > 0 || len(w.p.def.Systems) == 0 {
+		platforms[w.p.opts.Platform] = diag.Range{}
+	}
+	for _, b := range w.p.def.Systems {
+		platform, more := w.platform(b)
+		diags = append(diags, more...)
+		if platform != "" {
+			platforms[platform] = b.Range
+		}
+	}
+	var out []string
+	for _, platform := range sortedKeys(platforms) {
+		arch, err := debian.Architecture(platform)
+		if err != nil {
+			diags = append(diags, diag.Errorf(platforms[platform], "No packages for this platform", "%v.", err)...)
+			continue
+		}
+		out = append(out, arch)
+	}
+	return out, diags
+}
+
+// collect evaluates what needs packages and numbers; requests go to w.pending.
+func (w *work) collect() ([]account, diag.List) {
+	diags := w.diags
+	for _, b := range w.p.def.Derivations {
+		_, more := w.module.Derivation(b.Labels[0], diag.Range{})
+		diags = append(diags, more...)
+	}
+	var accounts []account
+	for _, name := range w.p.Systems() {
+		s, more := w.open(name)
+		diags = append(diags, more...)
+		if s == nil || more.HasErrors() {
+			continue
+		}
+		r := &reader{e: s.e, by: s.block.Range}
+		request, _, more := s.request(r)
+		diags = append(diags, more...)
+		if request.input != "" && !more.HasErrors() {
+			w.pending.add(request)
+		}
+		accounts = append(accounts, r.accountsOf("user")...)
+		accounts = append(accounts, r.accountsOf("group")...)
+		diags = append(diags, r.diags...)
+		diags = append(diags, s.e.diagnostics()...)
+	}
+	slices.SortStableFunc(accounts, func(a, b account) int {
+		return cmp.Or(-strings.Compare(a.kind, b.kind), strings.Compare(a.name, b.name))
+	})
+	return accounts, diags
+}
+
+// resolve keeps the locked packages of a request, or chooses them anew.
+func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List, error) {
+	in, diags := w.input(r.input, r.at)
+	if in == nil {
+		return diags, nil
+	}
+	revision := l.file.Inputs[r.input].Revision
+	request := r.lockRequest(revision.ID())
+	entry, ok := l.p.lock.Resolutions[r.address]
+	if !ok || !sameRequest(entry.Request, request) {
+		u, err := l.universe(ctx, in, revision, r.arch)
+		if err != nil {
+			return diags, err
+		}
+		l.opts.Progress("resolve", r.address)
+		packages, err := u.Resolve(r.wants())
+		if err != nil {
+			return append(diags, unresolved(r, err)...), nil
+		}
+		entry = lock.Resolution{Request: request, Packages: packages}
+	}
+	if l.file.Resolutions == nil {
+		l.file.Resolutions = map[string]lock.Resolution{}
+	}
+	l.file.Resolutions[r.address] = entry
+	return diags, nil
+}
+
+func sameRequest(a, b lock.Request) bool {
+	return a.Input == b.Input && a.Revision == b.Revision && a.Architecture == b.Architecture &&
+		a.Base == b.Base && a.Recommends == b.Recommends && slices.Equal(a.Packages, b.Packages)
+}
+
+func (l *locker) universe(ctx context.Context, in *input, revision debian.Revision, arch string) (*debian.Universe, error) {
+	key := in.name + "/" + arch
+	if u, ok := l.universes[key]; ok {
+		return u, nil
+	}
+	l.opts.Progress("read", in.name)
+	var of debian.Revision
+	for _, index := range revision.Indexes {
+		if index.Architecture == arch || index.Architecture == "all" {
+			of.Indexes = append(of.Indexes, index)
+		}
+	}
+	u, err := debian.ReadUniverse(ctx, of, arch, l.opts.Fetcher(in.settings))
+	if err != nil {
+		return nil, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
+	}
+	l.universes[key] = u
+	return u, nil
+}
+
+// write writes the file unless it holds these bytes already.
+func (l *locker) write() (bool, error) {
+	data, err := l.file.Encode()
+	if err != nil {
+		return false, err
+	}
+	old, err := os.ReadFile(l.p.LockPath())
+	if err == nil && bytes.Equal(old, data) {
+		return false, nil
+	}
+	return true, l.file.Write(l.p.LockPath())
+}
+
+// unresolved says at the user's lines why a request has no answer.
+func unresolved(r rootRequest, err error) diag.List {
+	var diags diag.List
+	for _, e := range split(err) {
+		if unknown, ok := errors.AsType[*debian.UnknownPackageError](e); ok {
+			diags = append(diags, diag.Errorf(r.place(unknown.Name), "Unknown package", "%s in input %q.", capital(unknown.Error()), r.input)...)
+			continue
+		}
+		if conflict, ok := errors.AsType[*debian.UnsatisfiableError](e); ok {
+			diags = append(diags, contradiction(r, conflict))
+			continue
+		}
+		diags = append(diags, diag.Errorf(r.at, "Packages cannot be resolved", "%s.", capital(e.Error()))...)
+	}
+	return diags
+}
+
+func split(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// place returns where a package is named; else where the request is.
+func (r rootRequest) place(want string) diag.Range {
+	name, _, _ := strings.Cut(want, " ")
+	for _, p := range r.named {
+		if have, _, _ := strings.Cut(p.text, "="); have == name {
+			return p.at
+		}
+	}
+	return r.at
+}
+
+func contradiction(r rootRequest, e *debian.UnsatisfiableError) *diag.Diagnostic {
+	at := r.at
+	var related []diag.Related
+	for i, want := range e.Wants {
+		place := r.place(want)
+		if i == 0 {
+			at = place
+		} else if place != at {
+			related = append(related, diag.Related{Message: want + " is asked for", Range: place})
+		}
+	}
+	detail := "These packages of " + r.address + " cannot be installed together: " + strings.Join(e.Wants, ", ") + "."
+	if len(e.Wants) == 1 {
+		detail = "The package " + e.Wants[0] + " of " + r.address + " cannot be installed."
+	}
+	for _, reason := range e.Reasons {
+		detail += "\n  " + reason
+	}
+	d := diag.New(diag.Error, at, "Packages contradict one another", "%s", detail)
+	d.Related = related
+	return d
+}
+
+// Mirrors returns the addresses of all inputs' mirrors by name, for fetching
+// packages: see debian.Mirrors.
+func (p *Project) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
+	out := map[string][]string{}
+	var diags diag.List
+	for _, name := range p.Inputs() {
+		in, more := p.input(name, diag.Range{})
+		diags = append(diags, more...)
+		if in != nil {
+			maps.Copy(out, debian.Mirrors(in.settings, env, hostRoot))
+		}
+	}
+	return out, diags.Sort()
+}

@@ -1,0 +1,250 @@
+package option
+
+import (
+	"slices"
+	"strings"
+
+	"sysc/lang/diag"
+)
+
+// An Option is one declaration, or all declarations of one option merged: a leaf
+// with a type, a group of options, or a labelled option, which is a map of
+// groups. Do not change it once an [Evaluation] uses it.
+type Option struct {
+	// Path is the option's name from the root, as in "services.nginx.port"; that of
+	// a labelled option's sub-options goes on behind it, without the labels.
+	Path string
+	// Type is nil for groups and labelled options.
+	Type *Type
+	// Labels are the names of the labels; empty for anything but labelled options.
+	Labels []string
+	// LabelTypes are what the labels have to be; nil, or nil at an index, means any
+	// string that is not empty.
+	LabelTypes []*Type
+	// Default is what holds without a definition; nil means that there is none.
+	Default Source
+	// Freeform is the type of undeclared keys of a group; nil means that there are
+	// none.
+	Freeform *Type
+
+	Description string
+	// DefaultText is what the documentation shows in place of a computed default.
+	DefaultText string
+	Example     Source
+	// Deprecated and Removed are sentences for whoever still defines the option.
+	Deprecated string
+	Removed    string
+	Internal   bool
+	ReadOnly   bool
+	Sensitive  bool
+	// Module is the module that declares it: "core", or a directory.
+	Module string
+	// Range is the declaration's place; zero for the core's own.
+	Range diag.Range
+
+	name     string
+	parent   *Option
+	children map[string]*Option
+}
+
+// A shape is how definitions of a node reach its value.
+type shape uint8
+
+const (
+	shapeGroup shape = iota
+	shapeLabelled
+	shapeMap
+	shapeLeaf
+)
+
+func (o *Option) shape() shape {
+	switch {
+	case len(o.Labels) > 0:
+		return shapeLabelled
+	case o.Type == nil:
+		return shapeGroup
+	case o.Type.Kind == KindMap:
+		return shapeMap
+	}
+	return shapeLeaf
+}
+
+// Name is the last part of the path.
+func (o *Option) Name() string { return o.name }
+
+// Children returns the sub-options, sorted by name.
+func (o *Option) Children() []*Option {
+	out := make([]*Option, 0, len(o.children))
+	for _, name := range sortedKeys(o.children) {
+		out = append(out, o.children[name])
+	}
+	return out
+}
+
+// Child returns the sub-option of that name.
+func (o *Option) Child(name string) (*Option, bool) {
+	c, ok := o.children[name]
+	return c, ok
+}
+
+// kind describes the option in a message.
+func (o *Option) kind() string {
+	switch o.shape() {
+	case shapeGroup:
+		return "a group of options"
+	case shapeLabelled:
+		return "a labelled option"
+	}
+	if o.Type.what != "" {
+		return o.Type.what
+	}
+	return "of type " + o.Type.String()
+}
+
+// A Schema is all declared options of a system.
+type Schema struct {
+	root *Option
+}
+
+// NewSchema returns a schema without options.
+func NewSchema() *Schema { return &Schema{root: &Option{}} }
+
+// Root returns the group of all options.
+func (s *Schema) Root() *Option { return s.root }
+
+// reserved are the names with a meaning of their own in the bodies in which
+// options are defined; inRoot those of a system's body alone.
+var (
+	reserved = []string{"when", "dynamic", "assert"}
+	inRoot   = []string{"platform", "base", "modules", "for_each"}
+)
+
+// Declare adds o, and returns the option as it is after merging it with what
+// was declared before: the options of one path may be declared several times
+// when they agree. o.Path must be set; declare a group before or after what is
+// in it, as you like.
+func (s *Schema) Declare(o Option) (*Option, diag.List) {
+	at := s.root
+	parts := strings.Split(o.Path, ".")
+	for i, name := range parts {
+		if diags := at.checkName(name, o); diags != nil {
+			return nil, diags
+		}
+		next, ok := at.children[name]
+		last := i == len(parts)-1
+		switch {
+		case !ok && last:
+			return at.add(name, &o), nil
+		case !ok:
+			next = at.add(name, &Option{Path: strings.Join(parts[:i+1], "."), Module: o.Module, Range: o.Range})
+		case last:
+			return next, next.merge(&o)
+		case next.shape() == shapeLeaf || next.shape() == shapeMap:
+			return nil, clash(next, &o, "%s is %s, so that it cannot have options of its own.", next.Path, next.kind())
+		}
+		at = next
+	}
+	return at, nil
+}
+
+func (o *Option) checkName(name string, decl Option) diag.List {
+	taken := slices.Contains(reserved, name) ||
+		o.parent == nil && slices.Contains(inRoot, name) ||
+		slices.Contains(o.Labels, name)
+	if !taken {
+		return nil
+	}
+	return diag.Errorf(decl.Range, "Reserved option name",
+		"%q has a meaning of its own where %s is defined. Choose another name for the option.", name, decl.Path)
+}
+
+func (o *Option) add(name string, child *Option) *Option {
+	if o.children == nil {
+		o.children = map[string]*Option{}
+	}
+	child.name, child.parent = name, o
+	o.children[name] = child
+	return child
+}
+
+// merge makes o what both declarations say, or reports where they disagree.
+func (o *Option) merge(n *Option) diag.List {
+	if o.Type == nil != (n.Type == nil) || !slices.Equal(o.Labels, n.Labels) && !o.implicit() && !n.implicit() {
+		return clash(o, n, "%s is %s there, and %s here.", n.Path, o.kind(), n.kind())
+	}
+	if o.Type != nil {
+		union, ok := o.Type.Union(n.Type)
+		if !ok {
+			return clash(o, n, "%s is %s there, and %s here.", n.Path, o.kind(), n.kind())
+		}
+		o.Type = union
+	}
+	if o.implicit() {
+		o.Labels, o.LabelTypes = n.Labels, n.LabelTypes
+	}
+	if o.Default != nil && n.Default != nil {
+		return clash(o, n, "Both declarations of %s set a default. Leave it to one of them.", n.Path)
+	}
+	if o.Freeform != nil && n.Freeform != nil && !o.Freeform.Equal(n.Freeform) {
+		return clash(o, n, "Undeclared keys of %s are of type %s there, and %s here.", n.Path, o.Freeform, n.Freeform)
+	}
+	for _, text := range []struct{ name, there, here string }{
+		{"description", o.Description, n.Description},
+		{"default_text", o.DefaultText, n.DefaultText},
+		{"deprecated", o.Deprecated, n.Deprecated},
+		{"removed", o.Removed, n.Removed},
+	} {
+		if text.there != "" && text.here != "" && text.there != text.here {
+			return clash(o, n, "Both declarations of %s set %q, and to different texts.", n.Path, text.name)
+		}
+	}
+	o.take(n)
+	return nil
+}
+
+// implicit reports whether o was made by a declaration of something in it.
+func (o *Option) implicit() bool {
+	return o.Type == nil && len(o.Labels) == 0 && o.Description == "" && o.Freeform == nil
+}
+
+// take copies what n says and o leaves open.
+func (o *Option) take(n *Option) {
+	if o.Default == nil {
+		o.Default = n.Default
+	}
+	if o.Freeform == nil {
+		o.Freeform = n.Freeform
+	}
+	if o.Example == nil {
+		o.Example = n.Example
+	}
+	o.Description += pick(o.Description, n.Description)
+	o.DefaultText += pick(o.DefaultText, n.DefaultText)
+	o.Deprecated += pick(o.Deprecated, n.Deprecated)
+	o.Removed += pick(o.Removed, n.Removed)
+	o.Internal = o.Internal || n.Internal
+	o.ReadOnly = o.ReadOnly || n.ReadOnly
+	o.Sensitive = o.Sensitive || n.Sensitive
+}
+
+func pick(have, other string) string {
+	if have != "" {
+		return ""
+	}
+	return other
+}
+
+// clash reports that declaration n contradicts o.
+func clash(o, n *Option, detail string, args ...any) diag.List {
+	diags := diag.Errorf(n.Range, "Option declared twice", detail, args...)
+	switch {
+	case !o.Range.IsZero():
+		diags[0].Related = []diag.Related{{Message: "The other declaration", Range: o.Range}}
+	case o.Module == CoreModule:
+		diags[0].Detail += " " + o.Path + " is one of sysc's own options; give yours another name."
+	}
+	return diags
+}
+
+// CoreModule is the module name of the options that sysc itself declares.
+const CoreModule = "core"

@@ -1,0 +1,238 @@
+package modules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"sysc/derivations"
+	"sysc/lang"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+	"sysc/modules/lock"
+	"sysc/store"
+	"sysc/systems"
+)
+
+// Options say how a definition is evaluated. nil is the same as the zero
+// Options.
+type Options struct {
+	// Version is that of this program, which required_version is compared with and
+	// systems are marked with; empty means that it is not known.
+	Version string
+	// Platform is the one of systems that state none, and of derivations, as in
+	// "linux/amd64"; empty means the host's.
+	Platform string
+	// Variables are values given from outside, by name.
+	Variables map[string]lang.VariableValue
+	// Revision is the git commit of the definition, "" when there is none; Dirty is
+	// set when files differ from it.
+	Revision string
+	Dirty    bool
+}
+
+// A Project is the definition in one directory, with its lock file. It is not
+// safe for concurrent use. Its derivations are all in one graph.
+type Project struct {
+	dir   string
+	opts  Options
+	def   *lang.Definition
+	files map[string][]byte
+
+	lock       *lock.File
+	lockDigest string
+
+	// What is evaluated is in work; Lock starts over with another.
+	*work
+}
+
+// A work is one evaluation of a project.
+type work struct {
+	p       *Project
+	graph   *derivations.Graph
+	session *eval.Session
+	module  *lang.Module
+	lock    *lock.File
+	// pending collects what systems and derivations ask for while the project is
+	// being locked; nil when the lock file answers.
+	pending *pending
+	diags   diag.List
+	inputs  map[string]*inputResult
+	systems map[string]*System
+}
+
+// Load reads the definition and the lock file of a directory. The project is
+// never nil: after errors it still has [Project.Files] for showing them, and
+// nothing else works.
+func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) {
+	p := &Project{dir: dir}
+	if opts != nil {
+		p.opts = *opts
+	}
+	if p.opts.Platform == "" {
+		p.opts.Platform = runtime.GOOS + "/" + runtime.GOARCH
+	}
+	def, diags := lang.Load(dir, p.opts.Version)
+	return p, append(diags, p.begin(ctx, def)...)
+}
+
+// begin takes over what was loaded and reads the lock file.
+func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
+	if def == nil {
+		m, _ := syntax.Load(p.dir) // only for the texts
+		p.files = m.Files
+		return nil
+	}
+	p.def, p.files = def, def.Module.Files
+	diags := p.checkBlocks()
+	diags = append(diags, p.readLock()...)
+	p.work = p.newWork(p.lock, nil)
+	return append(diags, p.work.diags...)
+}
+
+// newWork starts an evaluation with a lock file's content.
+func (p *Project) newWork(f *lock.File, pending *pending) *work {
+	w := &work{
+		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
+		inputs: map[string]*inputResult{}, systems: map[string]*System{},
+	}
+	w.module, w.diags = lang.Evaluate(p.def, lang.Options{
+		Graph: w.graph, Host: host{w}, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
+	})
+	return w
+}
+
+// readLock reads the lock file; a project without one has an empty one.
+func (p *Project) readLock() diag.List {
+	p.lock = &lock.File{}
+	f, data, err := lock.Read(p.LockPath())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return diag.Errorf(diag.Range{}, "Cannot read "+lock.FileName, "%s.", capital(err.Error()))
+	}
+	p.lock, p.lockDigest = f, store.DigestOf(data).String()
+	return nil
+}
+
+// LockPath is where the lock file is or will be.
+func (p *Project) LockPath() string { return filepath.Join(p.dir, lock.FileName) }
+
+// checkBlocks reports what this version does not know in system and config
+// blocks.
+func (p *Project) checkBlocks() diag.List {
+	var diags diag.List
+	for _, b := range p.def.Configs {
+		diags = append(diags, checkLater(b.Body)...)
+	}
+	for _, b := range p.def.Systems {
+		diags = append(diags, checkLater(b.Body)...)
+		for _, name := range []string{"modules", "for_each"} {
+			if a := b.Body.Attr(name); a != nil {
+				diags = append(diags, diag.Errorf(a.NameRange, "Not supported yet", "%s", later[name])...)
+			}
+		}
+		if a := b.Body.Attr("when"); a != nil {
+			diags = append(diags, diag.Errorf(a.NameRange, "Condition on a system", "A system has no when; conditions are for config blocks, and for blocks within a system.")...)
+		}
+	}
+	return diags
+}
+
+// Files are the definition's texts by the names that diagnostics use.
+func (p *Project) Files() map[string][]byte { return p.files }
+
+// Dir is the directory that the project was loaded from.
+func (p *Project) Dir() string { return p.dir }
+
+// Graph is where the derivations of everything evaluated so far are.
+func (p *Project) Graph() *derivations.Graph { return p.work.graph }
+
+// Systems returns the names of the systems, in the order of the text.
+func (p *Project) Systems() []string { return labels(p.def.Systems) }
+
+// Derivations returns the names of the derivation blocks, in the order of the
+// text.
+func (p *Project) Derivations() []string { return labels(p.def.Derivations) }
+
+// Inputs returns the names of the inputs, in the order of the text.
+func (p *Project) Inputs() []string { return labels(p.def.Inputs) }
+
+func labels(blocks []*syntax.Block) []string {
+	var out []string
+	for _, b := range blocks {
+		out = append(out, b.Labels[0])
+	}
+	return out
+}
+
+// Derivation evaluates a derivation block and returns the output that stands for
+// it as a whole.
+func (p *Project) Derivation(_ context.Context, name string) (derivations.Ref, diag.List) {
+	d, diags := p.module.Derivation(name, diag.Range{})
+	if d == nil || diags.HasErrors() {
+		return derivations.Ref{}, diags.Sort()
+	}
+	return d.Ref(), diags.Sort()
+}
+
+// Validate evaluates everything: every value, input and derivation, and every
+// definition of every option of every system.
+func (p *Project) Validate(ctx context.Context) diag.List {
+	diags := p.module.Force()
+	for _, name := range p.Inputs() {
+		_, more := p.input(name, diag.Range{})
+		diags = append(diags, more...)
+	}
+	for _, name := range p.Systems() {
+		if ctx.Err() != nil {
+			return append(diags, diag.Errorf(diag.Range{}, "Interrupted", "%v.", ctx.Err())...)
+		}
+		s, more := p.System(ctx, name)
+		diags = append(diags, more...)
+		if s != nil {
+			s.e.options.Root().Force()
+			diags = append(diags, s.e.diagnostics()...)
+		}
+	}
+	if len(p.Systems()) == 0 {
+		e := newEvaluator("", p.opts.Platform, nil, p.optionBlocks(), p.module.Scope())
+		e.options.CheckNames()
+		diags = append(diags, e.diagnostics()...)
+	}
+	return diags.Sort()
+}
+
+// optionBlocks are the blocks that declare options and define them.
+func (p *Project) optionBlocks() []*syntax.Block {
+	blocks := make([]*syntax.Block, 0, len(p.def.Options)+len(p.def.Configs))
+	return append(append(blocks, p.def.Options...), p.def.Configs...)
+}
+
+// provenance is what a system is marked with.
+func (p *Project) provenance() systems.Provenance {
+	return systems.Provenance{Revision: p.opts.Revision, Dirty: p.opts.Dirty, LockDigest: p.lockDigest, Version: p.opts.Version}
+}
+
+// readFile reads a file of the definition's directory, which no link may leave.
+func (p *Project) readFile(name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	info, err := root.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() || info.Size() > limit {
+		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", name, limit)
+	}
+	return root.ReadFile(name)
+}

@@ -1,0 +1,100 @@
+package modules
+
+import (
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/systems/distro/debian"
+)
+
+// localPrefix is where outputs of derivations in a list of packages are laid
+// out in a root (FHS 3.0, section 4.9: software that is not the distribution's).
+const localPrefix = "usr/local"
+
+// root adds the derivations of a root to the graph: the packages that the lock
+// file has for a request, and outputs of derivations on top.
+func (w *work) root(r rootRequest, outputs []string, o derivations.Origin) ([]debian.Package, derivations.Ref, diag.List) {
+	var packages []debian.Package
+	var diags diag.List
+	var layers []string
+	if r.input != "" {
+		in, _, more := w.requestedInput(r)
+		diags = append(diags, more...)
+		if in == nil {
+			return nil, derivations.Ref{}, diags
+		}
+		var ref derivations.Ref
+		packages, ref, more = w.packagesRoot(in, r, o)
+		diags = append(diags, more...)
+		if diags.HasErrors() || len(outputs) == 0 {
+			return packages, ref, diags
+		}
+		path, err := w.graph.Placeholder(ref)
+		if err != nil {
+			return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
+		}
+		layers = append(layers, path)
+	}
+	ref, err := w.compose(r.address, layers, outputs, o)
+	if err != nil {
+		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
+	}
+	return packages, ref, diags
+}
+
+// requestedInput is lockedInput, or the input alone while locking.
+func (w *work) requestedInput(r rootRequest) (*input, bool, diag.List) {
+	if w.pending != nil {
+		in, diags := w.input(r.input, r.at)
+		return in, false, diags
+	}
+	in, _, diags := w.lockedInput(r.input, r.arch, r.at)
+	return in, in != nil, diags
+}
+
+// packagesRoot is the root of packages alone. While locking it notes the request
+// and returns something that stands for the root in a graph that nobody builds.
+func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]debian.Package, derivations.Ref, diag.List) {
+	if w.pending != nil {
+		w.pending.add(r)
+		ref, err := w.compose(r.address, nil, nil, o)
+		if err != nil {
+			return nil, ref, diag.Errorf(r.at, "Cannot make a root", "%v.", err)
+		}
+		return nil, ref, nil
+	}
+	packages, diags := locked(w.lock, r)
+	if diags.HasErrors() {
+		return nil, derivations.Ref{}, diags
+	}
+	// The name is that of the input, so that equal sets of packages are one root,
+	// whoever asks for them.
+	ref, err := debian.Root(w.graph, debian.RootRequest{Name: in.name + "-root", Architecture: r.arch, Packages: packages, Origin: o})
+	if err != nil {
+		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
+	}
+	return packages, ref, diags
+}
+
+// A layer is one layer of "builtin:compose".
+type layer struct {
+	Object string `json:"object"`
+	Path   string `json:"path"`
+}
+
+func (w *work) compose(name string, roots, outputs []string, o derivations.Origin) (derivations.Ref, error) {
+	layers := []layer{}
+	for _, path := range roots {
+		layers = append(layers, layer{Object: path})
+	}
+	for _, path := range outputs {
+		layers = append(layers, layer{Object: path, Path: localPrefix})
+	}
+	attrs, err := derivations.MakeAttrs(map[string]any{"layers": layers})
+	if err != nil {
+		return derivations.Ref{}, err
+	}
+	hash, err := w.graph.Add(derivations.Derivation{
+		Name: name + "-root", Platform: "any", Builder: "builtin:compose", Attrs: attrs,
+	}, o)
+	return derivations.Ref{Derivation: hash, Output: derivations.DefaultOutput}, err
+}

@@ -1,0 +1,178 @@
+package modules
+
+import (
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+	"sysc/modules/option"
+)
+
+// A site is where texts of one module are evaluated for one system.
+type site struct {
+	sys *evaluator
+	// scope is the module's own.
+	scope  *eval.Scope
+	module string
+	// plain is the scope of texts outside of any instance.
+	plain *eval.Scope
+}
+
+func newSite(sys *evaluator, scope *eval.Scope, module string) *site {
+	s := &site{sys: sys, scope: scope, module: module}
+	s.plain = eval.NewScope(scope, &names{sys: sys})
+	return s
+}
+
+// at returns the scope of a text that contributes to node n.
+func (s *site) at(n *option.Node) *eval.Scope {
+	inst := n.Instance()
+	if inst == nil {
+		return s.plain
+	}
+	return eval.NewScope(s.scope, &names{sys: s.sys, instance: inst})
+}
+
+// An exprSource is the right side of `name = expression`.
+type exprSource struct {
+	expr *syntax.Expr
+	site *site
+}
+
+func (s exprSource) Range() diag.Range { return s.expr.Range() }
+func (s exprSource) Text() string      { return s.expr.Text() }
+func (s exprSource) Form() option.Form { return option.FormExpr }
+
+func (s exprSource) Items() ([]option.Item, bool) {
+	parts, ok := s.expr.Items()
+	if !ok {
+		return nil, false
+	}
+	items := make([]option.Item, len(parts))
+	for i, p := range parts {
+		items[i] = option.Item{Key: p.Key, KeyRange: p.KeyRange, Def: s.site.written(p.Value, p.KeyRange)}
+	}
+	return items, true
+}
+
+func (s exprSource) Elements() []diag.Range {
+	parts, ok := s.expr.Elements()
+	if !ok {
+		return nil
+	}
+	places := make([]diag.Range, len(parts))
+	for i, p := range parts {
+		places[i] = p.Range()
+	}
+	return places
+}
+
+func (s exprSource) Value(n *option.Node) (cty.Value, diag.List) {
+	return eval.Evaluate(s.expr, s.site.at(n))
+}
+
+// written takes the wrappers off an expression at definition position.
+func (s *site) written(e *syntax.Expr, rng diag.Range) option.Written {
+	w := option.Written{Range: rng}
+	for {
+		name, args, ok := e.Call()
+		want, wrapper := option.IsWrapper(name)
+		if !ok || !wrapper {
+			break
+		}
+		if len(args) != want {
+			w.Problems = append(w.Problems, diag.Errorf(e.Range(), "Wrong number of arguments",
+				"%s takes %d argument(s), and there are %d.", name, want, len(args))...)
+			break
+		}
+		wrap := option.Wrap{Name: name, Range: e.CallRange()}
+		if want == 2 {
+			wrap.Number = exprSource{args[0], s}
+		}
+		w.Wraps = append(w.Wraps, wrap)
+		e = args[want-1]
+	}
+	w.Value = exprSource{e, s}
+	return w
+}
+
+// A bodySource is `name { … }`.
+type bodySource struct {
+	body  *syntax.Body
+	rng   diag.Range
+	site  *site
+	skip  []string // arguments that are no options, beside when
+	items []option.Item
+}
+
+func (s *bodySource) Range() diag.Range      { return s.rng }
+func (s *bodySource) Text() string           { return "{ … }" }
+func (s *bodySource) Form() option.Form      { return option.FormBlock }
+func (s *bodySource) Elements() []diag.Range { return nil }
+
+// Value is not how bodies are read: whoever needs a block's value asks for its
+// items. It answers for the case that nobody thought of.
+func (s *bodySource) Value(*option.Node) (cty.Value, diag.List) {
+	return cty.DynamicVal, diag.Errorf(s.rng, "Block where an argument belongs", "An expression is needed here, not a block.")
+}
+
+func (s *bodySource) Items() ([]option.Item, bool) {
+	if s.items != nil {
+		return s.items, true
+	}
+	items := make([]option.Item, 0, len(s.body.Attrs)+len(s.body.Blocks))
+	for _, a := range s.body.Attrs {
+		if a.Name == "when" || slices.Contains(s.skip, a.Name) {
+			continue
+		}
+		items = append(items, option.Item{Key: a.Name, KeyRange: a.NameRange, Def: s.site.written(a.Expr, a.Range)})
+	}
+	for _, b := range s.body.Blocks {
+		if len(s.skip) > 0 && slices.Contains(s.skip, b.Type) {
+			continue
+		}
+		items = append(items, option.Item{Key: b.Type, KeyRange: b.TypeRange, Def: s.site.block(b, 0)})
+	}
+	slices.SortStableFunc(items, func(a, b option.Item) int { return a.KeyRange.Compare(b.KeyRange) })
+	s.items = items
+	return items, true
+}
+
+// block is the definition that a block with labels from the given one on makes.
+func (s *site) block(b *syntax.Block, label int) option.Written {
+	if label < len(b.Labels) {
+		return option.Written{Value: &labelSource{b, label, s}, Range: b.Range}
+	}
+	w := option.Written{Value: &bodySource{body: b.Body, rng: b.Range, site: s}, Range: b.Range}
+	if when := b.Body.Attr("when"); when != nil {
+		w.When = []option.Source{exprSource{when.Expr, s}}
+	}
+	return w
+}
+
+// A labelSource is `"label" … { … }`.
+type labelSource struct {
+	block *syntax.Block
+	label int
+	site  *site
+}
+
+func (s *labelSource) Range() diag.Range      { return s.block.Range }
+func (s *labelSource) Text() string           { return s.block.Header() + " { … }" }
+func (s *labelSource) Form() option.Form      { return option.FormLabelled }
+func (s *labelSource) Elements() []diag.Range { return nil }
+
+func (s *labelSource) Items() ([]option.Item, bool) {
+	return []option.Item{{
+		Key:      s.block.Labels[s.label],
+		KeyRange: s.block.LabelRanges[s.label],
+		Def:      s.site.block(s.block, s.label+1),
+	}}, true
+}
+
+func (s *labelSource) Value(*option.Node) (cty.Value, diag.List) {
+	return cty.DynamicVal, diag.Errorf(s.block.Range, "Label on a block that takes none", "An expression is needed here, not a block.")
+}

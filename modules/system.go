@@ -1,0 +1,284 @@
+package modules
+
+import (
+	"context"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+	"sysc/modules/option"
+	"sysc/systems"
+	"sysc/systems/distro/debian"
+)
+
+// A System is one system of a project. Its options are evaluated as they are
+// asked for.
+type System struct {
+	// Name is the block's label.
+	Name string
+	// Definition is what [Project.System] has read: complete unless there were
+	// errors. [Project.Open] leaves it empty.
+	Definition systems.Definition
+	// Origin is where the system is defined, for its derivations.
+	Origin derivations.Origin
+
+	w     *work
+	e     *evaluator
+	block *syntax.Block
+}
+
+// System evaluates what a system is made of: everything that it declares, its
+// packages as the lock file has them, and the names of all definitions. It is
+// nil when there is no such system.
+func (p *Project) System(ctx context.Context, name string) (*System, diag.List) {
+	s, diags := p.Open(ctx, name)
+	if s == nil {
+		return nil, diags
+	}
+	s.e.options.CheckNames()
+	r := &reader{e: s.e, by: s.block.Range}
+	diags = append(diags, s.read(r)...)
+	diags = append(diags, r.diags...)
+	diags = append(diags, s.e.diagnostics()...)
+	return s, diags.Sort()
+}
+
+// Open prepares the evaluation of a system's options and evaluates none. It is
+// nil when there is no such system.
+func (p *Project) Open(_ context.Context, name string) (*System, diag.List) {
+	return p.work.open(name)
+}
+
+func (w *work) open(name string) (*System, diag.List) {
+	if s, ok := w.systems[name]; ok {
+		return s, s.e.diags
+	}
+	i := slices.IndexFunc(w.p.def.Systems, func(b *syntax.Block) bool { return b.Labels[0] == name })
+	if i < 0 {
+		return nil, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, w.p.Systems()))
+	}
+	b := w.p.def.Systems[i]
+	platform, diags := w.platform(b)
+	s := &System{
+		Name:   name,
+		Origin: derivations.Origin{Label: "system." + name, Position: b.Range.String()},
+		w:      w,
+		block:  b,
+		e:      newEvaluator(name, platform, b, w.p.optionBlocks(), w.module.Scope()),
+	}
+	s.e.diags = append(s.e.diags, diags...)
+	w.systems[name] = s
+	return s, s.e.diags
+}
+
+// platform evaluates the argument of that name, which knows nothing of options.
+func (w *work) platform(b *syntax.Block) (string, diag.List) {
+	a := b.Body.Attr("platform")
+	if a == nil {
+		return w.p.opts.Platform, nil
+	}
+	v, diags := eval.Evaluate(a.Expr, w.module.Scope())
+	if diags.HasErrors() {
+		return "", diags
+	}
+	v, marks := eval.Plain(v)
+	fitted, err := mustPattern(`[a-z0-9]+/[a-z0-9]+`).Fit(v)
+	if err != nil || marks.Sensitive || len(marks.Paths) > 0 || !fitted.IsKnown() {
+		return "", append(diags, diag.Errorf(a.Expr.Range(), "Wrong platform", "A platform is written like \"linux/amd64\".")...)
+	}
+	return fitted.AsString(), diags
+}
+
+// base returns the name of the input that packages without one are from: the one
+// that the system names, or the only one. It is "" when there is none.
+func (s *System) base() (string, diag.List) {
+	inputs := s.w.p.Inputs()
+	a := s.block.Body.Attr("base")
+	if a == nil || a.Expr.IsNull() {
+		if len(inputs) == 1 {
+			return inputs[0], nil
+		}
+		return "", nil
+	}
+	refs := a.Expr.References()
+	if len(refs) != 1 || refs[0].Root != "input" || len(refs[0].Path) != 1 || a.Expr.Text() != refs[0].String() {
+		return "", diag.Errorf(a.Expr.Range(), "Wrong base", "The base is written as the name of an input, as in input.debian.")
+	}
+	_, diags := s.w.input(refs[0].Path[0].Name, refs[0].Range)
+	return refs[0].Path[0].Name, diags
+}
+
+// read fills the definition.
+func (s *System) read(r *reader) diag.List {
+	def := systems.Definition{
+		Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.provenance(),
+	}
+	request, outputs, diags := s.request(r)
+	if !diags.HasErrors() {
+		packages, ref, more := s.w.root(request, outputs, s.Origin)
+		diags = append(diags, more...)
+		def.Root = ref
+		for _, p := range packages {
+			def.Packages = append(def.Packages, systems.Package{
+				Name: p.Name, Version: p.Version, Architecture: p.Architecture, Explicit: p.Explicit, Size: p.Size,
+			})
+		}
+	}
+	r.declared(&def, newIDs(s.w.lock.Users, s.w.lock.Groups))
+	s.Definition = def
+	return diags
+}
+
+// request reads what the system asks of its base. Without a base there is no
+// input in it.
+func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
+	req := rootRequest{address: "system." + s.Name, at: s.block.Range}
+	base, diags := s.base()
+	list, ok := r.packages()
+	if !ok || diags.HasErrors() {
+		// What is wrong is reported; without a request there is no root.
+		return req, nil, append(diags, r.stop()...)
+	}
+	packages, more := sortPackages(list, base, `system "`+s.Name+`"`, s.w.p.inputNames())
+	diags = append(diags, more...)
+	req.named, req.input = packages.named, base
+	root := s.e.options.Root()
+	req.base = debian.Base(r.text(root, "base_packages"))
+	req.recommends = r.flag(root, "install_recommends")
+	if base == "" {
+		return req, packages.outputs, diags
+	}
+	arch, err := debian.Architecture(s.e.platform)
+	if err != nil {
+		at := s.block.Range
+		if a := s.block.Body.Attr("platform"); a != nil {
+			at = a.Expr.Range()
+		}
+		diags = append(diags, diag.Errorf(at, "No packages for this platform", "%v.", err)...)
+	}
+	req.arch = arch
+	return req, packages.outputs, diags
+}
+
+// packages reads the option of that name with the place of each element.
+func (r *reader) packages() ([]wantedPackage, bool) {
+	v, ok := r.value(r.e.options.Root(), "packages")
+	if !ok {
+		return nil, false
+	}
+	n := r.option(r.e.options.Root(), "packages")
+	ranges := n.Elements()
+	var out []wantedPackage
+	for i, text := range texts(v) {
+		p := wantedPackage{text: text, at: r.by}
+		if i < len(ranges) && !ranges[i].IsZero() {
+			p.at = ranges[i]
+		}
+		out = append(out, p)
+	}
+	return out, true
+}
+
+// stop returns the problems met so far, so that the caller sees that there are
+// some.
+func (r *reader) stop() diag.List {
+	return append(slices.Clone(r.diags), r.e.options.Diagnostics()...)
+}
+
+// An Explanation is what is known of an option's final value.
+type Explanation struct {
+	// Path is the option's full name.
+	Path        string
+	Type        string
+	Description string
+	// Value is JSON, nil when there is no value; Sensitive is set when it is not to
+	// be shown.
+	Value     []byte
+	Sensitive bool
+	// Definitions are all definitions of the option, those in use first.
+	Definitions []option.Definition
+}
+
+// Explain evaluates one option, written as behind "config.", and returns its
+// value with all its definitions.
+func (s *System) Explain(path string) (*Explanation, diag.List) {
+	expr, diags := syntax.ParseExpression([]byte("config."+path), "option")
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	refs := expr.References()
+	if len(refs) != 1 || refs[0].Root != "config" || expr.Text() != "config."+path {
+		return nil, diag.Errorf(diag.Range{}, "Not an option", "%q is not the name of an option.", path)
+	}
+	n := s.e.options.Root()
+	for _, step := range refs[0].Path {
+		if !n.Group() && !n.Keyed() {
+			break
+		}
+		c, ok := n.Child(step.Name, diag.Range{})
+		if !ok {
+			ref := refs[0]
+			step.Range, ref.Range = diag.Range{}, diag.Range{}
+			return nil, append(missing(n, step, ref), s.e.diagnostics()...).Sort()
+		}
+		n = c
+	}
+	out := &Explanation{Path: n.Path(), Type: n.TypeText(), Definitions: n.Definitions()}
+	if o := n.Option(); o != nil {
+		out.Description = o.Description
+	}
+	v, diags := n.Value(diag.Range{})
+	if !diags.HasErrors() && v.IsWhollyKnown() {
+		plain, marks := eval.Plain(v)
+		out.Sensitive = marks.Sensitive
+		if !out.Sensitive {
+			out.Value = encode(plain)
+		}
+	}
+	return out, append(diags, s.e.diagnostics()...).Sort()
+}
+
+// Eval evaluates an expression in which the names of the module and of the
+// system, config above all, are known. The value is JSON; sensitive says that
+// it is not to be shown, and there is none then.
+func (s *System) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
+	value, sensitive, diags = evalText(expr, newSite(s.e, s.w.module.Scope(), rootModule).plain)
+	return value, sensitive, append(diags, s.e.diagnostics()...).Sort()
+}
+
+// Eval evaluates an expression outside of any system; see [System.Eval].
+func (p *Project) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
+	value, sensitive, diags = evalText(expr, p.module.Scope())
+	return value, sensitive, diags.Sort()
+}
+
+func evalText(text string, scope *eval.Scope) ([]byte, bool, diag.List) {
+	expr, diags := syntax.ParseExpression([]byte(text), "expression")
+	if diags.HasErrors() {
+		return nil, false, diags
+	}
+	v, more := eval.Evaluate(expr, scope)
+	diags = append(diags, more...)
+	if diags.HasErrors() || !v.IsWhollyKnown() {
+		return nil, false, diags
+	}
+	plain, marks := eval.Plain(v)
+	if marks.Sensitive {
+		return nil, true, diags
+	}
+	return encode(plain), false, diags
+}
+
+// encode writes a plain value as JSON.
+func encode(v cty.Value) []byte {
+	data, err := ctyjson.SimpleJSONValue{Value: v}.MarshalJSON()
+	if err != nil {
+		return nil // a capsule, which expressions cannot make
+	}
+	return data
+}

@@ -1,0 +1,282 @@
+package localstore
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/store"
+)
+
+func gc(t testing.TB, s *Store, opts GCOptions) GCResult {
+	t.Helper()
+	result, err := s.GC(t.Context(), opts)
+	must(t, err)
+	return result
+}
+
+func TestGC(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	lib := add(t, s, AddOptions{Name: "lib"}, "lib=1", "shared=s")
+	app := add(t, s, AddOptions{Name: "app", Candidates: []store.Path{lib.Path}}, "app*="+lib.Path.ID())
+	dead := add(t, s, AddOptions{Name: "dead"}, "dead=2", "shared=s")
+	deader := add(t, s, AddOptions{Name: "deader", Candidates: []store.Path{dead.Path}}, "x="+dead.Path.ID())
+	root := add(t, s, AddOptions{Name: "root", Kind: store.KindRoot}, "etc/f=3")
+	hash := store.DerivationHash{7}
+	must(t, s.Register(ctx, []store.Object{lib, app, dead, deader, root}, []store.Realisation{{Derivation: hash, Output: "out", Path: dead.Path}}))
+	must(t, s.AddRoot(ctx, "profile/main", app.Path))
+	must(t, s.AddRoot(ctx, "r", root.Path))
+	for _, o := range []store.Object{root, dead} {
+		_, release, err := s.CheckoutDir(ctx, o.Tree)
+		must(t, err)
+		release()
+	}
+	// What a killed process leaves.
+	must(t, os.MkdirAll(s.path("tmp/old/x"), 0o755))
+	must(t, os.Chmod(s.path("tmp/old"), 0o500))
+	must(t, os.MkdirAll(s.path("store/"+string(fakePath(t, '0'))), 0o755))
+	must(t, os.MkdirAll(s.path("blobs/00"), 0o755))
+	must(t, os.WriteFile(s.path("blobs/00/.t-killed"), nil, 0o444))
+	_, _, err := s.AddBlob(ctx, strings.NewReader("never registered"))
+	must(t, err)
+	kept, remove, err := s.TempDir(ctx, "mine")
+	must(t, err)
+
+	want := []store.Path{dead.Path, deader.Path}
+	slices.Sort(want)
+	dry := gc(t, s, GCOptions{DryRun: true})
+	if !slices.Equal(dry.Objects, want) || dry.Kept != 3 {
+		t.Errorf("dry run: %+v", dry)
+	}
+	verify(t, s.expectObjects(t, 5))
+	result := gc(t, s, GCOptions{})
+	if result.Bytes != dry.Bytes || result.Blobs != dry.Blobs || result.Trees != dry.Trees || result.Checkouts != 1 || result.Blobs != 3 {
+		t.Errorf("did %+v, announced %+v", result, dry)
+	}
+	verify(t, s.expectObjects(t, 3))
+	for _, name := range []string{"store/" + string(fakePath(t, '0')), "tmp/old", "blobs/00/.t-killed"} {
+		if _, err := os.Lstat(s.path(name)); err == nil {
+			t.Errorf("%s is still there", name)
+		}
+	}
+	if _, err := os.Lstat(kept); err != nil {
+		t.Errorf("a directory in use: %v", err)
+	}
+	must(t, remove())
+	if p, err := s.Realisation(ctx, hash, "out"); err != nil || p != dead.Path {
+		t.Errorf("the realisation went with its object: %v", err)
+	}
+	// Made again, it is valid again.
+	again := add(t, s, AddOptions{Name: "dead"}, "dead=2", "shared=s")
+	register(t, s, again)
+	if again.Path != dead.Path {
+		t.Errorf("%s, want %s", again.Path, dead.Path)
+	}
+	must(t, s.RemoveRoot(ctx, "profile/main"))
+	if got := gc(t, s, GCOptions{}); got.Kept != 1 {
+		t.Errorf("%+v", got)
+	}
+	verify(t, s)
+}
+
+func (s *Store) expectObjects(t testing.TB, n int) *Store {
+	t.Helper()
+	if objects, err := s.Objects(t.Context()); err != nil || len(objects) != n {
+		t.Errorf("%d objects, %v; want %d", len(objects), err, n)
+	}
+	return s
+}
+
+func TestIndirectRoots(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	a := add(t, s, AddOptions{Name: "a"}, "f=1")
+	b := add(t, s, AddOptions{Name: "b"}, "f=2")
+	register(t, s, a, b)
+	dir := filepath.Join(t.TempDir(), "new\nline")
+	must(t, os.Mkdir(dir, 0o755))
+	link := dir + "/result"
+	if err := s.AddIndirectRoot(ctx, link); err == nil {
+		t.Error("no link, but no error")
+	}
+	must(t, os.Symlink("/etc/passwd", link))
+	if err := s.AddIndirectRoot(ctx, link); err == nil {
+		t.Error("a link to something else, but no error")
+	}
+	must(t, os.Remove(link))
+	must(t, os.Symlink(s.PhysicalPath(a.Path), link))
+	must(t, s.AddIndirectRoot(ctx, link))
+	must(t, s.AddIndirectRoot(ctx, link))
+	roots, err := s.Roots(ctx)
+	if err != nil || len(roots) != 1 || roots[0].Path != a.Path || roots[0].Link != link {
+		t.Fatalf("%+v, %v", roots, err)
+	}
+	// The link may lead elsewhere later.
+	must(t, os.Remove(link))
+	must(t, os.Symlink("/anywhere/"+string(b.Path), link))
+	if got := gc(t, s, GCOptions{DryRun: true}); !slices.Equal(got.Objects, []store.Path{a.Path}) {
+		t.Errorf("%+v", got)
+	}
+	gc(t, s, GCOptions{})
+	// Its disk is not mounted: what was known last counts, for a while.
+	must(t, os.Rename(dir, dir+".away"))
+	roots, err = s.Roots(ctx)
+	if err != nil || len(roots) != 1 || !roots[0].Unreachable {
+		t.Errorf("%+v, %v", roots, err)
+	}
+	old := time.Now().Add(-31 * 24 * time.Hour)
+	if got := gc(t, s, GCOptions{}); len(got.Objects) != 0 {
+		t.Errorf("%+v", got)
+	}
+	must(t, os.Chtimes(s.path("roots/"+roots[0].Name), old, old))
+	if got := gc(t, s, GCOptions{DryRun: true}); len(got.Objects) != 1 {
+		t.Errorf("after the grace period: %+v", got)
+	}
+	must(t, os.Rename(dir+".away", dir))
+	if got := gc(t, s, GCOptions{}); len(got.Objects) != 0 {
+		t.Errorf("back again: %+v", got)
+	}
+	must(t, os.Remove(link))
+	if got := gc(t, s, GCOptions{}); !slices.Equal(got.Objects, []store.Path{b.Path}) {
+		t.Errorf("link removed: %+v", got)
+	}
+}
+
+func TestRootNames(t *testing.T) {
+	s := newStore(t)
+	a := add(t, s, AddOptions{Name: "a"}, "f=1")
+	register(t, s, a)
+	for _, name := range []string{"", "..", "../x", "auto/x", "/abs", "a//b", "a/../b", "a\nb", strings.Repeat("x/", 9) + "x"} {
+		if err := s.AddRoot(t.Context(), name, a.Path); err == nil {
+			t.Errorf("%q: no error", name)
+		}
+	}
+	must(t, s.AddRoot(t.Context(), "x/y/z", a.Path))
+	if target, err := filepath.EvalSymlinks(s.path("roots/x/y/z")); err != nil || target != s.PhysicalPath(a.Path) {
+		t.Errorf("%s, %v", target, err)
+	}
+	must(t, s.AddRoot(t.Context(), "x/y/z", a.Path))
+	must(t, s.RemoveRoot(t.Context(), "no/such"))
+}
+
+// Without a listing nobody knows what it needs: nothing is removed then.
+func TestGCDamaged(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	a := add(t, s, AddOptions{Name: "a"}, "d/f=1")
+	b := add(t, s, AddOptions{Name: "b"}, "d/f=2")
+	register(t, s, a, b)
+	must(t, s.AddRoot(ctx, "a", a.Path))
+	must(t, os.Remove(s.path("trees/"+shardName(a.Tree[0])+"/"+shardedName(a.Tree))))
+	if _, err := s.GC(ctx, GCOptions{}); err == nil || !strings.Contains(err.Error(), string(a.Path)) {
+		t.Errorf("got %v", err)
+	}
+	s.expectObjects(t, 2)
+}
+
+func TestVerifyFinds(t *testing.T) {
+	s := newStore(t)
+	o := add(t, s, AddOptions{Name: "o"}, "d/file=content", "d/tool*=tool", "link->x")
+	register(t, s, o)
+	verify(t, s)
+	path := s.PhysicalPath(o.Path)
+	blob := store.DigestOf([]byte("content"))
+	damage := func(name string, change func(), want string) {
+		t.Helper()
+		change()
+		if got := problems(t, s); !slices.ContainsFunc(got, func(p string) bool { return strings.Contains(p, want) }) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	restore := func(change func()) { t.Helper(); change(); verify(t, s) }
+	times := func(p string) {
+		must(t, unix.UtimesNanoAt(unix.AT_FDCWD, p, storeTimes, unix.AT_SYMLINK_NOFOLLOW))
+	}
+
+	damage("bit flip", func() {
+		must(t, os.Chmod(path+"/d/file", 0o644))
+		must(t, os.WriteFile(path+"/d/file", []byte("c0ntent"), 0o444))
+		must(t, os.Chmod(path+"/d/file", 0o444))
+		times(path + "/d/file")
+	}, "blobs/"+shardName(blob[0])+"/"+shardedName(blob)+": its contents have digest")
+	restore(func() {
+		must(t, os.Chmod(path+"/d/file", 0o644))
+		must(t, os.WriteFile(path+"/d/file", []byte("content"), 0o444))
+		must(t, os.Chmod(path+"/d/file", 0o444))
+		times(path + "/d/file")
+	})
+	damage("mode", func() { must(t, os.Chmod(path+"/d", 0o755)) }, `"d": mode 0755, want 0555`)
+	damage("stranger", func() { must(t, os.WriteFile(path+"/d/new", nil, 0o444)) }, `"d/new": it does not belong here`)
+	must(t, os.Remove(path+"/d/new"))
+	damage("gone", func() { must(t, os.Remove(path+"/d/file")) }, `"d/file": no such file`)
+	damage("other file", func() {
+		must(t, os.WriteFile(path+"/d/file", []byte("content?"), 0o444))
+		times(path + "/d/file")
+	}, `"d/file": its contents have digest`)
+	must(t, os.Chmod(path, 0o755))
+	damage("link", func() {
+		must(t, os.Remove(path+"/link"))
+		must(t, os.Symlink("y", path+"/link"))
+	}, `"link": it leads to "y", want "x"`)
+	damage("blob gone", func() {
+		must(t, os.Remove(s.path("blobs/"+shardName(blob[0])+"/"+shardedName(blob))))
+	}, `"d/file": blob `+blob.String()+" of 7 bytes is missing")
+	damage("tree", func() {
+		name := s.path("trees/" + shardName(o.Tree[0]) + "/" + shardedName(o.Tree))
+		must(t, os.Chmod(name, 0o644))
+		must(t, os.WriteFile(name, []byte("nonsense"), 0o444))
+	}, "damaged: its bytes have digest")
+}
+
+// A power cut may leave a blob of the right name and size full of zeros.
+func TestRecover(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	good := add(t, s, AddOptions{Name: "good"}, "f=synced")
+	register(t, s, good)
+	d, _, err := s.AddBlob(ctx, strings.NewReader("lost"))
+	must(t, err)
+	path := s.path("blobs/" + shardName(d[0]) + "/" + shardedName(d))
+	zero := func(size int) {
+		must(t, os.Chmod(path, 0o644))
+		must(t, os.WriteFile(path, make([]byte, size), 0o444))
+	}
+	zero(4)
+	must(t, os.WriteFile(s.path("trees/"+shardName(good.Tree[0])+"/.t-x"), nil, 0o444))
+	_, release, err := s.CheckoutDir(ctx, good.Tree)
+	must(t, err)
+	release()
+	marks, err := os.ReadDir(s.path("dirty"))
+	if err != nil || len(marks) != 1 {
+		t.Fatalf("marks %v, %v", marks, err)
+	}
+	must(t, s.Close())
+	s = open(t, s.Dir())
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("the same boot: %v", err)
+	}
+	must(t, s.Close())
+	// Another boot.
+	must(t, os.Rename(s.path("dirty/"+marks[0].Name()), s.path("dirty/some-other-boot")))
+	s = open(t, s.Dir())
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the zeros are still there")
+	}
+	if left, _ := os.ReadDir(s.path("checkouts")); len(left) > 0 {
+		t.Errorf("checkouts left: %v", left)
+	}
+	if marks, err := os.ReadDir(s.path("dirty")); err != nil || len(marks) > 0 {
+		t.Errorf("marks left: %v, %v", marks, err)
+	}
+	verify(t, s)
+	if got, _, err := s.AddBlob(ctx, strings.NewReader("lost")); err != nil || got != d {
+		t.Errorf("%s, %v", got, err)
+	}
+	verify(t, s)
+}

@@ -1,0 +1,243 @@
+// Package localstore keeps a store in one directory of this machine.
+//
+//	DIR/store/      objects of kinds file and tree, as files and directories
+//	DIR/blobs/ab/   contents of files, 0444, named by the rest of their digest;
+//	                "<name>.x" is the same content as an executable file, 0555
+//	DIR/trees/ab/   encodings of trees, named likewise
+//	DIR/checkouts/  root trees as read-only directories, named by their digest
+//	DIR/db.sqlite   which objects are valid, what they refer to, realisations
+//	DIR/roots/      what garbage collection keeps
+//	DIR/log/        logs of builds
+//	DIR/locks/      lock files
+//	DIR/dirty/      which boots of the machine may have left unsynced content
+//	DIR/tmp/        0700: whatever is being made
+//
+// What is on disk becomes an object in three steps: contents and listings are
+// added ([Store.AddBlob], [Store.AddTree], [Store.AddDir]), then
+// [Store.Register] materialises, syncs, and commits one transaction. An object
+// is valid when the database says so; everything else is left over and removed
+// by [Store.GC].
+//
+// Any number of processes may use one store at once; there is no daemon. Each
+// holds a shared lock while the store is open; collecting garbage waits until it
+// is alone. Locks are taken in this order: the store's, those of [Store.Lock] in
+// the sorted order of their keys.
+package localstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/filelock"
+	"sysc/store"
+)
+
+// Options for [Open]. nil means the zero value.
+type Options struct {
+	// Wait is told, once per lock, what is being waited for and who holds it, as
+	// "pid 4711 (sysc)". nil means waiting in silence.
+	Wait func(what, holder string)
+	// Jobs is how many files are worked on at once. 0 means as many as there
+	// are cores.
+	Jobs int
+}
+
+// A Store is an open store. It is safe for concurrent use.
+type Store struct {
+	dir  string
+	opts Options
+	jobs int
+
+	lock  *filelock.File // shared while open, exclusive while collecting
+	db    *database
+	trees *treeCache
+	sync  *syncer
+
+	blobDirs, treeDirs *shards
+
+	session   string        // random, part of every temporary name
+	sequence  atomic.Uint64 // the other part
+	umask     uint32
+	noReflink atomic.Bool // the file system cannot share extents
+	dirty     dirtyMark
+
+	mu    sync.Mutex
+	temps map[string]bool // names in tmp that are in use
+	uses  map[string]int  // checkouts that are in use
+}
+
+// Open opens the store in dir, which is made, with what belongs into it, when
+// it is missing. dir must not be a symbolic link, nor may the store have been
+// written by a newer version of sysc ([VersionError]). While another process
+// collects garbage in it, Open waits.
+func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open store %s: %w", dir, err)
+		}
+	}()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, temps: map[string]bool{}, uses: map[string]int{}}
+	if opts != nil {
+		s.opts = *opts
+	}
+	if s.jobs = s.opts.Jobs; s.jobs <= 0 {
+		s.jobs = runtime.GOMAXPROCS(0)
+	}
+	var random [8]byte
+	rand.Read(random[:]) // never fails, see crypto/rand
+	s.session = hex.EncodeToString(random[:])
+	s.umask = processUmask()
+	if err := s.makeDirs(); err != nil {
+		return nil, err
+	}
+	s.lock, err = filelock.Open(ctx, s.path("locks/store"), s.waiter("the store "+dir))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	s.blobDirs = newShards(s.path("blobs"))
+	s.treeDirs = newShards(s.path("trees"))
+	s.trees = newTreeCache(treeCacheSize)
+	s.sync = newSyncer(s)
+	if s.db, err = openDatabase(ctx, s.path("db.sqlite")); err != nil {
+		return nil, err
+	}
+	if err := s.recover(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives everything up that the store holds. Nothing may be under way.
+func (s *Store) Close() error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.close())
+	}
+	if s.blobDirs != nil {
+		errs = append(errs, s.blobDirs.close(), s.treeDirs.close())
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Unlock())
+	}
+	return errors.Join(errs...)
+}
+
+// Dir returns the directory that the store is in.
+func (s *Store) Dir() string { return s.dir }
+
+// PhysicalPath returns where an object of kind file or tree stands on this
+// machine. It does not look whether it is there.
+func (s *Store) PhysicalPath(p store.Path) string { return s.path("store/" + string(p)) }
+
+// LogDir returns the directory for logs of builds.
+func (s *Store) LogDir() string { return s.path("log") }
+
+// Lock takes the lock that every process using the store knows by key, such as
+// a derivation's hash. wait, which may be nil, is told who holds it when it is
+// not free. Take several in the sorted order of their keys.
+func (s *Store) Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error) {
+	digest := store.DigestOf([]byte(key))
+	file := s.path("locks/" + digest.Hex())
+	release, err := filelock.Lock(ctx, file, wait)
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		// Without this the directory would grow for ever.
+		return errors.Join(filelock.Remove(file), release())
+	}, nil
+}
+
+func (s *Store) path(below string) string { return filepath.Join(s.dir, below) }
+
+func (s *Store) waiter(what string) func(string) {
+	if s.opts.Wait == nil {
+		return nil
+	}
+	return func(holder string) { s.opts.Wait(what, holder) }
+}
+
+// tempName returns a name that nothing else has.
+func (s *Store) tempName() string {
+	return fmt.Sprintf("%s%s-%d", tempPrefix, s.session, s.sequence.Add(1))
+}
+
+// tempPrefix begins the names of what is being made; no blob, tree or object
+// has such a name.
+const tempPrefix = ".t-"
+
+// makeDirs makes the directories of a store, and looks whether this one can be
+// used at all.
+func (s *Store) makeDirs() error {
+	switch info, err := os.Lstat(s.dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := os.MkdirAll(s.dir, 0o755); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSymlink != 0:
+		target, _ := filepath.EvalSymlinks(s.dir)
+		return fmt.Errorf("it is a symbolic link; name the directory itself, %s", target)
+	case !info.IsDir():
+		return fmt.Errorf("it is not a directory")
+	}
+	if err := unix.Access(s.dir, unix.W_OK|unix.X_OK); err != nil {
+		if errors.Is(err, unix.EROFS) {
+			return fmt.Errorf("it is on a read-only file system; choose another one with --store")
+		}
+		return fmt.Errorf("user %d cannot write to it (%w); choose another one with --store", os.Geteuid(), err)
+	}
+	for _, d := range []struct {
+		name string
+		mode fs.FileMode
+	}{
+		{"store", 0o755}, {"blobs", 0o755}, {"trees", 0o755}, {"log", 0o755}, {"roots", 0o755},
+		{"locks", 0o755}, {"checkouts", 0o755}, {"dirty", 0o755},
+		// What builders write must be out of everybody else's reach, set-id
+		// bits and all (CVE-2024-52867, CVE-2024-38531).
+		{"tmp", 0o700},
+	} {
+		if err := makeDir(s.path(d.name), d.mode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeDir makes one directory with exactly that mode, and insists on one.
+func makeDir(path string, mode fs.FileMode) error {
+	info, err := os.Lstat(path)
+	if err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%s is not a directory", path)
+		}
+		if info.Mode().Perm() == mode {
+			return nil
+		}
+		return os.Chmod(path, mode)
+	}
+	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(path, mode)
+}

@@ -1,0 +1,264 @@
+package localstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/par"
+)
+
+// TempDir makes a directory below the store's tmp, 0700 and empty, whose name
+// begins with pattern. It is on the file system of the store, so that what is
+// made in it can be moved. remove deletes it with everything in it, whatever a
+// builder left there; garbage collection does when nobody called it and the
+// process has ended.
+func (s *Store) TempDir(ctx context.Context, pattern string) (dir string, remove func() error, err error) {
+	if err := ctx.Err(); err != nil {
+		return "", nil, err
+	}
+	if pattern != filepath.Base(pattern) || pattern == "." || pattern == ".." {
+		return "", nil, fmt.Errorf("make temporary directory: pattern %q is not one name", pattern)
+	}
+	name := fmt.Sprintf("%s-%s-%d", pattern, s.session, s.sequence.Add(1))
+	dir = s.path("tmp/" + name)
+	s.mu.Lock()
+	s.temps[name] = true
+	s.mu.Unlock()
+	forget := func() {
+		s.mu.Lock()
+		delete(s.temps, name)
+		s.mu.Unlock()
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		forget()
+		return "", nil, fmt.Errorf("make temporary directory: %w", err)
+	}
+	return dir, func() error {
+		defer forget()
+		return removeTree(context.Background(), s.path("tmp"), name, s.jobs)
+	}, nil
+}
+
+// discard makes what is at path vanish at once, by renaming it, and then
+// deletes it. A missing path is no error.
+func (s *Store) discard(ctx context.Context, path string) error {
+	name := s.tempName()
+	if err := moveDir(path, s.path("tmp/"+name)); err != nil {
+		if errors.Is(err, unix.ENOENT) {
+			return nil
+		}
+		return err
+	}
+	return removeTree(ctx, s.path("tmp"), name, s.jobs)
+}
+
+// moveDir renames, also a directory that its owner cannot write to: moving one
+// to another parent changes its "..".
+func moveDir(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EACCES) {
+		if err := chmodDir(from, 0o755); err != nil {
+			return err
+		}
+		err = unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
+}
+
+// chmodDir changes the mode of a directory, never that of what a link in its
+// place leads to.
+func chmodDir(path string, mode uint32) error {
+	fd, err := openDir(unix.AT_FDCWD, path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Fchmod(fd, mode)
+}
+
+// removeTree deletes parent/name and everything below it. Whoever made it may
+// be hostile, and may still be running: it goes from directory descriptor to
+// directory descriptor and follows no link (CVE-2025-46415). Directories that
+// are too deep to hold open all the way are moved up first. Several cores work
+// at it.
+func removeTree(ctx context.Context, parent, name string, jobs int) error {
+	top, err := openDir(unix.AT_FDCWD, parent)
+	if err != nil {
+		return fmt.Errorf("remove %s: %w", filepath.Join(parent, name), err)
+	}
+	defer unix.Close(top)
+	r := &remover{top: top, prefix: name}
+	defer r.open.closeAll()
+	if err := par.Run(ctx, jobs, r.task(nil, name, 0)); err != nil {
+		return fmt.Errorf("remove %s: %w", filepath.Join(parent, name), err)
+	}
+	return nil
+}
+
+type remover struct {
+	top    int    // where too deep directories are moved to
+	prefix string // of their names there
+	moved  atomic.Int64
+	open   fdSet
+}
+
+// removeDepth is how many nested directories are held open, per core.
+const removeDepth = 100
+
+// A removeDir is a directory that is being emptied. It is removed itself when
+// nothing is left in it.
+type removeDir struct {
+	parent *removeDir // nil: in remover.top
+	name   string
+	fd     int
+	left   atomic.Int64 // sub-directories that are not gone yet, and the scan
+}
+
+// task removes name in parent.
+func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
+	return func(ctx context.Context, q *par.Queue) error {
+		at := r.fdOf(parent)
+		// Most names are files, and a directory says EISDIR.
+		err := unix.Unlinkat(at, name, 0)
+		if err == nil || err == unix.ENOENT {
+			return r.release(parent)
+		}
+		if err != unix.EISDIR && err != unix.EPERM {
+			return &os.PathError{Op: "unlink", Path: name, Err: err}
+		}
+		fd, err := openForRemoval(at, name)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: name, Err: err}
+		}
+		r.open.add(fd)
+		d := &removeDir{parent: parent, name: name, fd: fd}
+		d.left.Store(1)
+		if err := r.empty(ctx, q, d, depth); err != nil {
+			return err
+		}
+		return r.release(d)
+	}
+}
+
+// empty unlinks what it can in d and queues the directories.
+func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth int) error {
+	names, err := listDir(d.fd)
+	if err != nil {
+		return &os.PathError{Op: "read", Path: d.name, Err: err}
+	}
+	const checkEvery = 1000
+	for i, name := range names {
+		if i%checkEvery == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		err := unix.Unlinkat(d.fd, name, 0)
+		if err == nil || err == unix.ENOENT {
+			continue
+		}
+		if err != unix.EISDIR && err != unix.EPERM {
+			return &os.PathError{Op: "unlink", Path: name, Err: err}
+		}
+		if depth < removeDepth {
+			d.left.Add(1)
+			q.Add(r.task(d, name, depth+1))
+			continue
+		}
+		up := r.prefix + ".deep-" + strconv.FormatInt(r.moved.Add(1), 10)
+		if err := r.moveUp(d.fd, name, up); err != nil {
+			return &os.PathError{Op: "move up", Path: name, Err: err}
+		}
+		q.Add(r.task(nil, up, 0))
+	}
+	return nil
+}
+
+func (r *remover) moveUp(at int, name, up string) error {
+	err := unix.Renameat(at, name, r.top, up)
+	if err != unix.EACCES {
+		return err
+	}
+	// Its mode keeps its ".." from changing.
+	fd, err := openForRemoval(at, name)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return unix.Renameat(at, name, r.top, up)
+}
+
+// release counts one thing in d as done and removes what has become empty.
+func (r *remover) release(d *removeDir) error {
+	for d != nil && d.left.Add(-1) == 0 {
+		r.open.close(d.fd)
+		if err := unix.Unlinkat(r.fdOf(d.parent), d.name, unix.AT_REMOVEDIR); err != nil && err != unix.ENOENT {
+			return &os.PathError{Op: "remove directory", Path: d.name, Err: err}
+		}
+		d = d.parent
+	}
+	return nil
+}
+
+func (r *remover) fdOf(d *removeDir) int {
+	if d == nil {
+		return r.top
+	}
+	return d.fd
+}
+
+// openForRemoval opens a directory and makes it writable for its owner.
+func openForRemoval(at int, name string) (int, error) {
+	fd, err := openDir(at, name)
+	if errors.Is(err, unix.EACCES) {
+		if fd, err = openUnreadable(at, name, unix.O_RDONLY|unix.O_DIRECTORY, 0o700); err != nil {
+			return -1, err
+		}
+	}
+	if err != nil {
+		return -1, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	if st.Mode&0o300 != 0o300 {
+		// If it is not ours this fails, and so will what comes next.
+		unix.Fchmod(fd, 0o700)
+	}
+	return fd, nil
+}
+
+// openUnreadable opens a file or directory that its mode keeps its owner out
+// of, after giving it mode. It changes and opens the same inode, whatever
+// happens to the name in between: O_PATH needs no permission on the inode, and
+// the link in /proc leads to nothing else.
+func openUnreadable(at int, name string, flags int, mode uint32) (int, error) {
+	handle, err := openAt(at, name, unix.O_PATH, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(handle)
+	var st unix.Stat_t
+	if err := unix.Fstat(handle, &st); err != nil {
+		return -1, err
+	}
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFDIR {
+		return -1, unix.EACCES
+	}
+	link := "/proc/self/fd/" + strconv.Itoa(handle)
+	if err := unix.Chmod(link, mode); err != nil {
+		return -1, err
+	}
+	fd, err := unix.Open(link, flags|unix.O_CLOEXEC, 0)
+	return fd, err
+}

@@ -1,0 +1,220 @@
+package localstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/atomicfile"
+	"sysc/store"
+)
+
+// A Root keeps an object, and what that refers to, from garbage collection.
+//
+// A direct one is a symbolic link roots/NAME to the object. An indirect one is a
+// link anywhere on the machine; roots/auto has a file for it, so that removing
+// the link is enough to let the object go. The file has the object's path, a
+// newline, and the bytes of the link's path; its time is when the link was last
+// seen.
+type Root struct {
+	// Name is that of a direct root, or "auto/…".
+	Name string
+	// Path is the object. It need not be valid.
+	Path store.Path
+	// Link is where the link of an indirect root is.
+	Link string
+	// Unreachable is true when the directory of an indirect root's link is not
+	// there, as when a disk is not mounted. The root counts until it has been so
+	// for GCOptions.Grace.
+	Unreachable bool
+	seen        time.Time
+	moved       bool // the link leads to another object than was recorded
+}
+
+// indirectRoots is the directory of indirect roots below roots.
+const indirectRoots = "auto"
+
+// rootDepth bounds the number of names in the name of a direct root.
+const rootDepth = 8
+
+// AddRoot makes p a root by a name of its own, in place of what had that name:
+// names as store.CheckName allows them, with slashes between, the first not
+// "auto". It is durable when AddRoot returns.
+func (s *Store) AddRoot(ctx context.Context, name string, p store.Path) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := checkRootName(name); err != nil {
+		return fmt.Errorf("add root: %w", err)
+	}
+	if _, err := store.ParsePath(string(p)); err != nil {
+		return fmt.Errorf("add root %s: %w", name, err)
+	}
+	if dir := filepath.Dir(name); dir != "." {
+		if err := os.MkdirAll(s.path("roots/"+dir), 0o755); err != nil {
+			return fmt.Errorf("add root %s: %w", name, err)
+		}
+	}
+	target := strings.Repeat("../", strings.Count(name, "/")+1) + "store/" + string(p)
+	if err := atomicfile.Symlink(target, s.path("roots/"+name)); err != nil {
+		return fmt.Errorf("add root %s: %w", name, err)
+	}
+	return nil
+}
+
+// RemoveRoot removes a direct root. It is no error when there is none.
+func (s *Store) RemoveRoot(ctx context.Context, name string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := checkRootName(name); err != nil {
+		return fmt.Errorf("remove root: %w", err)
+	}
+	if err := os.Remove(s.path("roots/" + name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove root %s: %w", name, err)
+	}
+	return nil
+}
+
+func checkRootName(name string) error {
+	parts := strings.Split(name, "/")
+	if len(parts) > rootDepth {
+		return fmt.Errorf("name %q: more than %d parts", name, rootDepth)
+	}
+	for _, part := range parts {
+		if err := store.CheckName(part); err != nil {
+			return fmt.Errorf("name %q: %w", name, err)
+		}
+	}
+	if parts[0] == indirectRoots {
+		return fmt.Errorf("name %q: %s is for indirect roots", name, indirectRoots)
+	}
+	return nil
+}
+
+// AddIndirectRoot makes a root of the symbolic link at link, whose target's last
+// name is the path of an object, for as long as the link is there. It may be
+// changed to another object later.
+func (s *Store) AddIndirectRoot(ctx context.Context, link string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	link, err := filepath.Abs(link)
+	if err != nil {
+		return fmt.Errorf("add root %s: %w", link, err)
+	}
+	p, err := readRootLink(link)
+	if err != nil {
+		return fmt.Errorf("add root %s: %w", link, err)
+	}
+	if err := os.MkdirAll(s.path("roots/"+indirectRoots), 0o755); err != nil {
+		return fmt.Errorf("add root %s: %w", link, err)
+	}
+	name := store.EncodeID(store.DigestOf([]byte(link)))
+	return atomicfile.WriteFile(s.path("roots/"+indirectRoots+"/"+name), []byte(string(p)+"\n"+link), 0o644)
+}
+
+// sawIndirectRoot records what the link of r leads to, and when, for the time
+// when it cannot be reached.
+func (s *Store) sawIndirectRoot(ctx context.Context, r Root) error {
+	if r.moved {
+		return s.AddIndirectRoot(ctx, r.Link)
+	}
+	now := time.Now()
+	return os.Chtimes(s.path("roots/"+r.Name), now, now)
+}
+
+func readRootLink(link string) (store.Path, error) {
+	target, err := os.Readlink(link)
+	if err != nil {
+		return "", err
+	}
+	return store.ParsePath(filepath.Base(target))
+}
+
+// Roots returns what garbage collection begins from, sorted by name. An
+// indirect root whose link is gone, in a directory that is there, is none.
+func (s *Store) Roots(ctx context.Context) ([]Root, error) {
+	var roots []Root
+	top := s.path("roots")
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, _ := filepath.Rel(top, path) // path is below top
+		switch {
+		case strings.HasPrefix(filepath.Base(path), ".") && path != top:
+			return nil // being made, see atomicfile
+		case d.Type()&fs.ModeSymlink != 0:
+			p, err := readRootLink(path)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			roots = append(roots, Root{Name: name, Path: p})
+		case d.Type().IsRegular() && filepath.Dir(name) == indirectRoots:
+			root, ok, err := s.indirectRoot(name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if ok {
+				roots = append(roots, root)
+			}
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read roots: %w", err)
+	}
+	slices.SortFunc(roots, func(a, b Root) int { return cmp.Compare(a.Name, b.Name) })
+	return roots, nil
+}
+
+// indirectRoot reads one record. It returns false when the link is gone for
+// good or leads to something else now.
+func (s *Store) indirectRoot(name string) (Root, bool, error) {
+	file := s.path("roots/" + name)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return Root{}, false, err
+	}
+	text, link, ok := strings.Cut(string(data), "\n")
+	if !ok || !filepath.IsAbs(link) {
+		return Root{}, false, errors.New("damaged record")
+	}
+	recorded, err := store.ParsePath(text)
+	if err != nil {
+		return Root{}, false, err
+	}
+	root := Root{Name: name, Path: recorded, Link: link}
+	var st unix.Stat_t
+	if err := unix.Lstat(file, &st); err != nil {
+		return Root{}, false, err
+	}
+	root.seen = time.Unix(st.Mtim.Unix())
+	switch err := unix.Lstat(link, &st); {
+	case err == nil:
+		p, err := readRootLink(link)
+		if err != nil {
+			return Root{}, false, nil // no link to an object any more
+		}
+		root.Path, root.moved = p, p != recorded
+		return root, true, nil
+	case err == unix.ENOENT:
+		if unix.Lstat(filepath.Dir(link), &st) == nil {
+			return Root{}, false, nil
+		}
+	}
+	// Whatever keeps us from looking must not cost somebody their system
+	// (nix-community/nix-direnv#224).
+	root.Unreachable = true
+	return root, true, nil
+}

@@ -1,0 +1,113 @@
+package localstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/store"
+)
+
+// shards are the 256 directories that blobs or trees are spread over, by the
+// first byte of their digest, and open descriptors of those in use, so that no
+// look-up walks a path. It is safe for concurrent use.
+type shards struct {
+	dir string
+	mu  [256]sync.Mutex
+	fds [256]int // 0: not open yet
+}
+
+func newShards(dir string) *shards { return &shards{dir: dir} }
+
+// fd returns the descriptor of the directory for d. With create it is made when
+// it is missing, otherwise that is store.ErrNotExist.
+func (s *shards) fd(d store.Digest, create bool) (int, error) {
+	i := d[0]
+	s.mu[i].Lock()
+	defer s.mu[i].Unlock()
+	if s.fds[i] != 0 {
+		return s.fds[i], nil
+	}
+	path := filepath.Join(s.dir, shardName(i))
+	fd, err := openDir(unix.AT_FDCWD, path)
+	if errors.Is(err, unix.ENOENT) {
+		if !create {
+			return -1, store.ErrNotExist
+		}
+		if err := makeDir(path, 0o755); err != nil {
+			return -1, err
+		}
+		fd, err = openDir(unix.AT_FDCWD, path)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", path, err)
+	}
+	s.fds[i] = fd
+	return fd, nil
+}
+
+func (s *shards) close() error {
+	var errs []error
+	for i := range s.fds {
+		s.mu[i].Lock()
+		if s.fds[i] != 0 {
+			errs = append(errs, unix.Close(s.fds[i]))
+			s.fds[i] = 0
+		}
+		s.mu[i].Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+func shardName(i byte) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[i>>4], digits[i&15]})
+}
+
+// shardedName is a digest's name in its directory.
+func shardedName(d store.Digest) string { return d.Hex()[2:] }
+
+// parseSharded is the reverse of the two above.
+func parseSharded(shard, name string) (store.Digest, bool) {
+	d, err := store.ParseDigest(shard + name)
+	return d, err == nil && len(shard) == 2
+}
+
+// ignoreEINTR repeats a system call that a signal broke off. Go installs its
+// handlers with SA_RESTART, but network and FUSE file systems interrupt all the
+// same (go.dev/issue/40846).
+func ignoreEINTR(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func openAt(dir int, name string, flags int, mode uint32) (fd int, err error) {
+	err = ignoreEINTR(func() error {
+		fd, err = unix.Openat(dir, name, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, mode)
+		return err
+	})
+	return fd, err
+}
+
+func openDir(dir int, name string) (int, error) {
+	return openAt(dir, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+// listDir returns the names in an open directory, in the order of the disk.
+func listDir(fd int) ([]string, error) {
+	// A descriptor of its own, because reading moves a position.
+	own, err := openDir(fd, ".")
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(own), "directory")
+	defer f.Close()
+	return f.Readdirnames(-1)
+}

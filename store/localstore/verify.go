@@ -1,0 +1,373 @@
+package localstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/par"
+	"sysc/store"
+	"sysc/store/tree"
+)
+
+// A Problem is something in a store that is not as it should be.
+type Problem struct {
+	// Object is the object that is damaged. Empty for a blob or tree, which may
+	// belong to many.
+	Object store.Path
+	// File is the path in the object, or of a blob or tree in the store.
+	File string
+	// Err says what is wrong.
+	Err error
+}
+
+func (p Problem) String() string {
+	switch {
+	case p.Object == "":
+		return fmt.Sprintf("%s: %v", p.File, p.Err)
+	case p.File == "":
+		return fmt.Sprintf("%s: %v", p.Object, p.Err)
+	}
+	return fmt.Sprintf("%s: %q: %v", p.Object, p.File, p.Err)
+}
+
+// VerifyResult counts what [Store.Verify] looked at.
+type VerifyResult struct {
+	Objects, Trees, Blobs int
+	// Bytes were read from blobs.
+	Bytes int64
+	// Problems were found.
+	Problems int
+}
+
+// Verify reads everything again: every blob and tree has to have the digest that
+// it is named by, every valid object the id that its contents and references
+// give, and on disk what its tree says. It calls report, one call at a time, for
+// each thing that is wrong, in no particular order. The error is about what kept
+// Verify from looking. Files are read on all cores.
+func (s *Store) Verify(ctx context.Context, report func(Problem)) (VerifyResult, error) {
+	v := &verifier{s: s, report: report, good: map[store.Digest]bool{}}
+	for _, dirs := range []*shards{s.blobDirs, s.treeDirs} {
+		err := par.Do(ctx, len(dirs.fds), s.jobs, func(ctx context.Context, i int) error {
+			return v.shard(ctx, dirs, byte(i))
+		})
+		if err != nil {
+			return v.result, fmt.Errorf("verify: %w", err)
+		}
+	}
+	// What was decoded earlier says nothing about the disk.
+	s.trees.clear()
+	objects, err := s.Objects(ctx)
+	if err == nil {
+		err = par.Do(ctx, len(objects), s.jobs, func(ctx context.Context, i int) error {
+			return v.object(ctx, objects[i])
+		})
+	}
+	if err != nil {
+		return v.result, fmt.Errorf("verify: %w", err)
+	}
+	return v.result, nil
+}
+
+type verifier struct {
+	s *Store
+
+	mu     sync.Mutex
+	report func(Problem)
+	result VerifyResult
+	good   map[store.Digest]bool // trees of which everything is there
+}
+
+func (v *verifier) problem(p Problem) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.result.Problems++
+	v.report(p)
+}
+
+// shard re-hashes one directory of blobs or trees.
+func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
+	fd, err := dirs.fd(store.Digest{shard}, false)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	names, err := listDir(fd)
+	if err != nil {
+		return err
+	}
+	blobs := dirs == v.s.blobDirs
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if strings.HasPrefix(name, tempPrefix) {
+			continue // somebody is writing it
+		}
+		plain := name
+		if blobs {
+			plain = strings.TrimSuffix(name, executableSuffix)
+		}
+		n, err := v.sharded(ctx, fd, shard, name, plain)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			v.problem(Problem{File: dirs.dir + "/" + shardName(shard) + "/" + name, Err: err})
+		}
+		v.mu.Lock()
+		switch {
+		case !blobs:
+			v.result.Trees++
+		case plain == name:
+			v.result.Blobs++
+			fallthrough
+		default:
+			v.result.Bytes += n
+		}
+		v.mu.Unlock()
+	}
+	return nil
+}
+
+func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name, plain string) (int64, error) {
+	want, ok := parseSharded(shardName(shard), plain)
+	if !ok {
+		return 0, errors.New("it does not belong here")
+	}
+	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	mode := uint32(tree.ModeFile)
+	if plain != name {
+		mode = tree.ModeExecutable
+	}
+	if err := checkFile(fd, mode); err != nil {
+		return 0, err
+	}
+	got, n, err := hashFile(ctx, f)
+	if err == nil && got != want {
+		err = fmt.Errorf("its contents have digest %s", got)
+	}
+	return n, err
+}
+
+// checkFile compares what stat(2) says about a file with what a store gives its
+// files.
+func checkFile(fd int, mode uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG {
+		return fmt.Errorf("it is a %s", fileType(st.Mode))
+	}
+	return checkStat(&st, mode)
+}
+
+func checkStat(st *unix.Stat_t, mode uint32) error {
+	if got := st.Mode & 0o7777; got != mode {
+		return fmt.Errorf("mode %#o, want %#o", got, mode)
+	}
+	if sec, nsec := st.Mtim.Unix(); sec != mtime || nsec != 0 {
+		return fmt.Errorf("modified at %d.%09d, want %d", sec, nsec, mtime)
+	}
+	return nil
+}
+
+// object checks one valid object: id, listings, and what stands on disk.
+func (v *verifier) object(ctx context.Context, p store.Path) error {
+	o, err := v.s.Object(ctx, p)
+	if errors.Is(err, store.ErrNotExist) {
+		return nil // collected meanwhile
+	}
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	v.result.Objects++
+	v.mu.Unlock()
+	if err := v.s.checkID(ctx, &o); err != nil {
+		v.problem(Problem{Object: p, Err: err})
+	}
+	if !v.listing(ctx, p, o.Tree, "", 0) {
+		return ctx.Err() // it cannot be compared with the disk
+	}
+	switch o.Kind {
+	case store.KindTree:
+		fd, err := openDir(unix.AT_FDCWD, v.s.PhysicalPath(p))
+		if err != nil {
+			v.problem(Problem{Object: p, Err: err})
+			return nil
+		}
+		defer unix.Close(fd)
+		v.dir(ctx, p, fd, o.Tree, "", 0)
+	case store.KindFile:
+		dir, err := openDir(unix.AT_FDCWD, v.s.path("store"))
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		t, err := v.s.Tree(ctx, o.Tree)
+		if err != nil {
+			return err
+		}
+		if err := v.file(ctx, dir, string(p), &t.Entries[0]); err != nil {
+			v.problem(Problem{Object: p, Err: err})
+		}
+	}
+	return ctx.Err()
+}
+
+// listing looks whether the trees and blobs below d are there. Damaged ones were
+// found by shard. It returns whether all is well.
+func (v *verifier) listing(ctx context.Context, p store.Path, d store.Digest, at string, depth int) bool {
+	v.mu.Lock()
+	good := v.good[d]
+	v.mu.Unlock()
+	if good || ctx.Err() != nil {
+		return good
+	}
+	fail := func(file string, err error) bool {
+		v.problem(Problem{Object: p, File: file, Err: err})
+		return false
+	}
+	if depth > tree.MaxDepth {
+		return fail(at, fmt.Errorf("deeper than %d directories", tree.MaxDepth))
+	}
+	t, err := v.s.Tree(ctx, d)
+	if err != nil {
+		return fail(at, err)
+	}
+	good = true
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		switch e.Type {
+		case tree.Dir:
+			good = v.listing(ctx, p, e.Digest, join(at, e.Name), depth+1) && good
+		case tree.File:
+			shard, err := v.s.blobDirs.fd(e.Digest, false)
+			if err != nil || !present(shard, shardedName(e.Digest), e.Size) {
+				good = fail(join(at, e.Name), fmt.Errorf("blob %s of %d bytes is missing", e.Digest, e.Size))
+			}
+		}
+	}
+	if good {
+		v.mu.Lock()
+		v.good[d] = true
+		v.mu.Unlock()
+	}
+	return good
+}
+
+// dir compares a directory of an object with its listing. The walk is by
+// descriptors, as everywhere.
+func (v *verifier) dir(ctx context.Context, p store.Path, fd int, d store.Digest, at string, depth int) {
+	fail := func(name string, err error) {
+		file := at
+		if name != "" {
+			file = join(at, name)
+		}
+		v.problem(Problem{Object: p, File: file, Err: err})
+	}
+	if ctx.Err() != nil || depth > tree.MaxDepth {
+		return // listing has found that out
+	}
+	t, err := v.s.Tree(ctx, d)
+	if err != nil {
+		fail("", err)
+		return
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		fail("", err)
+	} else if err := checkStat(&st, tree.ModeDir); err != nil {
+		fail("", err)
+	}
+	names, err := listDir(fd)
+	if err != nil {
+		fail("", err)
+		return
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if _, ok := t.Lookup(name); !ok {
+			fail(name, errors.New("it does not belong here"))
+		}
+	}
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		var err error
+		switch e.Type {
+		case tree.Dir:
+			var sub int
+			if sub, err = openDir(fd, e.Name); err == nil {
+				v.dir(ctx, p, sub, e.Digest, join(at, e.Name), depth+1)
+				unix.Close(sub)
+			}
+		case tree.Link:
+			err = checkLink(fd, e)
+		case tree.File:
+			err = v.file(ctx, fd, e.Name, e)
+		}
+		if err != nil {
+			fail(e.Name, err)
+		}
+	}
+}
+
+func checkLink(dir int, e *tree.Entry) error {
+	buf := make([]byte, tree.MaxTarget+1)
+	n, err := unix.Readlinkat(dir, e.Name, buf)
+	if err != nil {
+		return err
+	}
+	if got := string(buf[:n]); got != e.Target {
+		return fmt.Errorf("it leads to %q, want %q", got, e.Target)
+	}
+	return nil
+}
+
+// file compares a file of an object with its entry. One that is a link to its
+// blob was read already.
+func (v *verifier) file(ctx context.Context, dir int, name string, e *tree.Entry) error {
+	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := checkFile(fd, e.Mode); err != nil {
+		return err
+	}
+	blob := shardedName(e.Digest)
+	if e.Executable() {
+		blob += executableSuffix
+	}
+	shard, err := v.s.blobDirs.fd(e.Digest, false)
+	if err != nil {
+		return err
+	}
+	var here, there unix.Stat_t
+	if err := unix.Fstat(fd, &here); err != nil {
+		return err
+	}
+	if unix.Fstatat(shard, blob, &there, unix.AT_SYMLINK_NOFOLLOW) == nil && here.Ino == there.Ino && here.Dev == there.Dev {
+		return nil
+	}
+	got, _, err := hashFile(ctx, rawFile(fd))
+	if err == nil && got != e.Digest {
+		err = fmt.Errorf("its contents have digest %s, want %s", got, e.Digest)
+	}
+	return err
+}

@@ -1,0 +1,250 @@
+package boot
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sysc/store"
+	"sysc/systems/rootdir"
+)
+
+func testEntry() *Entry {
+	return &Entry{
+		Title: "laptop, generation 12 (2026-05-01 10:00)", Version: "12", SortKey: OtherKey,
+		Linux: "/sysc/0123/linux", Initrd: "/sysc/4567/initrd", Options: "sysc.generation=12 quiet console=ttyS0",
+	}
+}
+
+// testdata/*.conf are what loaders get; they are compared byte by byte.
+func TestRenderGolden(t *testing.T) {
+	plain := testEntry()
+	bare := testEntry()
+	bare.Initrd, bare.Options, bare.SortKey = "", "", SelectedKey
+	for name, e := range map[string]*Entry{"plain": plain, "bare": bare} {
+		want, err := os.ReadFile(filepath.Join("testdata", name+".conf"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(e.Render())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		back, err := Parse(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(e, back); diff != "" {
+			t.Errorf("%s read again (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestCheckRefuses(t *testing.T) {
+	for name, change := range map[string]func(e *Entry){
+		"line break":     func(e *Entry) { e.Options = "a\nlinux /evil" },
+		"relative path":  func(e *Entry) { e.Linux = "sysc/linux" },
+		"parent":         func(e *Entry) { e.Initrd = "/sysc/../initrd" },
+		"no kernel":      func(e *Entry) { e.Linux = "" },
+		"outer space":    func(e *Entry) { e.Title = " x" },
+		"no UTF-8":       func(e *Entry) { e.Title = "\xff" },
+		"space in path":  func(e *Entry) { e.Linux = "/a b" },
+		"escape":         func(e *Entry) { e.Title = "a\x1b[2J" },
+		"no version":     func(e *Entry) { e.Version = "" },
+		"no sorting key": func(e *Entry) { e.SortKey = "" },
+	} {
+		e := testEntry()
+		change(e)
+		if err := e.Check(); err == nil {
+			t.Errorf("%s: accepted %+v", name, e)
+		}
+	}
+}
+
+func TestParseFileName(t *testing.T) {
+	for name, want := range map[string]int{
+		"sysc-1.conf": 1, "sysc-42+3.conf": 42, "sysc-42+2-1.conf": 42, "sysc-42+0-3.conf": 42,
+		"sysc-.conf": 0, "sysc-01.conf": 0, "sysc-1": 0, "other-1.conf": 0, "sysc--1.conf": 0, "sysc-1+.conf": 0,
+		"sysc-1+3-.conf": 0, "sysc-1+x.conf": 0, "sysc-99999999999999999999.conf": 0, ".sysc-1.conf.sysc-new": 0,
+	} {
+		got, ok := ParseFileName(name)
+		if ok != (want != 0) || ok && got != want {
+			t.Errorf("%s: %d, %v; want %d", name, got, ok, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(testEntry().Render())
+	f.Add([]byte("# comment\ntitle\tx\nversion 1\nsort-key a\nlinux /l\noptions a\noptions b\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e, err := Parse(data)
+		if err != nil {
+			return
+		}
+		again, err := Parse(e.Render())
+		if err != nil {
+			t.Fatalf("what was parsed cannot be rendered: %v", err)
+		}
+		if diff := cmp.Diff(e, again); diff != "" {
+			t.Errorf("changed by rendering (-first +second):\n%s", diff)
+		}
+	})
+}
+
+// newPartition returns an empty partition and its directory.
+func newPartition(t *testing.T) (*Partition, string) {
+	t.Helper()
+	path := t.TempDir()
+	dir, err := rootdir.Open(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dir.Close() })
+	return NewPartition(dir), path
+}
+
+func TestSelectOrdersEntries(t *testing.T) {
+	p, _ := newPartition(t)
+	for n := 1; n <= 3; n++ {
+		e := testEntry()
+		e.Version = string(rune('0' + n))
+		if err := p.SetEntry(n, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, ok, err := p.Selected(); n != 3 || !ok || err != nil {
+		t.Errorf("without a selection %d boots (%v, %v), want the newest", n, ok, err)
+	}
+	for _, want := range []int{1, 3, 2} {
+		if err := p.Select(want); err != nil {
+			t.Fatal(err)
+		}
+		if n, _, _ := p.Selected(); n != want {
+			t.Errorf("selected %d, %d boots", want, n)
+		}
+	}
+}
+
+func TestBrokenEntryDoesNotBlock(t *testing.T) {
+	p, path := newPartition(t)
+	if err := p.SetEntry(2, testEntry()); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(path, "loader/entries/sysc-1.conf")
+	if err := os.WriteFile(broken, []byte("garbage"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Select(2); err != nil {
+		t.Error(err)
+	}
+	if n, ok, err := p.Selected(); n != 2 || !ok || err != nil {
+		t.Errorf("%d boots, %v, %v", n, ok, err)
+	}
+}
+
+func TestCountedEntryKeepsItsName(t *testing.T) {
+	p, path := newPartition(t)
+	e := testEntry()
+	if err := p.SetEntry(2, e); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(path, "loader/entries")
+	if err := os.Rename(filepath.Join(dir, "sysc-2.conf"), filepath.Join(dir, "sysc-2+2-1.conf")); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Select(2); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 || entries[0].Name() != "sysc-2+2-1.conf" {
+		t.Errorf("entries %v, %v", entries, err)
+	}
+}
+
+func TestFilesAreSharedAndChecked(t *testing.T) {
+	p, path := newPartition(t)
+	blobs := t.TempDir()
+	content := []byte("kernel")
+	d := store.DigestOf(content)
+	opened := 0
+	open := func(_ context.Context, want store.Digest) (*os.File, error) {
+		opened++
+		return os.Open(filepath.Join(blobs, want.Hex()))
+	}
+	if err := os.WriteFile(filepath.Join(blobs, d.Hex()), content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	file := File{Name: "linux", Digest: d, Size: int64(len(content))}
+	for range 2 {
+		if err := p.Files(t.Context(), []File{file}, open); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if opened != 1 {
+		t.Errorf("copied %d times, want once", opened)
+	}
+	got, err := os.ReadFile(filepath.Join(path, file.Path()))
+	if err != nil || !bytes.Equal(got, content) {
+		t.Errorf("boot file %q, %v", got, err)
+	}
+	// A store that rotted must not reach the boot partition.
+	bad := File{Name: "initrd", Digest: store.DigestOf([]byte("initrd")), Size: 6}
+	if err := os.WriteFile(filepath.Join(blobs, bad.Digest.Hex()), []byte("rotten"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Files(t.Context(), []File{bad}, open); err == nil {
+		t.Error("a damaged initrd was installed")
+	}
+	if _, err := os.Lstat(filepath.Join(path, bad.Path())); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the damaged file stands: %v", err)
+	}
+}
+
+func TestNoRoomIsKnownBeforehand(t *testing.T) {
+	p, path := newPartition(t)
+	huge := File{Name: "linux", Digest: store.DigestOf(nil), Size: 1 << 60}
+	err := p.Files(t.Context(), []File{huge}, nil)
+	var space *SpaceError
+	if !errors.As(err, &space) || space.Need < huge.Size {
+		t.Errorf("error %v", err)
+	}
+	if entries, _ := os.ReadDir(path); len(entries) > 0 {
+		t.Errorf("something was written: %v", entries)
+	}
+}
+
+func TestRetain(t *testing.T) {
+	p, path := newPartition(t)
+	used := File{Name: "linux", Digest: store.DigestOf([]byte("used"))}
+	unused := File{Name: "linux", Digest: store.DigestOf([]byte("unused"))}
+	for n, f := range map[int]File{1: unused, 2: used} {
+		e := testEntry()
+		e.Linux, e.Initrd = f.Path(), ""
+		if err := p.SetEntry(n, e); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(path, filepath.Dir(f.Path())), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	foreign := filepath.Join(path, "sysc/mine")
+	if err := os.Mkdir(foreign, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Retain(func(n int) bool { return n == 2 }); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{
+		filepath.Dir(used.Path()): true, filepath.Dir(unused.Path()): false, "sysc/mine": true,
+		"loader/entries/sysc-1.conf": false, "loader/entries/sysc-2.conf": true,
+	} {
+		if _, err := os.Lstat(filepath.Join(path, name)); (err == nil) != want {
+			t.Errorf("%s: %v, want it to exist: %v", name, err, want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+// Package boot writes what a boot loader reads: kernels and initrds under names
+// made of their contents, and a boot loader entry for each generation, in the
+// form that systemd-boot and others share (the UAPI group's Boot Loader
+// Specification, type 1).
+//
+// [Entry.Render] and [Parse] are pure; a [Partition] puts files in place, each
+// written aside, synced and renamed, which holds on FAT too. It never names an
+// entry as the default: a loader that is told one does not count its tries, and
+// so boots a broken one for ever. What boots is decided by the order of the
+// entries alone ([SelectedKey]).
+package boot
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Sort keys of entries. A loader shows and boots the entry with the lowest sort
+// key first, and of equal keys the highest version.
+const (
+	SelectedKey = "sysc-0" // of the generation that is to boot
+	OtherKey    = "sysc-1" // of all others
+)
+
+// maxEntry bounds an entry file, in bytes.
+const maxEntry = 64 << 10
+
+// An Entry is a boot loader entry of type 1.
+type Entry struct {
+	Title   string
+	Version string
+	SortKey string
+	// Linux and Initrd are absolute paths on the boot partition. Initrd may be
+	// empty.
+	Linux  string
+	Initrd string
+	// Options is the kernel's command line.
+	Options string
+}
+
+// Check reports what is wrong with e: a loader that ignores a line boots
+// something else than what was meant.
+func (e *Entry) Check() error {
+	for _, f := range e.fields() {
+		if f.value != strings.TrimSpace(f.value) {
+			return fmt.Errorf("boot entry: %s %q begins or ends with a space", f.key, f.value)
+		}
+		if !utf8.ValidString(f.value) || strings.ContainsFunc(f.value, unicode.IsControl) {
+			return fmt.Errorf("boot entry: %s %q holds a control character", f.key, f.value)
+		}
+		if f.value == "" && f.required {
+			return fmt.Errorf("boot entry: no %s", f.key)
+		}
+		if f.path && f.value != "" && (!strings.HasPrefix(f.value, "/") || path.Clean(f.value) != f.value || strings.ContainsAny(f.value, " \\")) {
+			return fmt.Errorf("boot entry: %s %q is not an absolute path", f.key, f.value)
+		}
+	}
+	return nil
+}
+
+// A field is a line of an entry.
+type field struct {
+	key, value string
+	required   bool
+	path       bool
+}
+
+func (e *Entry) fields() []field {
+	return []field{
+		{key: "title", value: e.Title, required: true},
+		{key: "version", value: e.Version, required: true},
+		{key: "sort-key", value: e.SortKey, required: true},
+		{key: "linux", value: e.Linux, required: true, path: true},
+		{key: "initrd", value: e.Initrd, path: true},
+		{key: "options", value: e.Options},
+	}
+}
+
+// Render returns the text of e, which must pass [Entry.Check].
+func (e *Entry) Render() []byte {
+	var b bytes.Buffer
+	for _, f := range e.fields() {
+		if f.value != "" {
+			fmt.Fprintf(&b, "%-8s %s\n", f.key, f.value)
+		}
+	}
+	return b.Bytes()
+}
+
+// Parse reads an entry. Keys that are not known are ignored, as loaders do; of a
+// key that stands twice the last counts, except that options are joined.
+func Parse(data []byte) (*Entry, error) {
+	if len(data) > maxEntry {
+		return nil, fmt.Errorf("parse boot entry: %d bytes, at most %d", len(data), maxEntry)
+	}
+	e := &Entry{}
+	for line := range strings.Lines(string(data)) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, value := line, ""
+		if at := strings.IndexAny(line, " \t"); at >= 0 {
+			key, value = line[:at], strings.TrimSpace(line[at:])
+		}
+		switch key {
+		case "title":
+			e.Title = value
+		case "version":
+			e.Version = value
+		case "sort-key":
+			e.SortKey = value
+		case "linux":
+			e.Linux = value
+		case "initrd":
+			e.Initrd = value
+		case "options":
+			e.Options = strings.TrimSpace(e.Options + " " + value)
+		}
+	}
+	if err := e.Check(); err != nil {
+		return nil, fmt.Errorf("parse boot entry: %v", err)
+	}
+	return e, nil
+}
+
+const (
+	entryPrefix = "sysc-"
+	entrySuffix = ".conf"
+)
+
+// FileName returns the name of a generation's entry file.
+func FileName(generation int) string { return entryPrefix + strconv.Itoa(generation) + entrySuffix }
+
+// ParseFileName returns the generation whose entry file has this name. Counters
+// of tries that a loader adds ("+3", "+2-1") are accepted.
+func ParseFileName(name string) (generation int, ok bool) {
+	name, ok = strings.CutPrefix(name, entryPrefix)
+	if !ok {
+		return 0, false
+	}
+	if name, ok = strings.CutSuffix(name, entrySuffix); !ok {
+		return 0, false
+	}
+	number, counter, counted := strings.Cut(name, "+")
+	if counted {
+		left, done, tried := strings.Cut(counter, "-")
+		if !isNumber(left) || tried && !isNumber(done) {
+			return 0, false
+		}
+	}
+	if !isNumber(number) || number[0] == '0' {
+		return 0, false
+	}
+	generation, err := strconv.Atoi(number)
+	return generation, err == nil
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}

@@ -1,0 +1,45 @@
+package systems
+
+import (
+	"fmt"
+
+	"sysc/store"
+)
+
+var zeroDigest store.Digest
+
+// A declaration names something in a definition, for messages.
+type declaration struct {
+	what     string // "file /etc/motd"
+	position string // "main.sysc.hcl:12", or empty
+}
+
+// A DeclarationError says what is wrong with one declaration of a definition.
+type DeclarationError struct {
+	// What is declared, as in "file /etc/motd".
+	What string
+	// Position is where, "file:line", or empty when that is not known.
+	Position string
+	// Problem says what is wrong, and the way out.
+	Problem string
+}
+
+// Error returns "file:line: what: problem".
+func (e *DeclarationError) Error() string {
+	if e.Position == "" {
+		return e.What + ": " + e.Problem
+	}
+	return e.Position + ": " + e.What + ": " + e.Problem
+}
+
+func (d declaration) errorf(format string, args ...any) error {
+	return &DeclarationError{What: d.what, Position: d.position, Problem: fmt.Sprintf(format, args...)}
+}
+
+// at returns " at POSITION", or nothing.
+func (d declaration) at() string {
+	if d.position == "" {
+		return ""
+	}
+	return " at " + d.position
+}

@@ -1,0 +1,167 @@
+package debiantest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/ulikunitz/xz"
+)
+
+// An Archive is a Debian archive of one suite with one component, main.
+type Archive struct {
+	Suite        string
+	Architecture string
+	// Date is the Release file's; ValidUntil is left out when zero.
+	Date, ValidUntil time.Time
+	Packages         []*Package
+	// Key signs the Release file. Write makes one when it is nil.
+	Key *openpgp.Entity
+}
+
+// NewKey makes a signing key.
+func NewKey() (*openpgp.Entity, error) {
+	return openpgp.NewEntity("sysc test archive", "", "archive@example.org",
+		&packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
+}
+
+// Write writes the archive below dir, pool and dists, and the public key beside
+// them as "keyring.asc". What stood there before is replaced.
+func (a *Archive) Write(dir string) error {
+	if a.Key == nil {
+		key, err := NewKey()
+		if err != nil {
+			return fmt.Errorf("write archive: %v", err)
+		}
+		a.Key = key
+	}
+	index, err := a.writePool(dir)
+	if err != nil {
+		return fmt.Errorf("write archive: %v", err)
+	}
+	if err := a.writeDists(dir, index); err != nil {
+		return fmt.Errorf("write archive: %v", err)
+	}
+	ring, err := ArmoredKey(a.Key)
+	if err != nil {
+		return fmt.Errorf("write archive: %v", err)
+	}
+	return os.WriteFile(filepath.Join(dir, "keyring.asc"), ring, 0o644)
+}
+
+// writePool writes the packages and returns the Packages index.
+func (a *Archive) writePool(dir string) ([]byte, error) {
+	var index bytes.Buffer
+	sorted := slices.Clone(a.Packages)
+	slices.SortFunc(sorted, func(x, y *Package) int { return strings.Compare(x.FileName(), y.FileName()) })
+	for _, p := range sorted {
+		deb, err := p.Build()
+		if err != nil {
+			return nil, err
+		}
+		name := "pool/main/" + p.FileName()
+		if err := writeFile(filepath.Join(dir, name), deb); err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&index, "%sFilename: %s\nSize: %d\nSHA256: %x\n\n", p.Control, name, len(deb), sha256.Sum256(deb))
+	}
+	return index.Bytes(), nil
+}
+
+func (a *Archive) writeDists(dir string, index []byte) error {
+	var packed bytes.Buffer
+	w, err := xz.NewWriter(&packed)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(index); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	dists := filepath.Join(dir, "dists", a.Suite)
+	if err := os.RemoveAll(dists); err != nil {
+		return err
+	}
+	var sums strings.Builder
+	binary := "main/binary-" + a.Architecture
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{{binary + "/Packages", index}, {binary + "/Packages.xz", packed.Bytes()}} {
+		sum := sha256.Sum256(f.data)
+		fmt.Fprintf(&sums, " %x %d %s\n", sum, len(f.data), f.name)
+		byHash := filepath.Join(dists, binary, "by-hash", "SHA256", fmt.Sprintf("%x", sum))
+		if err := writeFile(byHash, f.data); err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(dists, f.name), f.data); err != nil {
+			return err
+		}
+	}
+	signed, err := a.sign(a.release(sums.String()))
+	if err != nil {
+		return err
+	}
+	return writeFile(filepath.Join(dists, "InRelease"), signed)
+}
+
+func (a *Archive) release(sums string) string {
+	const format = "Mon, 02 Jan 2006 15:04:05 UTC"
+	var b strings.Builder
+	fmt.Fprintf(&b, "Origin: sysc test\nLabel: sysc test\nSuite: %s\nCodename: %s\n", a.Suite, a.Suite)
+	fmt.Fprintf(&b, "Date: %s\n", a.Date.UTC().Format(format))
+	if !a.ValidUntil.IsZero() {
+		fmt.Fprintf(&b, "Valid-Until: %s\n", a.ValidUntil.UTC().Format(format))
+	}
+	fmt.Fprintf(&b, "Acquire-By-Hash: yes\nArchitectures: %s\nComponents: main\nSHA256:\n%s", a.Architecture, sums)
+	return b.String()
+}
+
+func (a *Archive) sign(text string) ([]byte, error) {
+	var signed bytes.Buffer
+	w, err := clearsign.Encode(&signed, a.Key.PrivateKey, nil)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return signed.Bytes(), nil
+}
+
+// ArmoredKey returns a key's public half in ASCII armor.
+func ArmoredKey(key *openpgp.Entity) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := armor.Encode(&out, openpgp.PublicKeyType, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := key.Serialize(w); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, data, 0o644)
+}

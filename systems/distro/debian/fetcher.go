@@ -1,0 +1,124 @@
+package debian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sysc/internal/download"
+	"sysc/store"
+)
+
+// A Fetcher gets files of mirrors while a definition is being locked. It must be
+// safe for concurrent use.
+type Fetcher interface {
+	// Fetch returns a file's bytes. The caller closes it, and checks what it
+	// reads against the digest itself.
+	Fetch(ctx context.Context, r FetchRequest) (io.ReadCloser, error)
+}
+
+// A FetchRequest names one file.
+type FetchRequest struct {
+	// Mirror is the mirror's name.
+	Mirror string
+	// Paths are where the file is below the mirror's base address, best first.
+	Paths []string
+	// SHA256 is zero, and Size -1, when they are not known.
+	SHA256 store.Digest
+	Size   int64
+	// MaxSize bounds the file when its size is not known, in bytes.
+	MaxSize int64
+}
+
+// A Downloads fetches files over the network and keeps those whose digest is
+// known in a directory, named by it.
+type Downloads struct {
+	// Client downloads; nil means a client with default settings.
+	Client *download.Client
+	// Mirrors are base addresses by mirror name, as from [Mirrors].
+	Mirrors map[string][]string
+	// Dir is where files are kept. It is made when it is not there.
+	Dir string
+	// Progress, if not nil, is told how many bytes of a file are there; total is
+	// -1 when it is not known. Calls for several files may come at once.
+	Progress func(path string, done, total int64)
+}
+
+// Fetch implements [Fetcher]. When the file cannot be had, the error is that of
+// package download: a hash that is not right, a truncated file, a status.
+func (d *Downloads) Fetch(ctx context.Context, r FetchRequest) (io.ReadCloser, error) {
+	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	known := !r.SHA256.IsZero()
+	kept := filepath.Join(d.Dir, r.SHA256.Hex())
+	if known {
+		f, err := os.Open(kept)
+		if err == nil {
+			if info, statErr := f.Stat(); statErr == nil && info.Mode().IsRegular() && (r.Size < 0 || info.Size() == r.Size) {
+				return f, nil
+			}
+			f.Close()
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	// A directory of its own, so that two processes do not write to one file.
+	temp, err := os.MkdirTemp(d.Dir, "fetch-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	dest := filepath.Join(temp, "file")
+	if err := d.download(ctx, r, dest); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(dest)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		if err := os.Rename(dest, kept); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+func (d *Downloads) download(ctx context.Context, r FetchRequest, dest string) error {
+	bases := d.Mirrors[r.Mirror]
+	if len(bases) == 0 {
+		return fmt.Errorf("fetch %s: no mirror called %q", strings.Join(r.Paths, ", "), r.Mirror)
+	}
+	request := download.Request{Dest: dest, SHA256: r.SHA256, Size: r.Size, MaxSize: r.MaxSize}
+	for _, base := range bases {
+		for _, p := range r.Paths {
+			request.URLs = append(request.URLs, base+"/"+escapePath(p))
+		}
+	}
+	if d.Progress != nil && len(r.Paths) > 0 {
+		name := r.Paths[len(r.Paths)-1]
+		request.Progress = func(done, total int64) { d.Progress(name, done, total) }
+	}
+	client := d.Client
+	if client == nil {
+		client = &download.Client{}
+	}
+	return client.Fetch(ctx, request)
+}
+
+// escapePath makes an address of a path, segment by segment.
+func escapePath(p string) string {
+	segments := strings.Split(p, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return strings.Join(segments, "/")
+}

@@ -1,0 +1,78 @@
+package debian
+
+import (
+	"fmt"
+
+	"sysc/store"
+	"sysc/systems/distro/debian/resolve"
+)
+
+// A Package is one chosen package, as the lock file has it.
+type Package struct {
+	Name         string `json:"name"`
+	Version      string `json:"version"`
+	Architecture string `json:"architecture"`
+	// Archive is the name of the mirror that has it, Filename the path there.
+	Archive  string       `json:"archive"`
+	Filename string       `json:"filename"`
+	Size     int64        `json:"size"` // bytes
+	SHA256   store.Digest `json:"sha256"`
+	// Explicit is true for a package that was asked for by name.
+	Explicit bool `json:"explicit,omitempty"`
+}
+
+// A Base says which packages a root has before anything is asked for.
+type Base string
+
+const (
+	// BaseRequired are the essential packages and those of priority "required",
+	// as debootstrap's variant "minbase" has them. It is the default.
+	BaseRequired Base = "required"
+	// BaseEssential are the essential packages only.
+	BaseEssential Base = "essential"
+	// BaseNone is nothing at all.
+	BaseNone Base = "none"
+)
+
+// A Request says what a root shall consist of.
+type Request struct {
+	Packages []Want
+	// Base "" means [BaseRequired].
+	Base Base
+	// Recommends takes in what packages recommend, as far as possible.
+	Recommends bool
+}
+
+// Resolve chooses packages, sorted by name. When there are none to choose, the
+// error is several [*UnknownPackageError] in one (errors.Join), or an
+// [*UnsatisfiableError].
+func (u *Universe) Resolve(r Request) ([]Package, error) {
+	request := resolve.Request{Wants: r.Packages, Recommends: r.Recommends}
+	switch r.Base {
+	case "", BaseRequired:
+		request.Base = u.u.Base(true)
+	case BaseEssential:
+		request.Base = u.u.Base(false)
+	case BaseNone:
+	default:
+		return nil, fmt.Errorf("resolve packages: unknown base %q", r.Base)
+	}
+	choices, err := resolve.Resolve(u.u, request)
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]Package, len(choices))
+	for i, c := range choices {
+		p := u.u.Package(c.ID)
+		packages[i] = Package{
+			Name: p.Name, Version: p.Version, Architecture: p.Architecture,
+			Archive: p.Origin.Archive, Filename: p.Filename, Size: p.Size, SHA256: p.SHA256,
+			Explicit: c.Explicit,
+		}
+	}
+	return packages, nil
+}
+
+// Suggest returns names of packages that someone who wrote name may have meant,
+// the most likely first.
+func (u *Universe) Suggest(name string) []string { return u.u.Suggest(name) }

@@ -1,0 +1,102 @@
+package debian
+
+import (
+	"slices"
+	"strings"
+
+	"sysc/systems/distro/debian/keys"
+)
+
+// Settings are those of an input of type "debian".
+type Settings struct {
+	// Name is the input's. Mirrors are named after it.
+	Name string
+	// Suites are code names or suites: "trixie", "trixie-updates".
+	Suites []string
+	// Components empty means "main".
+	Components []string
+	// Security asks for the security archive of each suite that has one, too.
+	Security bool
+	// Snapshot is the time of an archive's state in the past, as in
+	// "20260901T000000Z"; "" means the present.
+	Snapshot string
+	// Architecture is Debian's name, as in "amd64".
+	Architecture string
+	// URL is the base of the mirror, or with Snapshot that of the snapshot
+	// service; "" means what [Mirrors] finds.
+	URL string
+	// Keyring holds the keys that the archive is trusted by, armored or not; nil
+	// means Debian's own.
+	Keyring []byte
+}
+
+// An Archive is one suite of a repository.
+type Archive struct {
+	// Mirror is the name of the mirror that has it.
+	Mirror       string
+	Suite        string
+	Components   []string
+	Architecture string
+	// Keyring holds the keys that may sign it; never empty.
+	Keyring []byte
+	// AllowExpired is set for snapshots: their Valid-Until is over.
+	AllowExpired bool
+}
+
+// DefaultComponent is the component of an input that names none.
+const DefaultComponent = "main"
+
+// securitySuffix is what the security archive's suites and, here, its mirror
+// end in.
+const securitySuffix = "-security"
+
+// Archives returns the archives that settings ask for: the suites in order, then
+// their security archives. A suite that is called "…-security" is looked for in
+// the security archive.
+func Archives(s Settings) []Archive {
+	components := s.Components
+	if len(components) == 0 {
+		components = []string{DefaultComponent}
+	}
+	archive := func(mirror, suite string, ring []byte) Archive {
+		if len(s.Keyring) > 0 {
+			ring = s.Keyring
+		}
+		return Archive{
+			Mirror: mirror, Suite: suite, Components: slices.Clone(components), Architecture: s.Architecture,
+			Keyring: ring, AllowExpired: s.Snapshot != "",
+		}
+	}
+	var archives []Archive
+	var security []string
+	for _, suite := range s.Suites {
+		if strings.HasSuffix(suite, securitySuffix) {
+			security = append(security, suite)
+			continue
+		}
+		archives = append(archives, archive(s.Name, suite, keys.Main()))
+		if s.Security && hasSecurity(suite) {
+			security = append(security, suite+securitySuffix)
+		}
+	}
+	slices.Sort(security)
+	for _, suite := range slices.Compact(security) {
+		archives = append(archives, archive(s.Name+securitySuffix, suite, keys.Security()))
+	}
+	return archives
+}
+
+// hasSecurity reports whether the security archive has updates for a suite: for
+// releases it does, not for what is added to them, nor for unstable.
+func hasSecurity(suite string) bool {
+	switch suite {
+	case "sid", "unstable", "experimental", "rc-buggy":
+		return false
+	}
+	for _, suffix := range []string{"-updates", "-backports", "-backports-sloppy", "-proposed-updates"} {
+		if strings.HasSuffix(suite, suffix) {
+			return false
+		}
+	}
+	return true
+}

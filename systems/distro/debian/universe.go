@@ -1,0 +1,164 @@
+package debian
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"path"
+
+	"github.com/mikelolasagasti/xz"
+
+	"sysc/internal/par"
+	"sysc/store"
+	"sysc/systems/distro/debian/archive"
+	"sysc/systems/distro/debian/resolve"
+	"sysc/systems/distro/debian/universe"
+)
+
+// maxIndex is the most bytes of an unpacked index. Debian's main has 55 MB.
+const maxIndex = 1 << 30
+
+// parallelIndexes is how many indexes are read at a time. Most are tiny beside
+// the one of the main archive.
+const parallelIndexes = 4
+
+// A Universe is what the packages of a revision are chosen from. Safe for
+// concurrent use.
+type Universe struct {
+	u *universe.Universe
+}
+
+type (
+	// A Want is a package that is asked for: a name, and a version, "" for any.
+	Want = resolve.Want
+	// An UnknownPackageError says that there is no such package, and which ones
+	// may have been meant.
+	UnknownPackageError = resolve.UnknownPackageError
+	// An UnsatisfiableError says why packages cannot be installed.
+	UnsatisfiableError = resolve.UnsatisfiableError
+)
+
+// ReadUniverse reads the indexes of a revision for an architecture. Each is
+// checked against its digest: the error for one that is not right is a
+// [*MismatchError].
+func ReadUniverse(ctx context.Context, r Revision, architecture string, f Fetcher) (*Universe, error) {
+	lists := make([][]universe.Package, len(r.Indexes))
+	err := par.Do(ctx, len(r.Indexes), parallelIndexes, func(ctx context.Context, i int) error {
+		list, err := readIndex(ctx, r.Indexes[i], architecture, f)
+		if err != nil {
+			return fmt.Errorf("read index %s of %s: %w", r.Indexes[i].Path, r.Indexes[i].Archive, err)
+		}
+		lists[i] = list
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	u, err := universe.New(architecture, lists...)
+	if err != nil {
+		return nil, err
+	}
+	return &Universe{u: u}, nil
+}
+
+func readIndex(ctx context.Context, index Index, architecture string, f Fetcher) (_ []universe.Package, err error) {
+	request := FetchRequest{Mirror: index.Archive, SHA256: index.SHA256, Size: index.Size, MaxSize: index.Size}
+	if index.ByHash != "" {
+		request.Paths = append(request.Paths, index.ByHash)
+	}
+	request.Paths = append(request.Paths, index.Path)
+	body, err := f.Fetch(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, body.Close()) }()
+	checked := &checkedReader{r: io.LimitReader(body, index.Size+1), h: sha256.New()}
+	origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
+	// Unpacking and parsing each keep a core busy.
+	unpacked, stop := unpackAside(checked, path.Ext(index.Path))
+	packages, err := universe.ReadIndex(unpacked, architecture, origin)
+	if stopErr := stop(); err == nil {
+		err = stopErr
+	}
+	// What is wrong with the bytes says more than what that led to.
+	if mismatch := checked.compare(index); mismatch != nil {
+		return nil, mismatch
+	}
+	if err != nil {
+		return nil, err
+	}
+	return packages, nil
+}
+
+// A checkedReader hashes what is read.
+type checkedReader struct {
+	r    io.Reader
+	h    hash.Hash
+	size int64
+}
+
+func (c *checkedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.h.Write(p[:n])
+	c.size += int64(n)
+	return n, err
+}
+
+// compare reads what is left, and compares all with the index's entry.
+func (c *checkedReader) compare(index Index) error {
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		return err
+	}
+	got := store.Digest(c.h.Sum(nil))
+	if got == index.SHA256 && c.size == index.Size {
+		return nil
+	}
+	return &archive.MismatchError{
+		File: index.Archive + ":" + index.Path, WantSize: index.Size, GotSize: c.size, Want: index.SHA256, Got: got,
+	}
+}
+
+// unpackAside decompresses r in a goroutine of its own. stop ends it and waits;
+// only then may r be used again.
+func unpackAside(r io.Reader, suffix string) (unpacked io.Reader, stop func() error) {
+	reader, writer := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		writer.CloseWithError(unpack(writer, r, suffix))
+	}()
+	return reader, func() error {
+		err := reader.Close()
+		<-done
+		return err
+	}
+}
+
+func unpack(w io.Writer, r io.Reader, suffix string) error {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	var plain io.Reader = buffered
+	switch suffix {
+	case ".gz":
+		z, err := gzip.NewReader(buffered)
+		if err != nil {
+			return err
+		}
+		plain = z
+	case ".xz":
+		z, err := xz.NewReader(buffered, xz.DefaultDictMax)
+		if err != nil {
+			return err
+		}
+		plain = z
+	}
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(plain, maxIndex+1), make([]byte, 256<<10))
+	if err == nil && n > maxIndex {
+		err = fmt.Errorf("more than %d bytes when unpacked", maxIndex)
+	}
+	return err
+}

@@ -1,0 +1,161 @@
+// Package universe holds the packages that a set of indexes offers: what the
+// resolver needs of each, an index of their names and one of what they provide.
+package universe
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"sysc/store"
+	"sysc/systems/distro/debian/deb822"
+	"sysc/systems/distro/debian/relation"
+	"sysc/systems/distro/debian/version"
+)
+
+// A Package is one version of one binary package, as an index describes it.
+// The relations are fields as they stand there, folded; they are parsed for
+// those packages that somebody asks about.
+type Package struct {
+	Name         string
+	Version      string
+	Architecture string
+	// Source is the source package's name.
+	Source string
+	// Priority is "required", "important", "standard", "optional" or "extra".
+	Priority  string
+	Essential bool
+
+	PreDepends, Depends, Recommends string
+	Conflicts, Breaks, Provides     string
+
+	// Filename is relative to the mirror's base URL.
+	Filename string
+	Size     int64
+	SHA256   store.Digest
+
+	// Origin says which index it stands in.
+	Origin *Origin
+}
+
+// An Origin is what the packages of one index have in common.
+type Origin struct {
+	// Archive is the name of the mirror that has the files.
+	Archive string
+	// Suite is for messages.
+	Suite string
+	// NotAutomatic is set when the packages are only taken when no other version
+	// will do (backports, experimental).
+	NotAutomatic bool
+}
+
+// String writes "name version".
+func (p *Package) String() string { return p.Name + " " + p.Version }
+
+// fromStanza takes what is needed out of a stanza. All strings of the package
+// share one allocation, and none of the stanza's memory.
+func fromStanza(s *deb822.Stanza, scratch []byte, origin *Origin) (Package, []byte, error) {
+	type part struct {
+		dst   *string
+		start int
+		end   int
+	}
+	p := Package{Origin: origin}
+	var parts [16]part
+	n := 0
+	var size, sha string
+	scratch = scratch[:0]
+	for _, f := range s.Fields {
+		dst := p.field(string(f.Name), &size, &sha)
+		if dst == nil || n == len(parts) {
+			if string(f.Name) == "Essential" {
+				p.Essential = string(f.Value) == "yes"
+			}
+			continue
+		}
+		start := len(scratch)
+		scratch = appendFolded(scratch, f.Value)
+		parts[n] = part{dst, start, len(scratch)}
+		n++
+	}
+	text := string(scratch)
+	for _, part := range parts[:n] {
+		*part.dst = text[part.start:part.end]
+	}
+	err := p.finish(size, sha)
+	return p, scratch, err
+}
+
+// field returns where a field's value goes, nil for what nobody needs.
+func (p *Package) field(name string, size, sha *string) *string {
+	switch name {
+	case "Package":
+		return &p.Name
+	case "Version":
+		return &p.Version
+	case "Architecture":
+		return &p.Architecture
+	case "Source":
+		return &p.Source
+	case "Priority":
+		return &p.Priority
+	case "Pre-Depends":
+		return &p.PreDepends
+	case "Depends":
+		return &p.Depends
+	case "Recommends":
+		return &p.Recommends
+	case "Conflicts":
+		return &p.Conflicts
+	case "Breaks":
+		return &p.Breaks
+	case "Provides":
+		return &p.Provides
+	case "Filename":
+		return &p.Filename
+	case "Size":
+		return size
+	case "SHA256":
+		return sha
+	}
+	return nil
+}
+
+func appendFolded(dst, value []byte) []byte {
+	for _, c := range value {
+		if c == '\n' {
+			return append(dst, deb822.Fold(string(value))...)
+		}
+	}
+	return append(dst, value...)
+}
+
+// finish checks what was read: an index is signed, but its signer may be wrong.
+func (p *Package) finish(size, sha string) error {
+	if err := relation.CheckName(p.Name); err != nil {
+		return fmt.Errorf("parse package: %v", err)
+	}
+	if err := version.Check(p.Version); err != nil {
+		return fmt.Errorf("parse package %q: %v", p.Name, err)
+	}
+	if p.Source == "" {
+		p.Source = p.Name
+	}
+	p.Source, _, _ = strings.Cut(p.Source, " ")
+	if p.Filename == "" || strings.HasPrefix(p.Filename, "/") || path.Clean("/"+p.Filename) != "/"+strings.TrimPrefix(p.Filename, "./") {
+		return fmt.Errorf("parse package %q: file name %q leads elsewhere", p.Name, p.Filename)
+	}
+	p.Filename = strings.TrimPrefix(p.Filename, "./")
+	var err error
+	if p.Size, err = strconv.ParseInt(size, 10, 64); err != nil || p.Size < 0 {
+		return fmt.Errorf("parse package %q: size %q is no number", p.Name, size)
+	}
+	if sha == "" {
+		return fmt.Errorf("parse package %q: no SHA256: weaker hashes are not accepted", p.Name)
+	}
+	if p.SHA256, err = store.ParseDigest(sha); err != nil {
+		return fmt.Errorf("parse package %q: %v", p.Name, err)
+	}
+	return nil
+}
