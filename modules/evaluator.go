@@ -55,7 +55,7 @@ func newEvaluator(name, platform string, system *syntax.Block, blocks []*syntax.
 const rootModule = "."
 
 // checkLater reports blocks that this version does not know yet, wherever in a
-// body they stand, and when as the argument of a body that is not conditional.
+// body they stand.
 func checkLater(body *syntax.Body) diag.List {
 	var diags diag.List
 	for _, b := range body.Blocks {
@@ -66,17 +66,6 @@ func checkLater(body *syntax.Body) diag.List {
 		diags = append(diags, checkLater(b.Body)...)
 	}
 	return diags
-}
-
-// without returns the blocks of a body whose type is none of the given.
-func without(blocks []*syntax.Block, types ...string) []*syntax.Block {
-	var out []*syntax.Block
-	for _, b := range blocks {
-		if !slices.Contains(types, b.Type) {
-			out = append(out, b)
-		}
-	}
-	return out
 }
 
 // diagnostics returns what is wrong so far, sorted.

@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
+	"sysc/modules/option"
 )
 
 // evaluate makes an evaluator of the definition texts in files.
@@ -478,3 +480,61 @@ option "site" {
   }
 }
 `
+
+// chain is n options, each of which reads the next.
+func chain(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "option \"o%d\" {\n  type    = integer\n  default = config.o%d + 1\n}\n", i, i+1)
+	}
+	fmt.Fprintf(&b, "option \"o%d\" {\n  type    = integer\n  default = 0\n}\n", n)
+	return b.String()
+}
+
+// Long ways are walked; endless ones are an error and no crash.
+func TestDepth(t *testing.T) {
+	e, _ := evaluate(t, map[string]string{"a.sysc.hcl": chain(1000)})
+	if got, diags := e.read("o0"); got != "1000" {
+		t.Errorf("got %s, %v", got, diags.Err())
+	}
+	e, _ = evaluate(t, map[string]string{"a.sysc.hcl": chain(10000)})
+	got, diags := e.read("o0")
+	if got != "error" || len(diags) != 1 || !strings.Contains(diags[0].Summary, "too deeply") {
+		t.Errorf("got %s, %v", got, diags.Err())
+	}
+}
+
+// A sensitive option's value is marked wherever it goes.
+func TestSensitive(t *testing.T) {
+	e, _ := evaluate(t, map[string]string{"a.sysc.hcl": `
+option "key" {
+  type      = string
+  default   = "hunter2"
+  sensitive = true
+}
+system "s" {
+  hostname = "s"
+  file "/k" {
+    content = "key=${config.key}"
+  }
+}`})
+	r := &reader{e: e}
+	r.file(r.instances("file")[0])
+	if len(r.diags) != 1 || !strings.Contains(r.diags.Err().Error(), "sensitive") || strings.Contains(r.diags.Err().Error(), "hunter2") {
+		t.Errorf("got %v", r.diags.Err())
+	}
+}
+
+// Every core option has a description.
+func TestCoreDescriptions(t *testing.T) {
+	var visit func(o *option.Option)
+	visit = func(o *option.Option) {
+		for _, c := range o.Children() {
+			if !strings.HasSuffix(c.Description, ".") {
+				t.Errorf("%s has no description: %q", c.Path, c.Description)
+			}
+			visit(c)
+		}
+	}
+	visit(coreSchema().Root())
+}

@@ -14,16 +14,19 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"sysc/derivations/sandbox"
 	"sysc/systems/distro/debian/debiantest"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
-// TestMain lets scripts run this test binary as sysc.
+// TestMain lets scripts run this test binary as sysc, and that be a sandbox.
 func TestMain(m *testing.M) {
+	if sandbox.Main(os.Args) {
+		return
+	}
 	testscript.Main(m, map[string]func(){"sysc": main})
 }
 
@@ -69,6 +72,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"substitute": substitute,
 	"flip":       flip,
 	"within":     within,
+	"await":      await,
 }
 
 func scriptCondition(name string) (bool, error) {
@@ -85,7 +89,7 @@ var theTools = sync.OnceValues(func() (*debiantest.Package, error) {
 	return debiantest.Tools(runtime.GOARCH, debiantest.Programs)
 })
 
-var theKey = sync.OnceValues(func() (*openpgp.Entity, error) { return debiantest.NewKey() })
+var theKey = sync.OnceValues(func() (*debiantest.Key, error) { return debiantest.NewKey() })
 
 // mkarchive makes a signed Debian archive.
 //
@@ -214,4 +218,21 @@ func within(ts *testscript.TestScript, neg bool, args []string) {
 	if took := time.Since(start); took > limit {
 		ts.Fatalf("took %v, want at most %v", took, limit)
 	}
+}
+
+// await waits until a file that a background command writes contains a text.
+//
+//	await FILE TEXT
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: await FILE TEXT")
+	}
+	const limit, interval = 2 * time.Minute, 20 * time.Millisecond
+	for start := time.Now(); time.Since(start) < limit; time.Sleep(interval) {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && strings.Contains(string(text), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("await: no %q in %s after %v", args[1], args[0], limit)
 }

@@ -127,6 +127,7 @@ func TestExecFailures(t *testing.T) {
 		{"neither a file nor a directory", 0, []string{"print last words", "symlink /bin/tool $out"}},
 		{"neither a file nor a directory", 0, []string{"print last words", "mkfifo $out"}},
 		{"pipe", 0, []string{"print last words", "mkdir $out", "mkfifo $out/pipe"}},
+		{"hard link", 0, []string{"print last words", "mkdir $out", "write /sysc/store/other x", "link /sysc/store/other $out/x"}},
 		{"read-only", 1, []string{"print last words", "write /etc/x y"}},
 	} {
 		ref := w.exec("bad", test.lines...)

@@ -56,6 +56,7 @@ func (r logReader) Close() error {
 // not be written to by two goroutines at once.
 type stepLog struct {
 	path  string
+	limit int64 // of what is stored, in bytes
 	lines lineWriter
 	last  []string // the last tailLines lines
 
@@ -67,7 +68,7 @@ type stepLog struct {
 }
 
 func newStepLog(path string, listen func(line string)) *stepLog {
-	l := &stepLog{path: path}
+	l := &stepLog{path: path, limit: maxLog}
 	l.lines.line = func(line string) {
 		if len(l.last) == tailLines {
 			l.last = append(l.last[:0], l.last[1:]...)
@@ -85,7 +86,7 @@ func (l *stepLog) Write(p []byte) (int, error) {
 	if l.file == nil && l.err == nil && len(p) > 0 {
 		l.err = l.create()
 	}
-	room := max(maxLog-l.size, 0)
+	room := max(l.limit-l.size, 0)
 	l.size += int64(len(p))
 	if l.err == nil {
 		_, l.err = l.encoder.Write(p[:min(room, int64(len(p)))])
@@ -126,8 +127,8 @@ func (l *stepLog) close() error {
 		return l.err
 	}
 	if l.encoder != nil && l.err == nil {
-		if l.size > maxLog {
-			fmt.Fprintf(l.encoder, "\n[%d bytes left out]\n", l.size-maxLog)
+		if l.size > l.limit {
+			fmt.Fprintf(l.encoder, "\n[%d bytes left out]\n", l.size-l.limit)
 			for _, line := range l.last {
 				fmt.Fprintln(l.encoder, line)
 			}

@@ -63,6 +63,8 @@ type realiser struct {
 	free     [classes]int
 	active   int // jobs that run or are being committed
 
+	wide     chan struct{} // holds a token for each step that decodes in parallel
+
 	anyFailed bool
 	stopped   bool // nothing new is begun
 
@@ -83,6 +85,7 @@ type message struct {
 func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	r.wide = make(chan struct{}, wideSteps)
 	r.messages = make(chan message, 2*len(r.list))
 	r.commits = newCommitter(ctx, r.store, func(c *commit, err error) {
 		r.messages <- message{job: c.job, outputs: c.outputs, cached: c.cached, err: err}

@@ -132,7 +132,8 @@ func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *step
 	}
 	step := &builtin.Step{
 		Derivation: j.resolved, Store: r.store, Download: r.opts.Client, Mirrors: r.opts.Mirrors,
-		TempDir: temp.path, DownloadDir: r.opts.DownloadDir, Progress: r.progress(j), Log: log,
+		TempDir: temp.path, DownloadDir: r.opts.DownloadDir, Progress: r.progress(j),
+		Parallel: r.parallel, Log: log,
 	}
 	if r.opts.DownloadDir != "" {
 		if err := os.MkdirAll(r.opts.DownloadDir, 0o700); err != nil {
@@ -155,6 +156,25 @@ func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *step
 		objects[name] = o
 	}
 	return objects, nil
+}
+
+const (
+	// wideSteps is how many steps may decode in parallel at once.
+	wideSteps = 2
+	// wideWorkers is with how many goroutines each of these does, at most. Each
+	// needs a block of a big package, 24 to 32 MiB.
+	wideWorkers = 4
+)
+
+// parallel hands out goroutines to steps, so that the memory that all of them
+// need together is bounded whatever the number of jobs.
+func (r *realiser) parallel() (workers int, release func()) {
+	select {
+	case r.wide <- struct{}{}:
+		return min(wideWorkers, runtime.GOMAXPROCS(0)), func() { <-r.wide }
+	default:
+		return 1, func() {}
+	}
 }
 
 // checkFixed compares the result with what is known beforehand.

@@ -5,6 +5,6 @@
 //
 // The steps write to the store through a small interface ([Store]); nobody looks
 // at what they wrote until derivations/build has registered the objects that a
-// step has set. What the steps share is exported for the steps of other packages:
-// merging ([Merger]) and reading archives ([ReadDeb], [ReadTar]).
+// step has set. What the steps of other packages need too is exported: merging
+// trees ([Merger]) and finding references ([References]).
 package builtin

@@ -47,9 +47,13 @@ type Step struct {
 	// store's file system; "" means in TempDir, so that they do not stay.
 	DownloadDir string
 	// Progress is told how far the step is, in bytes usually; total is -1 when it
-	// is not known. Never nil.
+	// is not known. Never nil; safe for concurrent use.
 	Progress func(done, total int64)
-	// Log takes what a person may want to read afterwards. Never nil.
+	// Parallel says how many goroutines the step may decode with, each of which
+	// takes tens of megabytes, until it calls release. nil means one.
+	Parallel func() (workers int, release func())
+	// Log takes what a person may want to read afterwards, from one goroutine at a
+	// time. Never nil.
 	Log io.Writer
 
 	results map[string]Result

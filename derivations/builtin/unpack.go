@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 
 	"sysc/store"
 )
@@ -64,7 +63,12 @@ func unpack(ctx context.Context, s *Step) error {
 }
 
 func unpackFile(ctx context.Context, s *Step, attrs unpackAttrs, f io.ReaderAt, size int64) (*listing, error) {
-	workers := runtime.GOMAXPROCS(0)
+	workers := 1
+	if s.Parallel != nil {
+		var release func()
+		workers, release = s.Parallel()
+		defer release()
+	}
 	switch {
 	case attrs.Format == "deb" && attrs.Strip == 0:
 		return readDeb(ctx, s.Store, f, size, workers)

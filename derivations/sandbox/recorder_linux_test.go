@@ -237,42 +237,55 @@ func TestManyOwnersInParallel(t *testing.T) {
 }
 
 // What is recorded is what a file system with the builder's rights would have.
+// All sequences run in one sandbox, each on files of its own.
 func TestOwnersFollowAModel(t *testing.T) {
-	f := newFixture(t).writable()
-	rapid.Check(t, func(rt *rapid.T) {
-		type owner struct{ uid, gid int64 }
-		model := map[string]owner{}
-		var steps []string
-		ids := rapid.SampledFrom([]int64{-1, 0, 1, 33, 65534})
+	type change struct {
+		file, verb string
+		uid, gid   int64
+	}
+	id := rapid.SampledFrom([]int64{-1, 0, 1, 33, 65534})
+	sequences := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) change {
+		return change{
+			file: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "file"),
+			verb: rapid.SampledFrom([]string{"chown", "fchown", "at", "lchown", "empty-path"}).Draw(rt, "verb"),
+			uid:  id.Draw(rt, "uid"),
+			gid:  id.Draw(rt, "gid"),
+		}
+	}), 1, 12)
+
+	type owner struct{ uid, gid int64 }
+	model := map[string]owner{}
+	var steps []string
+	for seed := range 200 {
 		for _, name := range []string{"a", "b", "c"} {
-			steps = append(steps, "create:/home/"+name)
-			model[name] = owner{}
-			os.Remove(filepath.Join(f.spec.Root, "home", name))
+			path := fmt.Sprintf("/home/%d%s", seed, name)
+			steps = append(steps, "create:"+path)
+			model[path] = owner{}
 		}
-		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
-			name := rapid.SampledFrom([]string{"a", "b", "c"}).Draw(rt, "name")
-			verb := rapid.SampledFrom([]string{"chown", "fchown", "at", "lchown", "empty-path"}).Draw(rt, "verb")
-			o := owner{ids.Draw(rt, "uid"), ids.Draw(rt, "gid")}
-			steps = append(steps, fmt.Sprintf("%s:/home/%s:%d:%d", verb, name, o.uid, o.gid))
-			was := model[name]
-			if o.uid == -1 {
-				o.uid = was.uid
+		for _, c := range sequences.Example(seed) {
+			path := fmt.Sprintf("/home/%d%s", seed, c.file)
+			steps = append(steps, fmt.Sprintf("%s:%s:%d:%d", c.verb, path, c.uid, c.gid))
+			o := model[path]
+			if c.uid != -1 {
+				o.uid = c.uid
 			}
-			if o.gid == -1 {
-				o.gid = was.gid
+			if c.gid != -1 {
+				o.gid = c.gid
 			}
-			model[name] = o
+			model[path] = o
 		}
-		f.builder(append([]string{"own"}, steps...)...)
-		out := f.output()
-		for name, o := range model {
-			want := fmt.Sprintf("%d:%d", o.uid, o.gid)
-			if want == "0:0" {
-				want = "none"
-			}
-			if got := f.recorded("/home/" + name); got != want {
-				rt.Errorf("%s: recorded %s, want %s\n%s", name, got, want, out)
-			}
+	}
+	f := newFixture(t).writable().builder(append([]string{"own"}, steps...)...)
+	if out := f.output(); strings.Count(out, ": ok\n") != len(steps) {
+		t.Fatalf("not all steps worked:\n%s", out)
+	}
+	for path, o := range model {
+		want := fmt.Sprintf("%d:%d", o.uid, o.gid)
+		if want == "0:0" {
+			want = "none"
 		}
-	})
+		if got := f.recorded(path); got != want {
+			t.Errorf("%s: recorded %s, want %s", path, got, want)
+		}
+	}
 }

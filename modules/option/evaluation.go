@@ -77,8 +77,10 @@ func (ev *Evaluation) cause(after int) diag.List {
 // when the way there is too long.
 func (ev *Evaluation) enter(n *Node, a aspect, by diag.Range) bool {
 	if len(ev.stack) >= maxDepth {
-		ev.report(diag.Errorf(by, "Options depend on one another too deeply",
-			"%s is wanted by an option that is wanted by an option, and so on, %d times. That is beyond what sysc evaluates.", n.Path(), maxDepth))
+		deep := diag.Errorf(by, "Options depend on one another too deeply",
+			"%s is wanted by an option that is wanted by an option, and so on, %d times. That is beyond what sysc evaluates.", n.Path(), maxDepth)
+		deep[0].Fatal = true
+		ev.report(deep)
 		return false
 	}
 	ev.stack = append(ev.stack, frame{n, a, by})

@@ -282,10 +282,6 @@ func checkPath(s string) string {
 	return ""
 }
 
-// CheckPath says what keeps s from being a path as the type has it, absolute
-// and clean; "" when nothing does.
-func CheckPath(s string) string { return checkPath(s) }
-
 // words describes the type in a sentence: "a list of strings".
 func (t *Type) words() string {
 	if t.what != "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/lang/diag"
+	"sysc/lang/eval"
 )
 
 // Value returns the merged value of n. It is unknown when there is none because
@@ -18,6 +19,9 @@ func (n *Node) Value(by diag.Range) (cty.Value, diag.List) {
 	r := n.read(by)
 	switch r.state {
 	case valid:
+		if n.opt != nil && n.opt.Sensitive {
+			return r.value.Mark(eval.Sensitive), nil
+		}
 		return r.value, nil
 	case absent:
 		return cty.DynamicVal, n.noValue(by)

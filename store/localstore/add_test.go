@@ -275,6 +275,16 @@ func TestSelfReferences(t *testing.T) {
 	}
 }
 
+// The vector "self" of store/testdata/ids.txt, from the bytes on.
+func TestSelfVector(t *testing.T) {
+	s := newStore(t)
+	id := fakeID('z')
+	o := add(t, s, AddOptions{Name: "self", SelfID: id}, "bin*=x"+id, "me->/sysc/store/"+id+"-self/bin")
+	if want := store.Path("xwdbzzbhyk873d28nkyxavhy8vbym1an-self"); o.Path != want {
+		t.Errorf("got %s, want %s", o.Path, want)
+	}
+}
+
 // A scanner finds what a plain search finds, however the bytes are cut.
 func TestScan(t *testing.T) {
 	var paths []store.Path

@@ -18,6 +18,7 @@ import (
 	"zombiezen.com/go/sqlite/sqlitex"
 
 	"sysc/store"
+	"sysc/store/storetest"
 	"sysc/store/tree"
 )
 
@@ -103,6 +104,10 @@ func problems(t testing.TB, s *Store) (all []string) {
 	_, err := s.Verify(t.Context(), func(p Problem) { all = append(all, p.String()) })
 	must(t, err)
 	return all
+}
+
+func TestStore(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) storetest.Store { return newStore(t) })
 }
 
 func TestBlobs(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"strings"
 
-	"sysc/store/tree"
 	"sysc/systems"
 	"sysc/systems/boot"
 	"sysc/systems/generation"
@@ -136,10 +135,4 @@ func (s *switcher) hasEntry(n generation.Number) bool {
 		return nil
 	})
 	return err == nil && found
-}
-
-// rootEntry returns what a system's root has at a path, false when it has nothing.
-func (s *switcher) rootEntry(ctx context.Context, path string) (tree.Entry, bool) {
-	e, err := tree.Find(ctx, s.Store, s.System.Manifest.Root.Tree, strings.TrimPrefix(path, "/"))
-	return e, err == nil
 }

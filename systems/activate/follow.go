@@ -196,6 +196,12 @@ func (s *switcher) parentOf(ctx context.Context, place string) (*rootdir.Dir, st
 	return d, base, err
 }
 
+// rootEntry returns what a system's root has at a path, false when it has nothing.
+func (s *switcher) rootEntry(ctx context.Context, path string) (tree.Entry, bool) {
+	e, err := tree.Find(ctx, s.Store, s.System.Manifest.Root.Tree, strings.TrimPrefix(path, "/"))
+	return e, err == nil
+}
+
 // permissions gives a file or directory the declared owner and mode.
 func (s *switcher) permissions(dir *rootdir.Dir, base string, t declaredThing) error {
 	if t.kind == tree.Link {

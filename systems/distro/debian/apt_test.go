@@ -39,7 +39,16 @@ func TestAgainstApt(t *testing.T) {
 		onlyApt, onlyWe []string
 	}{
 		{name: "base system"},
-		{name: "server", names: []string{"openssh-server", "git", "vim", "python3", "podman"}},
+		{
+			// podman needs netavark, and by way of golang-github-containers-common
+			// any container-network-stack, which netavark is. apt looks at the latter
+			// first and takes the provider that comes first in the alphabet as well.
+			name: "server", names: []string{"openssh-server", "git", "vim", "python3", "podman"},
+			onlyApt: []string{
+				"containernetworking-plugins", "iptables", "libip4tc2", "libip6tc2", "libmnl0",
+				"libnetfilter-conntrack3", "libnfnetlink0", "libnftnl11", "libxtables12",
+			},
+		},
 		{name: "kernel", names: []string{"linux-image-amd64", "systemd-sysv", "network-manager", "build-essential"}},
 	}
 	for _, tt := range tests {

@@ -120,6 +120,9 @@ func sanitise(name string) string {
 		return '_'
 	}, name)
 	clean = strings.TrimLeft(clean, ".")
+	if clean == "" {
+		clean = "_"
+	}
 	// Room for "-" and the name of an output.
 	if most := store.MaxNameLen - 32; len(clean) > most {
 		clean = clean[:most]

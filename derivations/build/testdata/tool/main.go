@@ -39,6 +39,8 @@ func do(words []string) error {
 		return os.MkdirAll(arg(1), 0o755)
 	case "symlink":
 		return os.Symlink(arg(1), arg(2))
+	case "link":
+		return os.Link(arg(1), arg(2))
 	case "remove":
 		return os.RemoveAll(arg(1))
 	case "mkfifo":

@@ -17,6 +17,9 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
+// A Key signs archives.
+type Key = openpgp.Entity
+
 // An Archive is a Debian archive of one suite with one component, main.
 type Archive struct {
 	Suite        string
@@ -25,11 +28,11 @@ type Archive struct {
 	Date, ValidUntil time.Time
 	Packages         []*Package
 	// Key signs the Release file. Write makes one when it is nil.
-	Key *openpgp.Entity
+	Key *Key
 }
 
 // NewKey makes a signing key.
-func NewKey() (*openpgp.Entity, error) {
+func NewKey() (*Key, error) {
 	return openpgp.NewEntity("sysc test archive", "", "archive@example.org",
 		&packet.Config{Algorithm: packet.PubKeyAlgoEdDSA})
 }
@@ -144,7 +147,7 @@ func (a *Archive) sign(text string) ([]byte, error) {
 }
 
 // ArmoredKey returns a key's public half in ASCII armor.
-func ArmoredKey(key *openpgp.Entity) ([]byte, error) {
+func ArmoredKey(key *Key) ([]byte, error) {
 	var out bytes.Buffer
 	w, err := armor.Encode(&out, openpgp.PublicKeyType, nil)
 	if err != nil {

@@ -26,23 +26,33 @@ func (u *Universe) Suggest(name string) []string {
 		return names
 	}
 	type near struct {
-		name     string
-		distance int
+		name             string
+		distance, common int
 	}
 	limit := 1 + len(name)/4
 	var nearby []near
 	for candidate := range u.byName {
 		if d := distance(name, candidate, limit); d <= limit {
-			nearby = append(nearby, near{candidate, d})
+			nearby = append(nearby, near{candidate, d, commonPrefix(name, candidate)})
 		}
 	}
 	slices.SortFunc(nearby, func(a, b near) int {
-		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(a.distance, b.distance), cmp.Compare(b.common, a.common), cmp.Compare(a.name, b.name))
 	})
 	for _, n := range nearby[:min(len(nearby), maxSpellings)] {
 		names = append(names, n.name)
 	}
 	return names
+}
+
+// commonPrefix counts the bytes that two names begin alike with: people err late
+// in a word rather than early.
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < min(len(a), len(b)) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // distance counts the insertions, deletions, substitutions and swaps of
