@@ -63,7 +63,7 @@ type realiser struct {
 	free     [classes]int
 	active   int // jobs that run or are being committed
 
-	wide     chan struct{} // holds a token for each step that decodes in parallel
+	wide chan struct{} // holds a token for each step that decodes in parallel
 
 	anyFailed bool
 	stopped   bool // nothing new is begun
