@@ -32,8 +32,9 @@ const (
 )
 
 // coreOptions is the table of the options that sysc itself declares: the
-// primitives that everything else is made of.
-func coreOptions() []coreOption {
+// primitives that everything else is made of. system is the name of the system
+// that has them.
+func coreOptions(system string) []coreOption {
 	str, path, list := option.String(), option.Path(), option.List
 	nullText := option.Nullable(str)
 	null := cty.NullVal(cty.String)
@@ -44,7 +45,8 @@ func coreOptions() []coreOption {
 	noStrings := cty.ListValEmpty(cty.String)
 	return []coreOption{
 		{path: "hostname", typ: mustPattern(hostnamePattern).Called("a label of 1 to 63 letters, digits and hyphens"),
-			description: "The machine's name: one label of letters, digits and hyphens."},
+			value:       hostnameOf(system),
+			description: "The machine's name: one label of letters, digits and hyphens. The default is the system's name, where that is one."},
 
 		{path: "packages", typ: list(option.Package()), value: noStrings,
 			description: "What is installed: names of packages of the system's base (\"git\"), of another input (\"trixie:git\"), or outputs of derivations, which are laid out below /usr/local."},
@@ -124,10 +126,20 @@ func coreOptions() []coreOption {
 	}
 }
 
-// coreSchema returns a schema with the core's options in it.
-func coreSchema() *option.Schema {
+// hostnameOf returns the host name of a system that does not state one, or
+// cty.NilVal for a name that cannot be one.
+func hostnameOf(system string) cty.Value {
+	name := cty.StringVal(system)
+	if _, err := mustPattern(hostnamePattern).Fit(name); err != nil {
+		return cty.NilVal
+	}
+	return name
+}
+
+// coreSchema returns a schema with the core's options of a system in it.
+func coreSchema(system string) *option.Schema {
 	schema := option.NewSchema()
-	for _, c := range coreOptions() {
+	for _, c := range coreOptions(system) {
 		o := option.Option{Path: c.path, Type: c.typ, Labels: c.labels, Description: c.description, Module: option.CoreModule}
 		if c.labelType != nil {
 			o.LabelTypes = []*option.Type{c.labelType}

@@ -30,7 +30,7 @@ var systemArguments = []string{"platform", "base", "modules", "for_each"}
 func newEvaluator(name, platform string, system *syntax.Block, blocks []*syntax.Block, scope *eval.Scope) *evaluator {
 	e := &evaluator{name: name, platform: platform, block: system}
 	s := newSite(e, scope, rootModule)
-	schema := coreSchema()
+	schema := coreSchema(name)
 	d := &declarer{schema: schema, site: s}
 	for _, b := range blocks {
 		if b.Type == "option" {

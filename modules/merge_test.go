@@ -536,5 +536,5 @@ func TestCoreDescriptions(t *testing.T) {
 			visit(c)
 		}
 	}
-	visit(coreSchema().Root())
+	visit(coreSchema("a").Root())
 }

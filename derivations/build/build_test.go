@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +36,7 @@ var tool = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer os.RemoveAll(dir)
 	out := filepath.Join(dir, "tool")
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/tool")
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", out, "./testdata/tool")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%v: %s", err, text)
@@ -58,6 +59,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: t.TempDir(), graph: derivations.NewGraph()}
+	t.Cleanup(func() { makeWritable(w.dir) })
 	w.store = w.open()
 	w.opts = Options{Cores: 3, Events: func(e Event) {
 		w.mu.Lock()
@@ -65,6 +67,16 @@ func newWorld(t testing.TB) *world {
 		w.events = append(w.events, e)
 	}}
 	return w
+}
+
+// makeWritable lets an ordinary user remove the read-only directories of a store.
+func makeWritable(dir string) {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return err
+	})
 }
 
 // open opens the world's store once more, as another process would.

@@ -69,13 +69,36 @@ var readOnce = sync.OnceValues(func() (*realIndexes, error) {
 	return r, err
 })
 
-func readReal(t *testing.T) *realIndexes {
+func readReal(t testing.TB) *realIndexes {
 	t.Helper()
 	r, err := readOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// BenchmarkReadUniverse reads Debian's main, updates and security indexes from
+// the cache: 14 MB compressed, 55 MB of text.
+func BenchmarkReadUniverse(b *testing.B) {
+	real := readReal(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := debian.ReadUniverse(b.Context(), real.revision, "amd64", real.fetcher); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkResolve chooses the packages of a desktop, 1,500 of them.
+func BenchmarkResolve(b *testing.B) {
+	real := readReal(b)
+	request := debian.Request{Packages: []debian.Want{{Name: "task-gnome-desktop"}, {Name: "postgresql"}}, Recommends: true}
+	for b.Loop() {
+		if _, err := real.universe.Resolve(request); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 // A realRoot is a root built in a store of its own.
@@ -115,6 +138,7 @@ func buildRoot(t *testing.T, packages []debian.Package) realRoot {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Logf("the root is %s", object.Tree)
 	return realRoot{store: st, tree: object.Tree}
 }
 

@@ -146,7 +146,10 @@ func (m *mirror) archives() []debian.Archive {
 }
 
 func (m *mirror) fetcher() *debian.Downloads {
-	return &debian.Downloads{Mirrors: map[string][]string{"d": {"file://" + m.dir}}, Dir: filepath.Join(m.t.TempDir(), "cache")}
+	return &debian.Downloads{
+		Client:  &download.Client{Backoff: time.Millisecond},
+		Mirrors: map[string][]string{"d": {"file://" + m.dir}}, Dir: filepath.Join(m.t.TempDir(), "cache"),
+	}
 }
 
 func TestUpdate(t *testing.T) {
