@@ -16,6 +16,10 @@ const (
 	initrdPrefix = "initrd.img-"
 )
 
+// IsInitrd reports whether a file of this name in /boot is an initrd, which is
+// made on the machine, or in a root, and belongs to no package.
+func IsInitrd(name string) bool { return strings.HasPrefix(name, initrdPrefix) }
+
 func isNotExist(err error) bool { return errors.Is(err, store.ErrNotExist) }
 
 // findKernel sets Kernel and Initrd to those of the newest version in the

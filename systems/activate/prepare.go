@@ -157,8 +157,11 @@ func (g *stage) machineDir(ctx context.Context, e tree.Entry) error {
 	info, err := g.s.root.Root().Lstat(e.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if e.Name == "boot" || systems.Volatile(e.Name) {
+		if systems.Volatile(e.Name) {
 			return g.s.mountPoint(e)
+		}
+		if e.Name == bootDir {
+			return errors.Join(g.s.mountPoint(e), g.packagedBoot(ctx, e))
 		}
 		g.s.Events(Event{StepPlace, "/" + e.Name})
 		return g.entry(ctx, e, e.Name, store.CheckoutOptions{Chown: g.s.privileged})
@@ -169,12 +172,39 @@ func (g *stage) machineDir(ctx context.Context, e tree.Entry) error {
 		return nil
 	}
 	switch {
-	case e.Name == "boot", e.Name == "root", systems.Volatile(e.Name):
+	case e.Name == bootDir:
+		return g.packagedBoot(ctx, e)
+	case e.Name == "root", systems.Volatile(e.Name):
 		return nil
 	case e.Name == "home":
 		return g.missing(ctx, e, false)
 	}
 	return g.missing(ctx, e, true)
+}
+
+// packagedBoot stages what packages have in /boot, so that the package manager
+// finds its files. What their scripts made there, the initrd and links to the
+// newest kernel, stays out: the boot loader reads what its entries name, and such
+// names mean something else in each generation.
+func (g *stage) packagedBoot(ctx context.Context, top tree.Entry) error {
+	t, err := g.s.Store.Tree(ctx, top.Digest)
+	if err != nil {
+		return err
+	}
+	for _, e := range t.Entries {
+		to := path.Join(bootDir, e.Name)
+		if e.Type != tree.File || systems.IsInitrd(e.Name) {
+			continue
+		}
+		if _, err := g.s.root.Root().Lstat(to); err == nil {
+			continue
+		}
+		g.s.Events(Event{StepPlace, "/" + to})
+		if err := g.entry(ctx, e, to, store.CheckoutOptions{Chown: g.s.privileged}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mountPoint makes an empty top-level directory: its contents come at run time.

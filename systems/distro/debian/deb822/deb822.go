@@ -224,8 +224,8 @@ func (r *Reader) parse(raw []byte, number int) error {
 			last := &fields[len(fields)-1]
 			last.Value = extend(last.Value, line)
 		default:
-			colon := bytes.IndexByte(line, ':')
-			if colon <= 0 || line[0] == '-' || bytes.ContainsAny(line[:colon], " \t") {
+			colon := nameEnd(line)
+			if colon <= 0 || line[0] == '-' {
 				return fmt.Errorf("line %d: %.60q is not \"Field: value\"", number, line)
 			}
 			if len(fields) == MaxFields {
@@ -238,6 +238,20 @@ func (r *Reader) parse(raw []byte, number int) error {
 	}
 	r.stanza.Fields = fields
 	return nil
+}
+
+// nameEnd returns where the colon after a field's name is, -1 when there is none.
+// A name has no white space.
+func nameEnd(line []byte) int {
+	for i, c := range line {
+		switch c {
+		case ':':
+			return i
+		case ' ', '\t':
+			return -1
+		}
+	}
+	return -1
 }
 
 // trim is bytes.TrimSpace that always returns a part of b, so that extend finds

@@ -3,6 +3,7 @@
 package universe
 
 import (
+	"bytes"
 	"fmt"
 	"path"
 	"strconv"
@@ -123,10 +124,8 @@ func (p *Package) field(name string, size, sha *string) *string {
 }
 
 func appendFolded(dst, value []byte) []byte {
-	for _, c := range value {
-		if c == '\n' {
-			return append(dst, deb822.Fold(string(value))...)
-		}
+	if bytes.IndexByte(value, '\n') >= 0 {
+		return append(dst, deb822.Fold(string(value))...)
 	}
 	return append(dst, value...)
 }
