@@ -23,7 +23,7 @@ say "1. Pin the packages: Debian's signed indexes are verified, dependencies res
 run lock
 
 say "2. What would switching an empty directory to this system do?"
-run plan --root "$machine" --summary
+run plan --root "$machine"
 
 say "3. Do it: fetch, unpack, compose, configure, activate"
 run switch --root "$machine"

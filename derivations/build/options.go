@@ -102,7 +102,8 @@ type Event struct {
 	Name    string
 	Builder string
 	Origin  derivations.Origin
-	// Done and Total count for Progress; Total is -1 when it is not known.
+	// Done and Total count for Progress, in bytes, and Total for Planned: the size
+	// of the result. Total is -1 when it is not known.
 	Done, Total int64
 	Line        string
 	Err         error

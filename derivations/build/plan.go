@@ -16,7 +16,9 @@ type job struct {
 	d      *derivations.Derivation
 	origin derivations.Origin
 	order  int // position in the graph: inputs before users
-	height int // length of the longest chain from here to what is wanted
+	// chain is the weight of the heaviest chain of steps from this one, included,
+	// to what is wanted.
+	chain int64
 
 	// outputs are the paths known so far: recorded, known beforehand, or built.
 	outputs map[string]store.Path
@@ -63,18 +65,43 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 			p.list = append(p.list, j)
 		}
 	}
-	for i := len(p.list) - 1; i >= 0; i-- {
-		for _, in := range p.list[i].d.Inputs {
-			dep := p.jobs[in.Derivation]
-			dep.height = max(dep.height, p.list[i].height+1)
-		}
-	}
+	p.weigh()
 	for _, j := range p.list {
 		if err := p.lookUp(ctx, j); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// stepWeight is what a step weighs beside the bytes that it handles: about as
+// much as unpacking so many.
+const stepWeight = 64 << 10
+
+// weigh sets the chains of all jobs. What a step weighs is guessed from the sizes
+// that are known before anything runs, those of files to fetch and of files
+// fetched for it: a large package that is unpacked last would keep everything
+// waiting.
+func (p *planner) weigh() {
+	for i := len(p.list) - 1; i >= 0; i-- {
+		j := p.list[i] // everything that needs it has been here
+		j.chain += stepWeight + fixedSize(j.d)
+		for _, in := range j.d.Inputs {
+			j.chain += fixedSize(p.jobs[in.Derivation].d)
+		}
+		for _, in := range j.d.Inputs {
+			dep := p.jobs[in.Derivation]
+			dep.chain = max(dep.chain, j.chain)
+		}
+	}
+}
+
+// fixedSize returns the size of a step's result, if that is known beforehand.
+func fixedSize(d *derivations.Derivation) int64 {
+	if d.Fixed == nil {
+		return 0
+	}
+	return d.Fixed.Size
 }
 
 // reach adds the jobs that refs need.

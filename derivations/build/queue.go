@@ -24,7 +24,7 @@ func (j *job) class() class {
 	return processor
 }
 
-// A queue holds jobs that can run. The one with the longest chain behind it is
+// A queue holds jobs that can run. The one with the heaviest chain behind it is
 // first; among equals, the one that was added to the graph first.
 type queue []*job
 
@@ -37,7 +37,7 @@ type jobHeap []*job
 func (h jobHeap) Len() int { return len(h) }
 
 func (h jobHeap) Less(a, b int) bool {
-	return cmp.Or(cmp.Compare(h[b].height, h[a].height), cmp.Compare(h[a].order, h[b].order)) < 0
+	return cmp.Or(cmp.Compare(h[b].chain, h[a].chain), cmp.Compare(h[a].order, h[b].order)) < 0
 }
 
 func (h jobHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }

@@ -32,13 +32,21 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	}
 	r := &realiser{planner: p, opts: opts}
 	for _, j := range missing {
-		r.emit(j, Event{Kind: Planned})
+		r.emit(j, Event{Kind: Planned, Total: plannedSize(j.d)})
 	}
 	if opts.DryRun || len(missing) == 0 {
 		return p.paths(want), nil
 	}
 	err = r.run(ctx, want)
 	return p.paths(want), err
+}
+
+// plannedSize is the size of a step's result in bytes, or -1.
+func plannedSize(d *derivations.Derivation) int64 {
+	if n := fixedSize(d); n > 0 {
+		return n
+	}
+	return -1
 }
 
 // paths returns what is known of refs.

@@ -78,13 +78,7 @@ func readIndex(ctx context.Context, index Index, architecture string, f Fetcher)
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	checked := &checkedReader{r: io.LimitReader(body, index.Size+1), h: sha256.New()}
-	origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
-	// Unpacking and parsing each keep a core busy.
-	unpacked, stop := unpackAside(checked, path.Ext(index.Path))
-	packages, err := universe.ReadIndex(unpacked, architecture, origin)
-	if stopErr := stop(); err == nil {
-		err = stopErr
-	}
+	packages, err := parseIndex(checked, index, architecture)
 	// What is wrong with the bytes says more than what that led to.
 	if mismatch := checked.compare(index); mismatch != nil {
 		return nil, mismatch
@@ -123,42 +117,40 @@ func (c *checkedReader) compare(index Index) error {
 	}
 }
 
-// unpackAside decompresses r in a goroutine of its own. stop ends it and waits;
-// only then may r be used again.
-func unpackAside(r io.Reader, suffix string) (unpacked io.Reader, stop func() error) {
-	reader, writer := io.Pipe()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		writer.CloseWithError(unpack(writer, r, suffix))
-	}()
-	return reader, func() error {
-		err := reader.Close()
-		<-done
-		return err
+// parseIndex reads the packages of an index.
+func parseIndex(r io.Reader, index Index, architecture string) ([]universe.Package, error) {
+	plain, err := unpack(bufio.NewReaderSize(r, 64<<10), path.Ext(index.Path))
+	if err != nil {
+		return nil, err
 	}
+	ahead := newReadAhead(&limitedReader{plain, maxIndex})
+	defer ahead.Close()
+	origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
+	return universe.ReadIndex(ahead, architecture, origin)
 }
 
-func unpack(w io.Writer, r io.Reader, suffix string) error {
-	buffered := bufio.NewReaderSize(r, 64<<10)
-	var plain io.Reader = buffered
+// unpack returns what a compressed stream holds, going by its file's suffix.
+func unpack(r io.Reader, suffix string) (io.Reader, error) {
 	switch suffix {
 	case ".gz":
-		z, err := gzip.NewReader(buffered)
-		if err != nil {
-			return err
-		}
-		plain = z
+		return gzip.NewReader(r)
 	case ".xz":
-		z, err := xz.NewReader(buffered, xz.DefaultDictMax)
-		if err != nil {
-			return err
-		}
-		plain = z
+		return xz.NewReader(r, xz.DefaultDictMax)
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, io.LimitReader(plain, maxIndex+1), make([]byte, 256<<10))
-	if err == nil && n > maxIndex {
-		err = fmt.Errorf("more than %d bytes when unpacked", maxIndex)
+	return r, nil
+}
+
+// A limitedReader fails when there is more than left bytes, rather than to feign
+// the end.
+type limitedReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes when unpacked", maxIndex)
 	}
-	return err
+	return n, err
 }
