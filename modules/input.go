@@ -2,7 +2,10 @@ package modules
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -95,12 +98,16 @@ func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
 		URL:        textOf(values["url"]),
 	}
 	if len(in.settings.Suites) == 0 {
-		return nil, append(diags, diag.Errorf(raw.Block.Body.End, "Input without suites", "input %q needs at least one suite, as in suites = [\"trixie\"].", raw.Name)...)
+		return nil, append(diags, diag.Errorf(raw.Ranges["suites"], "Input without suites", "input %q needs at least one suite, as in suites = [\"trixie\"].", raw.Name)...)
+	}
+	if in.settings.Snapshot != "" && in.settings.URL == "" {
+		return nil, append(diags, diag.Errorf(raw.Ranges["snapshot"], "Snapshot without a place",
+			"Mirrors keep the present state only. Say with url where the archive's past is kept: the address of a snapshot service, up to what comes before /debian/%s.", in.settings.Snapshot)...)
 	}
 	if file := textOf(values["keyring"]); file != "" {
 		ring, err := w.p.readFile(file, maxKeyring)
 		if err != nil {
-			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%v.", err)...)
+			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v.", file, cause(err))...)
 		}
 		in.settings.Keyring = ring
 	}
@@ -110,6 +117,15 @@ func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
 	}
 	in.digest = digest
 	return in, diags
+}
+
+// cause returns what is wrong with a file, without its name and the system call.
+func cause(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
 }
 
 // settingsOf checks the arguments of an input and fills in defaults.
@@ -136,7 +152,7 @@ func settingsOf(raw *lang.Input) (map[string]cty.Value, diag.List) {
 		}
 	}
 	for _, name := range sortedKeys(raw.Settings) {
-		if _, known := values[name]; !known && !diags.HasErrors() {
+		if !slices.Contains(names, name) {
 			at := raw.Ranges[name]
 			if a := raw.Block.Body.Attr(name); a != nil {
 				at = a.NameRange

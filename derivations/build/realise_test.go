@@ -208,6 +208,26 @@ func TestSources(t *testing.T) {
 	}
 }
 
+// TestOrderBySize: with one slot what leads to the largest file goes first.
+func TestOrderBySize(t *testing.T) {
+	w := newWorld(t)
+	w.opts.Jobs = 1
+	var want []derivations.Ref
+	for name, size := range map[string]int{"small": 1, "large": 1 << 20, "middle": 1 << 19} {
+		content := strings.Repeat("x", size)
+		attrs, err := derivations.MakeAttrs(map[string]any{"content": content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, w.add(derivations.Derivation{Name: name, Builder: "builtin:file", Attrs: attrs,
+			Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte(content)), Size: int64(size)}}))
+	}
+	w.mustRealise(want...)
+	if got := w.happened(Started, false); !slices.Equal(got, []string{"large", "middle", "small"}) {
+		t.Errorf("started in the order %v", got)
+	}
+}
+
 // TestOrder: with one slot the longest chain goes first, and otherwise the order
 // is that of the graph.
 func TestOrder(t *testing.T) {

@@ -12,9 +12,6 @@ const MirrorVariable = "SYSC_DEBIAN_MIRROR"
 // DefaultMirror is the mirror when nothing else says which.
 const DefaultMirror = "http://ftp.debian.org/debian"
 
-// snapshotService keeps all states of the archive; there is no other.
-const snapshotService = "http://snapshot.debian.org/archive"
-
 // Mirrors returns the base addresses of an input's mirrors by name, best first:
 // the archive itself under the input's name, the security archive under that
 // name and "-security".
@@ -23,7 +20,8 @@ const snapshotService = "http://snapshot.debian.org/archive"
 // the one that the apt below hostRoot uses for the main archive, when a Debian
 // is installed there; [DefaultMirror]. The security archive is beside it, as in
 // ".../debian-security". An apt that is asked may know another place for it;
-// that comes first.
+// that comes first. Only a service that keeps the archive's past can have a
+// snapshot, so its settings must say which.
 func Mirrors(s Settings, env func(string) string, hostRoot string) map[string][]string {
 	if s.Snapshot != "" {
 		return snapshotMirrors(s)
@@ -50,9 +48,6 @@ func Mirrors(s Settings, env func(string) string, hostRoot string) map[string][]
 
 func snapshotMirrors(s Settings) map[string][]string {
 	base := trimSlash(s.URL)
-	if base == "" {
-		base = snapshotService
-	}
 	at := "/" + url.PathEscape(s.Snapshot)
 	return map[string][]string{
 		s.Name:                  {base + "/debian" + at},

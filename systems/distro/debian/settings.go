@@ -22,8 +22,8 @@ type Settings struct {
 	Snapshot string
 	// Architecture is Debian's name, as in "amd64".
 	Architecture string
-	// URL is the base of the mirror, or with Snapshot that of the snapshot
-	// service; "" means what [Mirrors] finds.
+	// URL is the base of the mirror; "" means what [Mirrors] finds. With Snapshot
+	// it is that of the service which keeps the archive's past, and must be given.
 	URL string
 	// Keyring holds the keys that the archive is trusted by, armored or not; nil
 	// means Debian's own.

@@ -88,8 +88,27 @@ while read -r number package path; do
 	mv -f "$stage/$number" "$path"
 done <$stage/staged
 
+# The initrd is made once, when everything is configured: the kernel's postinst and
+# then the triggers of all packages that have a part in it would each make it, at
+# half a minute a time.
+initramfs=/usr/sbin/update-initramfs
+if [ -x $initramfs ]; then
+	mv $initramfs $stage/update-initramfs
+	printf '#!/bin/sh\n: >>%s/initramfs-wanted\n' $stage >$initramfs
+	chmod 0755 $initramfs
+fi
+
 step "configure all packages"
 dpkg --configure -a
+
+if [ -e $stage/update-initramfs ]; then
+	mv -f $stage/update-initramfs $initramfs
+	if [ -e $stage/initramfs-wanted ]; then
+		for kernel in /boot/vmlinuz-*; do
+			[ ! -e "$kernel" ] || $initramfs -c -k "${kernel#/boot/vmlinuz-}"
+		done
+	fi
+fi
 
 step "remove traces of this run"
 rm -rf $stage $policy
