@@ -29,9 +29,12 @@ test: ## every test that this machine can run
 race: ## the tests of what runs in parallel, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m ./store/... ./derivations/... ./internal/...
 
+soak: ## tests that take long: sysc killed before each of its steps
+	$(GO) test -tags soak -run TestCrash -v -timeout 60m ./cmd/sysc
+
 check: ## formatting, vet, layers, tidiness
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet $(PKGS)
+	$(GO) vet -tags soak $(PKGS)
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	$(GO) test -run 'TestLayers|TestPackageComments' .
@@ -53,4 +56,4 @@ clean: ## remove what was built
 	-chmod -R u+w $(OUT) 2>/dev/null
 	rm -rf bin $(OUT)
 
-.PHONY: help build demo test race check fuzz bench fmt clean
+.PHONY: help build demo test race soak check fuzz bench fmt clean

@@ -1,3 +1,5 @@
+//go:build soak
+
 package main
 
 import (
@@ -15,9 +17,6 @@ import (
 	"sysc/systems/distro/debian/debiantest"
 )
 
-// asSysc makes a process of this test binary run as sysc: see TestMain.
-const asSysc = "SYSC_TEST_MAIN=1"
-
 // verifyEvery is after how many kills the whole store is read again: damage stays
 // until then, and reading it is most of the work.
 const verifyEvery = 16
@@ -25,6 +24,9 @@ const verifyEvery = 16
 // TestCrashSwitch kills `sysc switch` before each step that changes the disk,
 // in the store and on the machine. What stands afterwards is the old generation
 // or the new one, the store is sound, and the next switch works.
+//
+// It takes minutes, hence `make soak`. What activation does to a machine is
+// tested in the same way, step by step, in systems/activate by `make test`.
 func TestCrashSwitch(t *testing.T) {
 	m := newCrashMachine(t)
 	m.sysc("lock")

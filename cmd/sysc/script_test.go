@@ -22,6 +22,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
+// asSysc makes a process of this test binary run as sysc: see TestMain.
+const asSysc = "SYSC_TEST_MAIN=1"
+
 // TestMain lets scripts run this test binary as sysc, and that be a sandbox.
 func TestMain(m *testing.M) {
 	if sandbox.Main(os.Args) {
