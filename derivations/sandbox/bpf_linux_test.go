@@ -57,6 +57,9 @@ func TestFilterDecisions(t *testing.T) {
 		{"first unknown", nativeArch, 471, nil, enosys, enosys},
 		{"mount", nativeArch, unix.SYS_MOUNT, nil, eperm, eperm},
 		{"chown of a descriptor", nativeArch, unix.SYS_FCHOWN, nil, ok, notify},
+		{"stat of a descriptor", nativeArch, unix.SYS_FSTAT, nil, ok, notify},
+		{"statx", nativeArch, unix.SYS_STATX, nil, ok, notify},
+		{"chroot", nativeArch, unix.SYS_CHROOT, nil, eperm, notify},
 		{"setuid", nativeArch, unix.SYS_SETUID, nil, ok, failure(0)},
 		{"setgroups", nativeArch, unix.SYS_SETGROUPS, nil, ok, failure(0)},
 		{"openat to read, mode unused", nativeArch, unix.SYS_OPENAT, []uint32{0, 0, unix.O_RDONLY, 0o4755}, ok, ok},
@@ -94,7 +97,7 @@ func TestFilterDecisions(t *testing.T) {
 // those that a rule looks into.
 func TestCallsAreListedOnce(t *testing.T) {
 	seen := map[uint32]bool{}
-	for _, list := range [][]uint32{allowedCalls, nativeAllowedCalls, refusedCalls, xattrCalls, ownerCalls, nativeOwnerCalls, identityCalls} {
+	for _, list := range [][]uint32{allowedCalls, nativeAllowedCalls, refusedCalls, xattrCalls, ownerCalls, nativeOwnerCalls, statCalls, nativeStatCalls, identityCalls} {
 		for _, nr := range list {
 			if seen[nr] {
 				t.Errorf("call %d is listed twice", nr)

@@ -25,10 +25,17 @@
 // the way maintainer scripts expect: uid 0, modes at will, chroot. Only one id
 // of the host stands behind it, so changing owners cannot be real: those calls
 // are answered by process 1, which records the owner on the file, in the
-// extended attribute [OwnerXattr]. It follows renames and hard links. [Meta]
-// reads it back when the result is harvested. What such a build cannot have:
+// extended attribute [OwnerXattr]. It follows renames and hard links. stat(2) and
+// its relatives show it, for programs that replace a file give the new one the
+// owner of the old. [Meta] reads it back when the result is harvested. What such
+// a build cannot have:
 //
-//   - stat(2) shows 0:0 whatever was recorded;
+//   - a file made in a directory with the set-group-id bit belongs to root's
+//     group, not to the directory's recorded one;
+//   - through a link into /proc/self, such as /dev/stdin, stat(2) shows 0:0;
+//   - a signal whose handler does not restart calls (no SA_RESTART) can make
+//     stat(2) fail with EINTR, if it comes in the moment before process 1 looks
+//     at the question;
 //   - changing the process's user or groups succeeds without effect, so files
 //     made "as" another user remain root's;
 //   - the owner of a symbolic link, socket or fifo is dropped, for these cannot

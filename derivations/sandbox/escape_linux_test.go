@@ -283,6 +283,7 @@ func setIDCalls(path, existing string, mode uintptr) map[string]func() unix.Errn
 	p, old := pathPointer(path), pathPointer(existing)
 	fd, _ := unix.Open(existing, unix.O_RDWR, 0)
 	how := &unix.OpenHow{Flags: unix.O_CREAT | unix.O_WRONLY, Mode: uint64(mode)}
+	keptHow = append(keptHow, how)
 	ways := map[string]func() unix.Errno{
 		"fchmod":    call(unix.SYS_FCHMOD, uintptr(fd), mode, 0, 0),
 		"fchmodat":  call(unix.SYS_FCHMODAT, atCWD, old, mode, 0),
@@ -297,6 +298,9 @@ func setIDCalls(path, existing string, mode uintptr) map[string]func() unix.Errn
 	}
 	return ways
 }
+
+// keptHow keeps what calls point to as numbers where it is.
+var keptHow []*unix.OpenHow
 
 // makeFromTmpfile makes a nameless file and gives it a name.
 func makeFromTmpfile(path string, mode uintptr) unix.Errno {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -127,6 +128,31 @@ func catchSignals() {
 			// The kernel's, and those that Go's runtime needs.
 		default:
 			signal.Notify(ignored, s)
+		}
+	}
+	resetRealtimeSignals()
+}
+
+// A sigaction is the kernel's struct of that name, the same on amd64 and arm64;
+// zero is the default disposition.
+type sigaction struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
+}
+
+// resetRealtimeSignals gives signals 32 to 64 their default disposition where
+// they are ignored. Package signal leaves the first of them alone, which are C
+// libraries' own; a parent that was started by one may have them ignored.
+func resetRealtimeSignals() {
+	const first, last, ignore = 32, 64, 1
+	var byDefault sigaction
+	for s := uintptr(first); s <= last; s++ {
+		var now sigaction
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, s, 0, uintptr(unsafe.Pointer(&now)), unsafe.Sizeof(now.mask), 0, 0)
+		if errno == 0 && now.handler == ignore {
+			unix.RawSyscall6(unix.SYS_RT_SIGACTION, s, uintptr(unsafe.Pointer(&byDefault)), 0, unsafe.Sizeof(now.mask), 0, 0)
 		}
 	}
 }

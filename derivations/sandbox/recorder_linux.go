@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -14,37 +13,45 @@ import (
 // unchanged is the id that leaves an owner or group as it was (chown(2)).
 const unchanged = ^uint32(0)
 
-// An ownerCall is a chown(2), or a relative of it, that the builder asks for.
-type ownerCall struct {
+// A fileArg is how a call names a file.
+type fileArg struct {
 	// dir is what the path is relative to, a descriptor of the caller's or
 	// AT_FDCWD. With self it is the file itself, and there is no path.
 	dir  int32
 	self bool
 	// path is the address of the path in the caller's memory.
-	path     uint64
-	uid, gid uint32
-	// flags are those of fchownat(2).
+	path uint64
+	// flags are those of fchownat(2), of which target knows AT_SYMLINK_NOFOLLOW
+	// and AT_EMPTY_PATH.
 	flags int
+}
+
+// An ownerCall is a chown(2), or a relative of it, that the builder asks for.
+type ownerCall struct {
+	file     fileArg
+	uid, gid uint32
 }
 
 func decodeCommonOwnerCall(nr int32, args [6]uint64) ownerCall {
 	if nr == unix.SYS_FCHOWN {
-		return ownerCall{dir: int32(args[0]), self: true, uid: uint32(args[1]), gid: uint32(args[2])}
+		return ownerCall{file: fileArg{dir: int32(args[0]), self: true}, uid: uint32(args[1]), gid: uint32(args[2])}
 	}
 	return ownerCall{
-		dir: int32(args[0]), path: args[1],
-		uid: uint32(args[2]), gid: uint32(args[3]),
-		flags: int(int32(args[4])),
+		file: fileArg{dir: int32(args[0]), path: args[1], flags: int(int32(args[4]))},
+		uid:  uint32(args[2]), gid: uint32(args[3]),
 	}
 }
 
-// A recorder answers the calls that change an owner. It uses a thread of its
-// own, with its own root and working directory.
+// A recorder answers the calls that change or show an owner. It uses a thread
+// of its own, with its own root and working directory.
 type recorder struct {
 	listener *listener
 	root     int // the sandbox's root directory
 	proc     place
 	rootStat unix.Stat_t
+	// chrooted is whether any process may have another root than the sandbox's.
+	chrooted bool
+	stats    statBuffers
 }
 
 // startRecorder serves the listener until the process ends.
@@ -56,7 +63,7 @@ func (in *initProcess) startRecorder(fd int) error {
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		r := &recorder{listener: l}
+		r := newRecorder(l)
 		err := r.open()
 		ready <- err
 		if err == nil {
@@ -92,24 +99,43 @@ func (r *recorder) serve() error {
 		if err != nil {
 			return err
 		}
-		errno, err := r.handle(n)
-		if err != nil {
-			return err
-		}
-		if err := r.listener.answer(n.id, errno); err != nil {
+		if err := r.handle(n); err != nil {
 			return err
 		}
 	}
 }
 
-// handle does what n asks for and returns the caller's errno.
-// An error means that the recorder itself cannot go on.
-func (r *recorder) handle(n notification) (unix.Errno, error) {
+// handle answers n. An error means that the recorder itself cannot go on.
+func (r *recorder) handle(n *notification) error {
+	if n.nr == unix.SYS_CHROOT {
+		r.chrooted = true
+		return r.listener.proceed(n.id)
+	}
+	if call, ok := decodeStatCall(n.nr, &n.args); ok {
+		shown, err := r.show(n, &call)
+		switch {
+		case err != nil:
+			return err
+		case shown:
+			return r.listener.answer(n.id, 0)
+		}
+		return r.listener.proceed(n.id)
+	}
+	errno, err := r.change(n)
+	if err != nil {
+		return err
+	}
+	return r.listener.answer(n.id, errno)
+}
+
+// change makes the change of owner that n asks for and returns the caller's
+// errno. An error means that the recorder itself cannot go on.
+func (r *recorder) change(n *notification) (unix.Errno, error) {
 	call := decodeOwnerCall(n.nr, n.args)
-	if call.flags&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+	if call.file.flags&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return unix.EINVAL, nil
 	}
-	fd, errno, err := r.target(n, call)
+	fd, errno, err := r.target(n, &call.file)
 	if err != nil || errno != 0 {
 		return errno, err
 	}
@@ -123,21 +149,22 @@ func (r *recorder) handle(n notification) (unix.Errno, error) {
 }
 
 // target opens the file that the call is about, as the caller would.
-func (r *recorder) target(n notification, call ownerCall) (int, unix.Errno, error) {
-	if call.self {
-		fd, err := r.descriptor(n.pid, call.dir)
+func (r *recorder) target(n *notification, file *fileArg) (int, unix.Errno, error) {
+	if file.self {
+		fd, err := r.descriptor(n.pid, file.dir)
 		return fd, errnoOf(err), nil
 	}
-	path, err := readPath(int(n.pid), call.path)
-	if err != nil {
-		return -1, errnoOf(err), nil
+	read, errno := r.stats.readPath(n.pid, file)
+	if errno != 0 {
+		return -1, errno, nil
 	}
-	if path == "" && call.flags&unix.AT_EMPTY_PATH != 0 {
-		fd, err := r.base(n.pid, call.dir)
+	path := string(read)
+	if path == "" && file.flags&unix.AT_EMPTY_PATH != 0 {
+		fd, err := r.base(n.pid, file.dir)
 		return fd, errnoOf(err), nil
 	}
 	// Here that name would mean this process.
-	if number, ok := strings.CutPrefix(path, "/proc/self/fd/"); ok && call.flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
+	if number, ok := strings.CutPrefix(path, "/proc/self/fd/"); ok && file.flags&unix.AT_SYMLINK_NOFOLLOW == 0 {
 		if d, err := strconv.ParseInt(number, 10, 32); err == nil {
 			fd, err := r.descriptor(n.pid, int32(d))
 			return fd, errnoOf(err), nil
@@ -145,7 +172,8 @@ func (r *recorder) target(n notification, call ownerCall) (int, unix.Errno, erro
 	}
 	base := unix.AT_FDCWD
 	if !strings.HasPrefix(path, "/") {
-		if base, err = r.base(n.pid, call.dir); err != nil {
+		var err error
+		if base, err = r.base(n.pid, file.dir); err != nil {
 			return -1, errnoOf(err), nil
 		}
 		defer unix.Close(base)
@@ -156,7 +184,7 @@ func (r *recorder) target(n notification, call ownerCall) (int, unix.Errno, erro
 		// itself, which is a file of the host.
 		Resolve: unix.RESOLVE_NO_MAGICLINKS,
 	}
-	if call.flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
+	if file.flags&unix.AT_SYMLINK_NOFOLLOW != 0 {
 		how.Flags |= unix.O_NOFOLLOW
 	}
 	return r.openAs(n.pid, base, path, how)
@@ -165,6 +193,10 @@ func (r *recorder) target(n notification, call ownerCall) (int, unix.Errno, erro
 // openAs opens a path under the root directory of the caller, which may have
 // called chroot(2).
 func (r *recorder) openAs(pid uint32, base int, path string, how *unix.OpenHow) (int, unix.Errno, error) {
+	if !r.chrooted {
+		fd, err := unix.Openat2(base, path, how)
+		return fd, errnoOf(err), nil
+	}
 	root, err := r.link(pid, "root", unix.O_DIRECTORY)
 	if err != nil {
 		return -1, errnoOf(err), nil
@@ -218,36 +250,6 @@ func (r *recorder) descriptor(pid uint32, fd int32) (int, error) {
 // link opens what a link in the caller's directory in proc leads to.
 func (r *recorder) link(pid uint32, name string, flags int) (int, error) {
 	return unix.Openat(r.proc.fd, fmt.Sprintf("%d/%s", pid, name), unix.O_PATH|unix.O_CLOEXEC|flags, 0)
-}
-
-// readPath reads a path from the memory of a process.
-func readPath(pid int, address uint64) (string, error) {
-	page := uint64(os.Getpagesize())
-	var path []byte
-	for len(path) < unix.PathMax {
-		// The path may end right before a page that is not there.
-		chunk := make([]byte, page-address%page)
-		local := []unix.Iovec{{Base: &chunk[0]}}
-		local[0].SetLen(len(chunk))
-		remote := []unix.RemoteIovec{{Base: uintptr(address), Len: len(chunk)}}
-		n, err := unix.ProcessVMReadv(pid, local, remote, 0)
-		if err != nil {
-			return "", err
-		}
-		if n == 0 {
-			return "", unix.EFAULT
-		}
-		if end := bytes.IndexByte(chunk[:n], 0); end >= 0 {
-			path = append(path, chunk[:end]...)
-			break
-		}
-		path = append(path, chunk[:n]...)
-		address += uint64(n)
-	}
-	if len(path) >= unix.PathMax {
-		return "", unix.ENAMETOOLONG
-	}
-	return string(path), nil
 }
 
 // record makes uid and gid the recorded owner of the file open at fd.

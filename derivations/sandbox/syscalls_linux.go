@@ -22,6 +22,8 @@ func filter(writableRoot bool) program {
 	}
 	set(allow, allowedCalls)
 	set(allow, nativeAllowedCalls)
+	set(allow, statCalls)
+	set(allow, nativeStatCalls)
 	set(fail(unix.EPERM), refusedCalls)
 	set(fail(unix.ENOSYS), []uint32{unix.SYS_CLONE3}) // its flags are out of reach for a filter
 	set(failIfBits(0, newNamespaces, unix.EPERM), []uint32{unix.SYS_CLONE})
@@ -57,17 +59,20 @@ func ordinary(set func(rule, []uint32)) {
 	nativeOrdinary(set)
 }
 
-// superuser adds the rules of a builder that pretends to be one. Changes of
-// owner go to the recorder.
+// superuser adds the rules of a builder that pretends to be one. What changes
+// or shows owners goes to the recorder, and so does what decides which file a
+// path names.
 func superuser(set func(rule, []uint32)) {
 	notify := rule{ret(unix.SECCOMP_RET_USER_NOTIF)}
 	set(notify, ownerCalls)
 	set(notify, nativeOwnerCalls)
+	set(notify, statCalls)
+	set(notify, nativeStatCalls)
+	set(notify, []uint32{unix.SYS_CHROOT})
 	set(fail(0), identityCalls)
 	set(allow, xattrCalls)
 	set(allow, []uint32{
-		unix.SYS_CHROOT, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2,
-		unix.SYS_OPENAT, unix.SYS_OPENAT2,
+		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_OPENAT, unix.SYS_OPENAT2,
 	})
 	set(failIfDevice(2, 0, unix.EPERM), []uint32{unix.SYS_MKNODAT})
 	nativeSuperuser(set)
@@ -110,6 +115,9 @@ var xattrCalls = []uint32{
 // ownerCalls change the owner of a file.
 var ownerCalls = []uint32{unix.SYS_FCHOWN, unix.SYS_FCHOWNAT}
 
+// statCalls show the owner of a file.
+var statCalls = []uint32{unix.SYS_FSTAT, unix.SYS_STATX}
+
 // identityCalls change who a process is. setfsuid and setfsgid return the
 // former id, which is 0 as well.
 var identityCalls = []uint32{
@@ -145,7 +153,7 @@ var allowedCalls = []uint32{
 	// Files.
 	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64,
 	unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_PREADV2, unix.SYS_PWRITEV2, unix.SYS_CLOSE,
-	unix.SYS_CLOSE_RANGE, unix.SYS_LSEEK, unix.SYS_FSTAT, unix.SYS_STATX, unix.SYS_STATFS,
+	unix.SYS_CLOSE_RANGE, unix.SYS_LSEEK, unix.SYS_STATFS,
 	unix.SYS_FSTATFS, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_READLINKAT, unix.SYS_GETDENTS64,
 	unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_RENAMEAT,
 	unix.SYS_RENAMEAT2, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FADVISE64,
