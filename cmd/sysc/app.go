@@ -45,7 +45,6 @@ Exit codes:
     1  an error in the definition or in usage
     2  changes present (plan --detailed-exitcode)
     5  verification failed: a signature or hash
-    7  refused
    10  a build failed
    12  transient: network, disk full; try again
    21  not activated, the state is as before

@@ -16,7 +16,6 @@ const (
 	exitError        = 1   // an error in the definition, in usage, or of the machine
 	exitChanges      = 2   // plan --detailed-exitcode: there are changes
 	exitVerification = 5   // a signature or hash is wrong
-	exitRefused      = 7   // refused: downgrade, unpinned, held
 	exitBuild        = 10  // a build failed
 	exitTransient    = 12  // network or disk full: the same command may work later
 	exitNotActivated = 21  // not activated, the state is as before

@@ -86,7 +86,7 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 func addPackage(g *derivations.Graph, p Package, o derivations.Origin) (string, error) {
 	fetched, err := add(g, derivations.Derivation{
 		Name: sanitise(path.Base(p.Filename)), Platform: derivations.PlatformAny, Builder: "builtin:fetch",
-		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: p.SHA256},
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: p.SHA256, Size: p.Size},
 	}, map[string]any{"url": "mirror://" + p.Archive + "/" + escapePath(p.Filename), "size": p.Size}, o)
 	if err != nil {
 		return "", err
