@@ -167,16 +167,16 @@ func (a *app) manifestOf(ctx context.Context, st *localstore.Store, arg string) 
 		}
 		return system.Manifest, nil
 	}
-	machine, err := a.machine()
-	if err != nil {
-		return nil, err
-	}
-	profile, err := generation.Open(machine)
+	profile, err := a.openProfile()
 	if err != nil {
 		return nil, err
 	}
 	defer profile.Close()
 	record, err := profile.Get(n)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := a.machine()
 	if err != nil {
 		return nil, err
 	}

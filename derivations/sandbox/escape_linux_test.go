@@ -420,7 +420,8 @@ func TestTimeout(t *testing.T) {
 func TestSandboxEndsWithItsCaller(t *testing.T) {
 	dir := privateDir(t)
 	caller := exec.Command("/proc/self/exe", "-test.run", "^TestCallerThatIsKilled$")
-	caller.Env = append(os.Environ(), "SYSC_TEST_CALLER="+dir)
+	// It has no chance to remove what it makes.
+	caller.Env = append(os.Environ(), "SYSC_TEST_CALLER="+dir, "TMPDIR="+t.TempDir())
 	must(t, caller.Start())
 	path := filepath.Join(dir, "beat")
 	waitFor(path)

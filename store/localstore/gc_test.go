@@ -112,10 +112,20 @@ func TestIndirectRoots(t *testing.T) {
 	must(t, os.Remove(link))
 	must(t, os.Symlink(s.PhysicalPath(a.Path), link))
 	must(t, s.AddIndirectRoot(ctx, link))
-	must(t, s.AddIndirectRoot(ctx, link))
 	roots, err := s.Roots(ctx)
 	if err != nil || len(roots) != 1 || roots[0].Path != a.Path || roots[0].Link != link {
 		t.Fatalf("%+v, %v", roots, err)
+	}
+	// Again: the record stays, and says that the link was seen.
+	record := s.path("roots/" + roots[0].Name)
+	before, err := os.Stat(record)
+	must(t, err)
+	must(t, os.Chtimes(record, time.Unix(1, 0), time.Unix(1, 0)))
+	must(t, s.AddIndirectRoot(ctx, link))
+	after, err := os.Stat(record)
+	must(t, err)
+	if !os.SameFile(before, after) || time.Since(after.ModTime()) > time.Hour {
+		t.Errorf("the same root again: another file, or seen at %v", after.ModTime())
 	}
 	// The link may lead elsewhere later.
 	must(t, os.Remove(link))

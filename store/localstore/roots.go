@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -119,8 +120,45 @@ func (s *Store) AddIndirectRoot(ctx context.Context, link string) error {
 	if err := os.MkdirAll(s.path("roots/"+indirectRoots), 0o755); err != nil {
 		return fmt.Errorf("add root %s: %w", link, err)
 	}
-	name := store.EncodeID(store.DigestOf([]byte(link)))
-	return atomicfile.WriteFile(s.path("roots/"+indirectRoots+"/"+name), []byte(string(p)+"\n"+link), 0o644)
+	file := s.path("roots/" + indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link))))
+	record := string(p) + "\n" + link
+	if same, err := s.confirmRoot(file, record); same || err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(file, []byte(record), 0o644)
+}
+
+// seenEvery is how exactly it is known when the link of an indirect root was
+// last seen.
+const seenEvery = 24 * time.Hour
+
+// confirmRoot reports whether the record of an indirect root is there already,
+// and makes sure that it is durable, whoever wrote it. Syncing what is on the
+// disk costs nothing; writing it anew would cost two waits for a busy one.
+func (s *Store) confirmRoot(file, record string) (bool, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	have, err := io.ReadAll(io.LimitReader(f, int64(len(record))+1))
+	if err != nil || string(have) != record {
+		return false, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if err := errors.Join(f.Sync(), atomicfile.SyncDir(filepath.Dir(file))); err != nil {
+		return false, err
+	}
+	if now := time.Now(); now.Sub(info.ModTime()) > seenEvery {
+		return true, os.Chtimes(file, now, now)
+	}
+	return true, nil
 }
 
 // sawIndirectRoot records what the link of r leads to, and when, for the time
