@@ -31,8 +31,8 @@ test: ## every test that this machine can run
 race: ## the tests of what runs in parallel, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m $$($(GO) list ./store/... ./derivations/... ./internal/... | grep -v /sandbox)
 
-soak: ## tests that take long: sysc killed before each of its steps
-	$(GO) test -tags soak -run TestCrash -v -timeout 60m ./cmd/sysc
+soak: ## tests that take long, for SOAK (default 10m): processes killed at random
+	$(GO) test -tags soak -run TestKilledAtRandom -v -timeout 24h ./store/localstore -soak $(or $(SOAK),10m)
 
 check: ## formatting, vet, layers, tidiness
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -90,7 +90,7 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLin
 		if err := atomicfile.Symlink(built[0].Path, link); err != nil {
 			return err
 		}
-		if err := st.AddIndirectRoot(ctx, link); err != nil {
+		if err := st.AddIndirectRoots(ctx, link); err != nil {
 			return err
 		}
 	}

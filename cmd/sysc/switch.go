@@ -81,10 +81,8 @@ func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err e
 		}
 		return err
 	}
-	for _, link := range result.Roots {
-		if err := st.AddIndirectRoot(ctx, link); err != nil {
-			return err
-		}
+	if err := st.AddIndirectRoots(ctx, result.Roots...); err != nil {
+		return err
 	}
 	return a.reportSwitch(p, result)
 }

@@ -232,9 +232,14 @@ func (w *world) content(p store.Path, name string) string {
 	return out.String()
 }
 
-// collect removes from the store what no root keeps.
+// collect removes from the store what no root keeps. What was used since the store
+// was opened would stay.
 func (w *world) collect() {
 	w.t.Helper()
+	if err := w.store.Close(); err != nil {
+		w.t.Fatal(err)
+	}
+	w.store = w.open()
 	if _, err := w.store.GC(w.t.Context(), localstore.GCOptions{}); err != nil {
 		w.t.Fatal(err)
 	}

@@ -70,11 +70,10 @@ func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog
 
 // makeOutputs runs a program whose root is read-only.
 func (x *execution) makeOutputs(ctx context.Context) (map[string]store.Object, error) {
-	root, release, err := x.store.CheckoutDir(ctx, x.root.Tree)
+	root, err := x.store.CheckoutDir(ctx, x.root.Tree)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	request, err := x.prepare()
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type Store interface {
 	Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error
 	Closure(ctx context.Context, paths []store.Path) ([]store.Path, error)
 	PhysicalPath(p store.Path) string
-	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, release func(), err error)
+	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, err error)
 	Checkout(ctx context.Context, tree store.Digest, dst string, o store.CheckoutOptions) error
 	TempDir(ctx context.Context, pattern string) (dir string, remove func() error, err error)
 	Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error)

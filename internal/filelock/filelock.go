@@ -21,50 +21,35 @@ import (
 // lock.
 var ErrLocked = errors.New("locked by another process")
 
-// A File is a lock that is held. It is not safe for concurrent use.
-type File struct {
-	f      *os.File
-	shared bool
-}
-
 // Lock takes the exclusive lock of the file at path, which is made, with mode
 // 0600, if it is missing. When somebody else holds the lock, wait (if not nil)
 // is called once with who that is, as "pid 4711 (sysc)", and Lock waits until
 // the lock is free or ctx is done. Errors wrap that of the system call or the
 // context.
 func Lock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
-	l, err := acquire(ctx, path, unix.LOCK_EX, wait)
-	if err != nil {
-		return nil, err
-	}
-	return l.Unlock, nil
+	return acquire(ctx, path, unix.LOCK_EX, wait)
 }
 
 // RLock is [Lock] for a shared lock: many may hold it, but none beside an
 // exclusive one.
 func RLock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
-	l, err := acquire(ctx, path, unix.LOCK_SH, wait)
-	if err != nil {
-		return nil, err
-	}
-	return l.Unlock, nil
-}
-
-// Open is [RLock] for a holder that may want to be alone later on
-// ([File.Upgrade]).
-func Open(ctx context.Context, path string, wait func(holder string)) (*File, error) {
 	return acquire(ctx, path, unix.LOCK_SH, wait)
 }
 
 // TryLock is [Lock] without waiting: it returns [ErrLocked], wrapped, with the
 // holder in the message.
-func TryLock(path string) (unlock func() error, err error) {
+func TryLock(path string) (unlock func() error, err error) { return try(path, unix.LOCK_EX) }
+
+// TryRLock is [RLock] without waiting, as [TryLock].
+func TryRLock(path string) (unlock func() error, err error) { return try(path, unix.LOCK_SH) }
+
+func try(path string, how int) (unlock func() error, err error) {
 	for {
 		f, err := open(path)
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(f, unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if err := flock(f, how|unix.LOCK_NB); err != nil {
 			defer f.Close()
 			if errors.Is(err, unix.EWOULDBLOCK) {
 				return nil, fmt.Errorf("lock %s: %w: %s", path, ErrLocked, holder(f))
@@ -72,11 +57,25 @@ func TryLock(path string) (unlock func() error, err error) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if current(f, path) {
-			l := &File{f: f}
-			l.sign()
-			return l.Unlock, nil
+			return held(f, how), nil
 		}
 		f.Close()
+	}
+}
+
+// held signs a file that was locked and returns how to give it up. The
+// signature says who holds the lock. It is for messages only, so a full disk does
+// not matter.
+func held(f *os.File, how int) (unlock func() error) {
+	if how == unix.LOCK_SH {
+		return f.Close
+	}
+	if f.Truncate(0) == nil {
+		f.WriteAt([]byte(describe(os.Getpid())+"\n"), 0)
+	}
+	return func() error {
+		f.Truncate(0)
+		return f.Close()
 	}
 }
 
@@ -84,46 +83,7 @@ func TryLock(path string) (unlock func() error, err error) {
 // may call it; whoever waits for the lock notices and makes a new file.
 func Remove(path string) error { return os.Remove(path) }
 
-// Upgrade makes a shared lock exclusive, waiting as [Lock] does. There may be
-// other exclusive holders between the two, so what the shared lock protected
-// has to be looked at again. After an error, the lock is lost.
-func (l *File) Upgrade(ctx context.Context, wait func(holder string)) error {
-	if err := claim(ctx, l.f, unix.LOCK_EX, wait); err != nil {
-		return fmt.Errorf("lock %s: %w", l.f.Name(), err)
-	}
-	l.shared = false
-	l.sign()
-	return nil
-}
-
-// Downgrade makes an exclusive lock shared.
-func (l *File) Downgrade() error {
-	l.f.Truncate(0) // the name of the holder, for people only
-	l.shared = true
-	if err := flock(l.f, unix.LOCK_SH); err != nil {
-		return fmt.Errorf("lock %s: %w", l.f.Name(), err)
-	}
-	return nil
-}
-
-// Unlock gives the lock up.
-func (l *File) Unlock() error {
-	if !l.shared {
-		l.f.Truncate(0) // see Downgrade
-	}
-	return l.f.Close()
-}
-
-// sign writes who holds the lock into the file. It is for messages only, so a
-// full disk does not matter.
-func (l *File) sign() {
-	if err := l.f.Truncate(0); err != nil {
-		return
-	}
-	l.f.WriteAt([]byte(describe(os.Getpid())+"\n"), 0)
-}
-
-func acquire(ctx context.Context, path string, how int, wait func(string)) (*File, error) {
+func acquire(ctx context.Context, path string, how int, wait func(string)) (unlock func() error, err error) {
 	for {
 		f, err := open(path)
 		if err != nil {
@@ -133,11 +93,7 @@ func acquire(ctx context.Context, path string, how int, wait func(string)) (*Fil
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		if current(f, path) {
-			l := &File{f: f, shared: how == unix.LOCK_SH}
-			if !l.shared {
-				l.sign()
-			}
-			return l, nil
+			return held(f, how), nil
 		}
 		// Its last holder removed it while this one waited.
 		f.Close()

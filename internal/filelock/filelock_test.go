@@ -92,29 +92,27 @@ func TestCancel(t *testing.T) {
 
 func TestShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	a, err := Open(t.Context(), path, nil)
-	must(t, err)
 	unlock, err := RLock(t.Context(), path, nil)
+	must(t, err)
+	another, err := TryRLock(path)
 	must(t, err)
 	if _, err := TryLock(path); !errors.Is(err, ErrLocked) {
 		t.Errorf("exclusive beside shared: %v", err)
 	}
+	must(t, another())
 	waited := false
-	must(t, a.Upgrade(t.Context(), func(string) {
+	exclusive, err := Lock(t.Context(), path, func(string) {
 		waited = true
 		must(t, unlock())
-	}))
+	})
+	must(t, err)
 	if !waited {
 		t.Error("did not wait for the other holder")
 	}
-	if _, err := TryLock(path); !errors.Is(err, ErrLocked) {
-		t.Errorf("after Upgrade: %v", err)
+	if _, err := TryRLock(path); !errors.Is(err, ErrLocked) {
+		t.Errorf("shared beside exclusive: %v", err)
 	}
-	must(t, a.Downgrade())
-	unlock, err = RLock(t.Context(), path, func(string) { t.Error("waited for a shared lock") })
-	must(t, err)
-	must(t, unlock())
-	must(t, a.Unlock())
+	must(t, exclusive())
 }
 
 func TestNoSymlink(t *testing.T) {

@@ -33,8 +33,8 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, smallBlob+1); return
 
 // AddBlob puts what r yields into the store and returns its digest and length
 // in bytes. It is hashed while it is copied. It is durable, and safe from
-// garbage collection after this process has ended, only when an object that has
-// it is registered.
+// garbage collection after this process has closed the store, only when an object
+// that has it is registered.
 func (s *Store) AddBlob(ctx context.Context, r io.Reader) (store.Digest, int64, error) {
 	d, n, err := s.addBlob(ctx, r, nil)
 	if err != nil {
@@ -82,8 +82,9 @@ func (s *Store) addBytes(dirs *shards, data []byte) (store.Digest, error) {
 		return d, err
 	}
 	name := shardedName(d)
-	if present(dir, name, int64(len(data))) {
-		return d, nil
+	there, err := s.relyOn(dirs, dir, d, int64(len(data)))
+	if there || err != nil {
+		return d, err
 	}
 	tmp := s.tempName()
 	fd, err := openAt(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o444)
@@ -186,14 +187,27 @@ func (s *Store) keepFile(fd int, path string, d store.Digest, n int64) error {
 	if err != nil {
 		return err
 	}
-	name := shardedName(d)
-	if present(dir, name, n) {
+	there, err := s.relyOn(s.blobDirs, dir, d, n)
+	if err != nil {
+		return err
+	}
+	if there {
 		return os.Remove(path)
 	}
 	if err := errors.Join(unix.Fchmod(fd, 0o444), futimens(fd)); err != nil {
 		return err
 	}
-	return unix.Renameat(unix.AT_FDCWD, path, dir, name)
+	return unix.Renameat(unix.AT_FDCWD, path, dir, shardedName(d))
+}
+
+// relyOn keeps a blob or tree from being collected, whether it is there or about
+// to be, and reports whether it is there.
+func (s *Store) relyOn(dirs *shards, dir int, d store.Digest, size int64) (there bool, err error) {
+	err = s.session.rely(&dirs.gates[d[0]], dir, func() error {
+		there = present(dir, shardedName(d), size)
+		return nil
+	}, note{digest: d})
+	return there, err
 }
 
 // AddBlobFile moves the file at path into the store and returns its digest and

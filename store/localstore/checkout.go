@@ -31,44 +31,46 @@ func (s *Store) Checkout(ctx context.Context, root store.Digest, dst string, opt
 // CheckoutDir returns a directory that holds a tree for reading only: files are
 // hard links to the store, 0444 or 0555 if anybody may execute them,
 // directories are 0555, and owners and extended attributes are left out. It is
-// made once and kept until garbage is collected. release says that the caller
-// is done with it. Nothing in it may be changed: it is the store.
-func (s *Store) CheckoutDir(ctx context.Context, root store.Digest) (dir string, release func(), err error) {
-	name := "checkouts/" + root.Hex()
-	dir = s.path(name)
-	s.mu.Lock()
-	s.uses[dir]++
-	s.mu.Unlock()
-	release = func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.uses[dir]--; s.uses[dir] <= 0 {
-			delete(s.uses, dir)
-		}
+// made once and kept until garbage is collected, after this store is closed.
+// Nothing in it may be changed: it is the store.
+func (s *Store) CheckoutDir(ctx context.Context, root store.Digest) (dir string, err error) {
+	dir = s.path("checkouts/" + root.Hex())
+	if err := s.makeCheckout(ctx, root, dir); err != nil {
+		return "", fmt.Errorf("check out %s: %w", root, err)
 	}
-	if err := s.makeCheckout(ctx, root, dir, name); err != nil {
-		release()
-		return "", nil, fmt.Errorf("check out %s: %w", root, err)
-	}
-	return dir, release, nil
+	return dir, nil
 }
 
-func (s *Store) makeCheckout(ctx context.Context, root store.Digest, dir, key string) error {
-	if _, err := os.Lstat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+func (s *Store) makeCheckout(ctx context.Context, root store.Digest, dir string) error {
+	if there, err := s.relyOnCheckout(root, dir); there || err != nil {
 		return err
 	}
-	unlock, err := s.Lock(ctx, key, s.waiter("the checkout "+dir))
+	unlock, err := s.Lock(ctx, "checkouts/"+root.Hex(), s.waiter("the checkout "+dir))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if _, err := os.Lstat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	if there, err := s.relyOnCheckout(root, dir); there || err != nil {
 		return err
 	}
 	if err := s.markDirty(); err != nil {
 		return err
 	}
 	return s.place(ctx, dir, func(tmp string) error { return s.checkout(ctx, root, tmp, shared) })
+}
+
+// relyOnCheckout keeps a checkout from being collected, and reports whether it
+// is there.
+func (s *Store) relyOnCheckout(root store.Digest, dir string) (there bool, err error) {
+	err = s.session.rely(&s.checkoutDir.gate, s.checkoutDir.fd, func() error {
+		_, err := os.Lstat(dir)
+		there = err == nil
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}, note{digest: root})
+	return there, err
 }
 
 // place makes something aside and moves it to path, where nothing is.

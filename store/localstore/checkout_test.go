@@ -201,12 +201,11 @@ func TestCheckoutDir(t *testing.T) {
 	dirs := make([]string, 4)
 	for i := range dirs {
 		wg.Go(func() {
-			dir, release, err := s.CheckoutDir(ctx, root)
+			dir, err := s.CheckoutDir(ctx, root)
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			defer release()
 			dirs[i] = dir
 		})
 	}
@@ -225,7 +224,7 @@ func TestCheckoutDir(t *testing.T) {
 			t.Errorf("%q is no link to the store", name)
 		}
 	}
-	if _, _, err := s.CheckoutDir(ctx, store.Digest{1}); !errors.Is(err, store.ErrNotExist) {
+	if _, err := s.CheckoutDir(ctx, store.Digest{1}); !errors.Is(err, store.ErrNotExist) {
 		t.Errorf("unknown tree: %v", err)
 	}
 	if left, _ := os.ReadDir(s.path("tmp")); len(left) > 0 {

@@ -27,21 +27,26 @@ func (s *Store) Objects(ctx context.Context) (paths []store.Path, err error) {
 }
 
 // Closure returns the objects of paths and all that they refer to, directly or
-// not, sorted. A path that is not valid is store.ErrNotExist, wrapped.
+// not, sorted; they stay valid until this store is closed. A path that is not
+// valid is store.ErrNotExist, wrapped.
 func (s *Store) Closure(ctx context.Context, paths []store.Path) (closure []store.Path, err error) {
-	for _, p := range paths {
-		if _, err := store.ParsePath(string(p)); err != nil {
-			return nil, fmt.Errorf("closure: %w", err)
-		}
-	}
-	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
-		closure, err = queryClosure(conn, paths)
+	err = s.relyOnObjects(paths, func() (err error) {
+		closure, err = s.closure(ctx, paths)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("closure: %w", err)
 	}
 	return closure, nil
+}
+
+// closure is Closure for objects that need not stay.
+func (s *Store) closure(ctx context.Context, paths []store.Path) (closure []store.Path, err error) {
+	err = s.db.read(ctx, func(conn *sqlite.Conn) error {
+		closure, err = queryClosure(conn, paths)
+		return err
+	})
+	return closure, err
 }
 
 func queryClosure(conn *sqlite.Conn, paths []store.Path) ([]store.Path, error) {

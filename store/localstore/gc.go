@@ -45,11 +45,14 @@ type GCResult struct {
 	Bytes int64
 }
 
-// GC removes what no root leads to. It waits until it is the only process that
-// has the store open, and keeps others from opening it until what is left is
-// decided; deleting objects' directories comes after that. Nothing else may be
-// under way in this Store. Realisations stay, so that a graph resolves without
-// building anew what it only passes through.
+// collectLock is the name of the lock that one collector at a time has.
+const collectLock = "gc"
+
+// GC removes what no root leads to and nobody uses who has the store open: other
+// processes go on meanwhile. They wait for moments only, when they look something
+// up while what is behind the same gate is removed (see session.go). Realisations
+// stay, so that a graph resolves without building anew what it only passes
+// through.
 //
 // Objects become invalid in one transaction before the first file goes, so that
 // a crash leaves garbage, never a valid object with a part missing.
@@ -57,30 +60,39 @@ func (s *Store) GC(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if opts.Grace == 0 {
 		opts.Grace = defaultGrace
 	}
-	if err := s.lock.Upgrade(ctx, s.waiter("other users of the store "+s.dir)); err != nil {
-		return GCResult{}, fmt.Errorf("collect garbage: %w", err)
-	}
-	c := &collector{s: s, opts: opts, trees: map[store.Digest]bool{}, blobs: map[store.Digest]bool{}}
-	err := c.collect(ctx)
-	s.trees.clear()
-	err = errors.Join(err, s.lock.Downgrade())
-	if !opts.DryRun {
-		for _, name := range c.trash {
-			err = errors.Join(err, removeTree(ctx, s.path("tmp"), name, s.jobs))
-		}
-	}
+	result, err := s.collect(ctx, opts)
 	if err != nil {
-		return c.result, fmt.Errorf("collect garbage: %w", err)
+		return result, fmt.Errorf("collect garbage: %w", err)
 	}
-	return c.result, nil
+	return result, nil
 }
 
-// A collector is one collection, while the store is locked.
+func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
+	unlock, err := filelock.Lock(ctx, s.path("locks/"+collectLock), s.waiter("another collection of garbage"))
+	if err != nil {
+		return GCResult{}, err
+	}
+	c := &collector{s: s, opts: opts, trees: map[store.Digest]bool{}, blobs: map[store.Digest]bool{}}
+	if c.sessions, err = newSessions(s.path("sessions")); err == nil {
+		err = c.collect(ctx)
+		s.trees.clear()
+		err = errors.Join(err, c.sessions.close())
+	}
+	err = errors.Join(err, unlock())
+	for _, name := range c.trash {
+		// Whatever ctx says it is invisible by now, and may be large.
+		err = errors.Join(err, removeTree(ctx, s.path("tmp"), name, s.jobs))
+	}
+	return c.result, err
+}
+
+// A collector is one collection.
 type collector struct {
-	s      *Store
-	opts   GCOptions
-	result GCResult
-	trash  []string // names in tmp
+	s        *Store
+	opts     GCOptions
+	sessions *sessions
+	result   GCResult
+	trash    []string // names in tmp
 
 	live  map[store.Path]bool
 	roots map[store.Digest]bool // trees of live objects
@@ -89,15 +101,17 @@ type collector struct {
 	trees, blobs map[store.Digest]bool // what live objects need
 }
 
+// collect takes stock of objects, once, and then removes what neither belongs to
+// one of those that were valid then nor was noted since.
 func (c *collector) collect(ctx context.Context) error {
+	if err := c.decide(ctx); err != nil {
+		return err
+	}
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	if err := c.invalidate(ctx); err != nil {
-		return err
-	}
-	for _, step := range []func() error{c.sweepObjects, c.sweepCheckouts, c.sweepTemps, c.sweepLocks} {
-		if err := step(); err != nil {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepCheckouts, c.sweepTemps, c.sweepLocks} {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
@@ -107,50 +121,106 @@ func (c *collector) collect(ctx context.Context) error {
 	return c.sweepShards(ctx, c.s.blobDirs, c.blobs, &c.result.Blobs)
 }
 
-// mark finds what roots lead to: objects, then their trees and blobs.
-func (c *collector) mark(ctx context.Context) error {
-	roots, err := c.s.Roots(ctx)
+// behind calls fn while the gate of an open directory is closed and all notes
+// are known.
+func (c *collector) behind(ctx context.Context, dir int, fn func() error) error {
+	reopen, err := closeGate(ctx, dir)
 	if err != nil {
 		return err
 	}
-	var paths []store.Path
+	defer reopen()
+	if err := c.sessions.refresh(); err != nil {
+		return err
+	}
+	return fn()
+}
+
+// decide finds the objects that stay and invalidates the others, in one
+// transaction: what is registered before it is noted, what is registered after it
+// refers to nothing that has gone.
+func (c *collector) decide(ctx context.Context) error {
+	return c.behind(ctx, c.s.objectDir.fd, func() error {
+		starts, err := c.starts(ctx)
+		if err != nil {
+			return err
+		}
+		transaction := c.s.db.write
+		if c.opts.DryRun {
+			transaction = c.s.db.read
+		}
+		return transaction(ctx, func(conn *sqlite.Conn) error {
+			if err := c.findLive(conn, starts); err != nil || c.opts.DryRun || len(c.result.Objects) == 0 {
+				return err
+			}
+			const query = `DELETE FROM object WHERE path IN (SELECT value FROM json_each(?))`
+			return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{pathList(c.result.Objects)}})
+		})
+	})
+}
+
+// starts returns the objects that roots lead to or that somebody uses, valid or
+// not.
+func (c *collector) starts(ctx context.Context) ([]store.Path, error) {
+	roots, err := c.s.Roots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	paths := c.sessions.notedObjects()
 	for _, r := range roots {
 		if r.Unreachable && time.Since(r.seen) > c.opts.Grace {
 			continue
 		}
 		if r.Link != "" && !r.Unreachable && !c.opts.DryRun {
 			if err := c.s.sawIndirectRoot(ctx, r); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		paths = append(paths, r.Path)
 	}
-	valid, err := c.s.Valid(ctx, paths)
+	return paths, nil
+}
+
+// findLive divides the valid objects into those that stay and those that go.
+func (c *collector) findLive(conn *sqlite.Conn, starts []store.Path) error {
+	valid, err := queryValid(conn, starts)
 	if err != nil {
 		return err
 	}
-	paths = slices.DeleteFunc(paths, func(p store.Path) bool { return !valid[p] })
-	live, err := c.s.Closure(ctx, paths)
+	live, err := queryClosure(conn, valid)
 	if err != nil {
 		return err
 	}
 	c.live = make(map[store.Path]bool, len(live))
-	c.roots = make(map[store.Digest]bool, len(live))
-	c.result.Kept = len(live)
-	tops := make([]store.Digest, len(live))
-	for i, p := range live {
-		o, err := c.s.Object(ctx, p)
-		if err != nil {
-			return err
-		}
+	for _, p := range live {
 		c.live[p] = true
-		c.roots[o.Tree] = true
-		tops[i] = o.Tree
+	}
+	all, err := queryPaths(conn, `SELECT path FROM object ORDER BY path`)
+	if err != nil {
+		return err
+	}
+	c.result.Kept = len(live)
+	c.result.Objects = slices.DeleteFunc(all, func(p store.Path) bool { return c.live[p] })
+	return nil
+}
+
+// mark finds the trees and blobs of live objects.
+func (c *collector) mark(ctx context.Context) error {
+	tops, err := c.s.treesOf(ctx)
+	if err != nil {
+		return err
+	}
+	c.roots = make(map[store.Digest]bool, len(tops))
+	var live []store.Path
+	for p, top := range tops {
+		if c.live[p] {
+			c.roots[top] = true
+			live = append(live, p)
+		}
 	}
 	return par.Do(ctx, len(live), c.s.jobs, func(ctx context.Context, i int) error {
-		if err := c.markTree(ctx, tops[i], 0); err != nil {
+		if err := c.markTree(ctx, tops[live[i]], 0); err != nil {
 			// With a listing gone nobody knows which blobs it names.
-			return fmt.Errorf("%s: %w; nothing was removed, see sysc store verify", live[i], err)
+			return fmt.Errorf("%s: %w; no blob was removed, see sysc store verify", live[i], err)
 		}
 		return nil
 	})
@@ -191,95 +261,109 @@ func (c *collector) markTree(ctx context.Context, d store.Digest, depth int) err
 	return nil
 }
 
-// invalidate deletes the rows of what is not live.
-func (c *collector) invalidate(ctx context.Context) error {
-	all, err := c.s.Objects(ctx)
-	if err != nil {
-		return err
-	}
-	c.result.Objects = slices.DeleteFunc(all, func(p store.Path) bool { return c.live[p] })
-	if c.opts.DryRun || len(c.result.Objects) == 0 {
-		return nil
-	}
-	return c.s.db.write(ctx, func(conn *sqlite.Conn) error {
-		const query = `DELETE FROM object WHERE path IN (SELECT value FROM json_each(?))`
-		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{pathList(c.result.Objects)}})
-	})
-}
+// sweepEvery is how many names are moved while a gate is closed.
+const sweepEvery = 256
 
-// sweepObjects moves everything in store/ that is not live to the trash.
-func (c *collector) sweepObjects() error {
-	dead := make(map[string]bool, len(c.result.Objects))
+// sweepObjects moves what is not valid in store/ to the trash: of objects that
+// were invalidated, and left over from processes that were killed.
+func (c *collector) sweepObjects(ctx context.Context) error {
+	dead := make(map[store.Path]bool, len(c.result.Objects))
 	for _, p := range c.result.Objects {
-		dead[string(p)] = true
+		dead[p] = true
 	}
-	return c.sweepNames("store", func(name string) bool {
-		if c.live[store.Path(name)] {
+	return c.sweepNames(ctx, c.s.objectDir.fd, "store", func(names []string) ([]string, error) {
+		paths := make([]store.Path, len(names))
+		for i, name := range names {
+			paths[i] = store.Path(name)
+		}
+		// What was registered since decide is valid, and may not be noted any
+		// more.
+		valid, err := c.s.valid(ctx, paths)
+		if err != nil {
+			return nil, err
+		}
+		return slices.DeleteFunc(names, func(name string) bool {
+			p := store.Path(name)
+			if c.sessions.hasObject(p) || valid[p] && !(c.opts.DryRun && dead[p]) {
+				return true
+			}
+			if !dead[p] {
+				c.result.Leftovers++
+			}
 			return false
-		}
-		if !dead[name] {
-			c.result.Leftovers++
-		}
-		return true
+		}), nil
 	})
 }
 
-func (c *collector) sweepCheckouts() error {
-	return c.sweepNames("checkouts", func(name string) bool {
-		d, err := store.ParseDigest(name)
-		c.s.mu.Lock()
-		defer c.s.mu.Unlock()
-		if err == nil && c.roots[d] || c.s.uses[c.s.path("checkouts/"+name)] > 0 {
-			return false
-		}
-		c.result.Checkouts++
-		return true
+func (c *collector) sweepCheckouts(ctx context.Context) error {
+	return c.sweepNames(ctx, c.s.checkoutDir.fd, "checkouts", func(names []string) ([]string, error) {
+		names = slices.DeleteFunc(names, func(name string) bool {
+			d, err := store.ParseDigest(name)
+			return err == nil && (c.roots[d] || c.sessions.hasDigest(d))
+		})
+		c.result.Checkouts += len(names)
+		return names, nil
 	})
 }
 
-func (c *collector) sweepNames(dir string, dead func(name string) bool) error {
-	entries, err := os.ReadDir(c.s.path(dir))
+// sweepNames moves to the trash what choose takes of the names in a directory.
+func (c *collector) sweepNames(ctx context.Context, fd int, dir string, choose func(names []string) ([]string, error)) error {
+	names, err := listDir(fd)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if !dead(e.Name()) || c.opts.DryRun {
-			continue
-		}
-		name := c.s.tempName()
-		if err := moveDir(c.s.path(dir+"/"+e.Name()), c.s.path("tmp/"+name)); err != nil {
+	for some := range slices.Chunk(names, sweepEvery) {
+		err := c.behind(ctx, fd, func() error {
+			chosen, err := choose(some)
+			if err != nil || c.opts.DryRun {
+				return err
+			}
+			for _, name := range chosen {
+				trash := c.s.tempName()
+				if err := moveDir(c.s.path(dir+"/"+name), c.s.path("tmp/"+trash)); err != nil {
+					return err
+				}
+				c.trash = append(c.trash, trash)
+			}
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		c.trash = append(c.trash, name)
 	}
 	return nil
 }
 
-// sweepTemps notes what nobody uses: no other process has the store open.
-func (c *collector) sweepTemps() error {
+// sweepTemps notes what sessions have left that ended.
+func (c *collector) sweepTemps(context.Context) error {
 	entries, err := os.ReadDir(c.s.path("tmp"))
 	if err != nil {
 		return err
 	}
-	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
+	// In this order: a name that was read belongs to a session that began before.
+	if err := c.sessions.refresh(); err != nil {
+		return err
+	}
 	for _, e := range entries {
-		if !c.s.temps[e.Name()] && !slices.Contains(c.trash, e.Name()) {
+		if c.sessions.owns(e.Name()) {
+			continue
+		}
+		c.result.Leftovers++
+		if !c.opts.DryRun {
 			c.trash = append(c.trash, e.Name())
-			c.result.Leftovers++
 		}
 	}
 	return nil
 }
 
 // sweepLocks removes the lock files of processes that were killed.
-func (c *collector) sweepLocks() error {
+func (c *collector) sweepLocks(context.Context) error {
 	entries, err := os.ReadDir(c.s.path("locks"))
 	if err != nil || c.opts.DryRun {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == "store" {
+		if e.Name() == "store" || e.Name() == collectLock {
 			continue
 		}
 		path := c.s.path("locks/" + e.Name())
@@ -297,7 +381,7 @@ func (c *collector) sweepLocks() error {
 	return nil
 }
 
-// sweepShards unlinks what is not live, on all cores.
+// sweepShards unlinks what is not needed, on all cores.
 func (c *collector) sweepShards(ctx context.Context, dirs *shards, live map[store.Digest]bool, count *int) error {
 	var removed, leftovers, room atomic.Int64
 	err := par.Do(ctx, len(dirs.fds), c.s.jobs, func(ctx context.Context, i int) error {
@@ -308,37 +392,83 @@ func (c *collector) sweepShards(ctx context.Context, dirs *shards, live map[stor
 		if err != nil {
 			return err
 		}
-		names, err := listDir(fd)
+		s := shardSweep{c: c, fd: fd, name: shardName(byte(i)), live: live}
+		err = s.sweep(ctx)
+		removed.Add(s.removed)
+		leftovers.Add(s.leftovers)
+		room.Add(s.room)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s/%s: %w", dirs.dir, s.name, err)
 		}
-		for _, name := range names {
-			d, ok := parseSharded(shardName(byte(i)), strings.TrimSuffix(name, executableSuffix))
-			if ok && live[d] {
-				continue
-			}
-			var st unix.Stat_t
-			if err := unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-				return fmt.Errorf("%s/%s: %w", dirs.dir, name, err)
-			}
-			if !ok {
-				leftovers.Add(1)
-			} else if !strings.HasSuffix(name, executableSuffix) {
-				removed.Add(1)
-			}
-			const blockSize = 512 // of st_blocks, see stat(3type)
-			room.Add(st.Blocks * blockSize)
-			if c.opts.DryRun {
-				continue
-			}
-			if err := unix.Unlinkat(fd, name, 0); err != nil {
-				return fmt.Errorf("%s/%s: %w", dirs.dir, name, err)
-			}
-		}
-		return ctx.Err()
+		return nil
 	})
 	*count += int(removed.Load())
 	c.result.Leftovers += int(leftovers.Load())
 	c.result.Bytes += room.Load()
 	return err
+}
+
+// A shardSweep is that of one directory of blobs or trees.
+type shardSweep struct {
+	c    *collector
+	fd   int
+	name string
+	live map[store.Digest]bool
+
+	removed, leftovers, room int64
+}
+
+func (s *shardSweep) sweep(ctx context.Context) error {
+	names, err := listDir(s.fd)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		d, ok := s.digest(name)
+		return ok && s.live[d]
+	})
+	for some := range slices.Chunk(names, sweepEvery) {
+		err := s.c.behind(ctx, s.fd, func() error {
+			for _, name := range some {
+				if err := s.remove(name); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *shardSweep) digest(name string) (store.Digest, bool) {
+	return parseSharded(s.name, strings.TrimSuffix(name, executableSuffix))
+}
+
+// remove unlinks one file unless somebody uses it.
+func (s *shardSweep) remove(name string) error {
+	d, ok := s.digest(name)
+	if ok && s.c.sessions.hasDigest(d) || !ok && s.c.sessions.owns(name) {
+		return nil
+	}
+	var st unix.Stat_t
+	switch err := unix.Fstatat(s.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case err == unix.ENOENT && !ok:
+		return nil // a temporary file that got its name
+	case err != nil:
+		return err
+	}
+	if !ok {
+		s.leftovers++
+	} else if !strings.HasSuffix(name, executableSuffix) {
+		s.removed++
+	}
+	const blockSize = 512 // of st_blocks, see stat(3type)
+	s.room += st.Blocks * blockSize
+	if s.c.opts.DryRun {
+		return nil
+	}
+	return unix.Unlinkat(s.fd, name, 0)
 }

@@ -33,18 +33,17 @@ func TestGC(t *testing.T) {
 	must(t, s.AddRoot(ctx, "profile/main", app.Path))
 	must(t, s.AddRoot(ctx, "r", root.Path))
 	for _, o := range []store.Object{root, dead} {
-		_, release, err := s.CheckoutDir(ctx, o.Tree)
+		_, err := s.CheckoutDir(ctx, o.Tree)
 		must(t, err)
-		release()
 	}
-	// What a killed process leaves.
-	must(t, os.MkdirAll(s.path("tmp/old/x"), 0o755))
-	must(t, os.Chmod(s.path("tmp/old"), 0o500))
-	must(t, os.MkdirAll(s.path("store/"+string(fakePath(t, '0'))), 0o755))
-	must(t, os.MkdirAll(s.path("blobs/00"), 0o755))
-	must(t, os.WriteFile(s.path("blobs/00/.t-killed"), nil, 0o444))
+	leftovers(t, s)
 	_, _, err := s.AddBlob(ctx, strings.NewReader("never registered"))
 	must(t, err)
+	if got := gc(t, s, GCOptions{}); got.Kept != 5 || got.Blobs+got.Trees+got.Checkouts > 0 || got.Leftovers != 3 {
+		t.Errorf("while it is open: %+v", got)
+	}
+	leftovers(t, s)
+	s = reopen(t, s)
 	kept, remove, err := s.TempDir(ctx, "mine")
 	must(t, err)
 
@@ -60,7 +59,7 @@ func TestGC(t *testing.T) {
 		t.Errorf("did %+v, announced %+v", result, dry)
 	}
 	verify(t, s.expectObjects(t, 3))
-	for _, name := range []string{"store/" + string(fakePath(t, '0')), "tmp/old", "blobs/00/.t-killed"} {
+	for _, name := range []string{"store/" + string(fakePath(t, '0')), "tmp/old", "blobs/00/.t-killed-1", "sessions/killed"} {
 		if _, err := os.Lstat(s.path(name)); err == nil {
 			t.Errorf("%s is still there", name)
 		}
@@ -78,11 +77,22 @@ func TestGC(t *testing.T) {
 	if again.Path != dead.Path {
 		t.Errorf("%s, want %s", again.Path, dead.Path)
 	}
+	s = reopen(t, s)
 	must(t, s.RemoveRoot(ctx, "profile/main"))
 	if got := gc(t, s, GCOptions{}); got.Kept != 1 {
 		t.Errorf("%+v", got)
 	}
 	verify(t, s)
+}
+
+// leftovers makes what killed processes leave.
+func leftovers(t testing.TB, s *Store) {
+	must(t, os.MkdirAll(s.path("tmp/old/x"), 0o755))
+	must(t, os.Chmod(s.path("tmp/old"), 0o500))
+	must(t, os.MkdirAll(s.path("store/"+string(fakePath(t, '0'))), 0o755))
+	must(t, os.MkdirAll(s.path("blobs/00"), 0o755))
+	must(t, os.WriteFile(s.path("blobs/00/.t-killed-1"), nil, 0o444))
+	must(t, os.WriteFile(s.path("sessions/killed"), []byte{noteDigest}, 0o600))
 }
 
 func (s *Store) expectObjects(t testing.TB, n int) *Store {
@@ -99,19 +109,20 @@ func TestIndirectRoots(t *testing.T) {
 	a := add(t, s, AddOptions{Name: "a"}, "f=1")
 	b := add(t, s, AddOptions{Name: "b"}, "f=2")
 	register(t, s, a, b)
+	s = reopen(t, s)
 	dir := filepath.Join(t.TempDir(), "new\nline")
 	must(t, os.Mkdir(dir, 0o755))
 	link := dir + "/result"
-	if err := s.AddIndirectRoot(ctx, link); err == nil {
+	if err := s.AddIndirectRoots(ctx, link); err == nil {
 		t.Error("no link, but no error")
 	}
 	must(t, os.Symlink("/etc/passwd", link))
-	if err := s.AddIndirectRoot(ctx, link); err == nil {
+	if err := s.AddIndirectRoots(ctx, link); err == nil {
 		t.Error("a link to something else, but no error")
 	}
 	must(t, os.Remove(link))
 	must(t, os.Symlink(s.PhysicalPath(a.Path), link))
-	must(t, s.AddIndirectRoot(ctx, link))
+	must(t, s.AddIndirectRoots(ctx, link))
 	roots, err := s.Roots(ctx)
 	if err != nil || len(roots) != 1 || roots[0].Path != a.Path || roots[0].Link != link {
 		t.Fatalf("%+v, %v", roots, err)
@@ -121,7 +132,7 @@ func TestIndirectRoots(t *testing.T) {
 	before, err := os.Stat(record)
 	must(t, err)
 	must(t, os.Chtimes(record, time.Unix(1, 0), time.Unix(1, 0)))
-	must(t, s.AddIndirectRoot(ctx, link))
+	must(t, s.AddIndirectRoots(ctx, link))
 	after, err := os.Stat(record)
 	must(t, err)
 	if !os.SameFile(before, after) || time.Since(after.ModTime()) > time.Hour {
@@ -259,9 +270,8 @@ func TestRecover(t *testing.T) {
 	}
 	zero(4)
 	must(t, os.WriteFile(s.path("trees/"+shardName(good.Tree[0])+"/.t-x"), nil, 0o444))
-	_, release, err := s.CheckoutDir(ctx, good.Tree)
+	_, err = s.CheckoutDir(ctx, good.Tree)
 	must(t, err)
-	release()
 	marks, err := os.ReadDir(s.path("dirty"))
 	if err != nil || len(marks) != 1 {
 		t.Fatalf("marks %v, %v", marks, err)

@@ -9,6 +9,7 @@
 //	DIR/roots/      what garbage collection keeps
 //	DIR/log/        logs of builds
 //	DIR/locks/      lock files
+//	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/dirty/      which boots of the machine may have left unsynced content
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -18,23 +19,20 @@
 // is valid when the database says so; everything else is left over and removed
 // by [Store.GC].
 //
-// Any number of processes may use one store at once; there is no daemon. Each
-// holds a shared lock while the store is open; collecting garbage waits until it
-// is alone. Locks are taken in this order: the store's, those of [Store.Lock] in
-// the sorted order of their keys.
+// Any number of processes may use one store at once, garbage collection among
+// them; there is no daemon. What a process has added or looked up stays until it
+// closes the store (see session.go). Locks are taken in this order: the
+// collectors' one, those of [Store.Lock] in the sorted order of their keys, gates.
 package localstore
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -59,28 +57,24 @@ type Store struct {
 	opts Options
 	jobs int
 
-	lock  *filelock.File // shared while open, exclusive while collecting
-	db    *database
-	trees *treeCache
-	sync  *syncer
+	unlock  func() error // of the shared lock on the whole store
+	session *session
+	db      *database
+	trees   *treeCache
+	sync    *syncer
 
-	blobDirs, treeDirs *shards
+	blobDirs, treeDirs     *shards
+	objectDir, checkoutDir *gatedDir
 
-	session   string        // random, part of every temporary name
-	sequence  atomic.Uint64 // the other part
+	sequence  atomic.Uint64 // part of temporary names
 	umask     uint32
 	noReflink atomic.Bool // the file system cannot share extents
 	dirty     dirtyMark
-
-	mu    sync.Mutex
-	temps map[string]bool // names in tmp that are in use
-	uses  map[string]int  // checkouts that are in use
 }
 
 // Open opens the store in dir, which is made, with what belongs into it, when
 // it is missing. dir must not be a symbolic link, nor may the store have been
-// written by a newer version of sysc ([VersionError]). While another process
-// collects garbage in it, Open waits.
+// written by a newer version of sysc ([VersionError]).
 func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
@@ -90,21 +84,18 @@ func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) 
 	if dir, err = filepath.Abs(dir); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, temps: map[string]bool{}, uses: map[string]int{}}
+	s := &Store{dir: dir}
 	if opts != nil {
 		s.opts = *opts
 	}
 	if s.jobs = s.opts.Jobs; s.jobs <= 0 {
 		s.jobs = runtime.GOMAXPROCS(0)
 	}
-	var random [8]byte
-	rand.Read(random[:]) // never fails, see crypto/rand
-	s.session = hex.EncodeToString(random[:])
 	s.umask = processUmask()
 	if err := s.makeDirs(); err != nil {
 		return nil, err
 	}
-	s.lock, err = filelock.Open(ctx, s.path("locks/store"), s.waiter("the store "+dir))
+	s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+dir))
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +104,15 @@ func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) 
 			s.Close()
 		}
 	}()
+	if s.session, err = openSession(s.path("sessions")); err != nil {
+		return nil, err
+	}
+	if s.objectDir, err = openGatedDir(s.path("store")); err != nil {
+		return nil, err
+	}
+	if s.checkoutDir, err = openGatedDir(s.path("checkouts")); err != nil {
+		return nil, err
+	}
 	s.blobDirs = newShards(s.path("blobs"))
 	s.treeDirs = newShards(s.path("trees"))
 	s.trees = newTreeCache(treeCacheSize)
@@ -135,9 +135,18 @@ func (s *Store) Close() error {
 	if s.blobDirs != nil {
 		errs = append(errs, s.blobDirs.close(), s.treeDirs.close())
 	}
-	if s.lock != nil {
-		errs = append(errs, s.lock.Unlock())
+	for _, d := range []*gatedDir{s.objectDir, s.checkoutDir} {
+		if d != nil {
+			errs = append(errs, unix.Close(d.fd))
+		}
 	}
+	if s.session != nil {
+		errs = append(errs, s.session.close(s.path("locks/"+collectLock)))
+	}
+	if s.unlock != nil {
+		errs = append(errs, s.unlock())
+	}
+	s.db, s.blobDirs, s.objectDir, s.checkoutDir, s.session, s.unlock = nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -178,12 +187,12 @@ func (s *Store) waiter(what string) func(string) {
 
 // tempName returns a name that nothing else has.
 func (s *Store) tempName() string {
-	return fmt.Sprintf("%s%s-%d", tempPrefix, s.session, s.sequence.Add(1))
+	return s.session.tempName(tempPrefix, s.sequence.Add(1))
 }
 
 // tempPrefix begins the names of what is being made; no blob, tree or object
 // has such a name.
-const tempPrefix = ".t-"
+const tempPrefix = ".t"
 
 // makeDirs makes the directories of a store, and looks whether this one can be
 // used at all.
@@ -212,7 +221,7 @@ func (s *Store) makeDirs() error {
 		mode fs.FileMode
 	}{
 		{"store", 0o755}, {"blobs", 0o755}, {"trees", 0o755}, {"log", 0o755}, {"roots", 0o755},
-		{"locks", 0o755}, {"checkouts", 0o755}, {"dirty", 0o755},
+		{"locks", 0o755}, {"checkouts", 0o755}, {"sessions", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
 		{"tmp", 0o700},

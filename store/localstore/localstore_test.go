@@ -32,6 +32,14 @@ func open(t testing.TB, dir string) *Store {
 	return s
 }
 
+// reopen closes a store and opens it again: as long as it is open, garbage
+// collection takes nothing that was added to it.
+func reopen(t testing.TB, s *Store) *Store {
+	t.Helper()
+	must(t, s.Close())
+	return open(t, s.Dir())
+}
+
 // newStore opens a store that can be removed afterwards: its objects are
 // directories that even their owner cannot write to.
 func newStore(t testing.TB) *Store {

@@ -13,18 +13,40 @@ import (
 	"sysc/store/tree"
 )
 
-// Object returns what the store knows of a valid object. Any other path is
-// store.ErrNotExist, wrapped, whatever stands on disk.
+// Object returns what the store knows of a valid object, which stays valid until
+// this store is closed. Any other path is store.ErrNotExist, wrapped, whatever
+// stands on disk.
 func (s *Store) Object(ctx context.Context, p store.Path) (store.Object, error) {
 	var o store.Object
-	err := s.db.read(ctx, func(conn *sqlite.Conn) (err error) {
-		o, err = queryObject(conn, p)
+	err := s.relyOnObjects([]store.Path{p}, func() (err error) {
+		o, err = s.object(ctx, p)
 		return err
 	})
 	if err != nil {
 		return store.Object{}, fmt.Errorf("object %s: %w", p, err)
 	}
 	return o, nil
+}
+
+// object is Object for an object that need not stay.
+func (s *Store) object(ctx context.Context, p store.Path) (o store.Object, err error) {
+	err = s.db.read(ctx, func(conn *sqlite.Conn) (err error) {
+		o, err = queryObject(conn, p)
+		return err
+	})
+	return o, err
+}
+
+// relyOnObjects keeps objects from being collected, if look finds them.
+func (s *Store) relyOnObjects(paths []store.Path, look func() error) error {
+	notes := make([]note, len(paths))
+	for i, p := range paths {
+		if _, err := store.ParsePath(string(p)); err != nil {
+			return err
+		}
+		notes[i].object = p
+	}
+	return s.session.rely(&s.objectDir.gate, s.objectDir.fd, look, notes...)
 }
 
 func queryObject(conn *sqlite.Conn, p store.Path) (store.Object, error) {
@@ -36,10 +58,9 @@ func queryObject(conn *sqlite.Conn, p store.Path) (store.Object, error) {
 		ResultFunc: func(stmt *sqlite.Stmt) (err error) {
 			id = stmt.ColumnInt64(0)
 			o.Kind = store.Kind(stmt.ColumnInt(1))
-			if stmt.ColumnLen(2) != len(o.Tree) {
-				return fmt.Errorf("damaged database: a digest of %d bytes", stmt.ColumnLen(2))
+			if o.Tree, err = columnDigest(stmt, 2); err != nil {
+				return err
 			}
-			stmt.ColumnBytes(2, o.Tree[:])
 			o.Size = stmt.ColumnInt64(3)
 			o.Deriver = stmt.ColumnText(4)
 			self := make([]byte, stmt.ColumnLen(5))
@@ -57,6 +78,29 @@ func queryObject(conn *sqlite.Conn, p store.Path) (store.Object, error) {
 	const references = `SELECT path FROM reference JOIN object ON id = target WHERE referrer = ? ORDER BY path`
 	o.References, err = queryPaths(conn, references, id)
 	return o, err
+}
+
+// treesOf returns the trees of all valid objects.
+func (s *Store) treesOf(ctx context.Context) (map[store.Path]store.Digest, error) {
+	out := make(map[store.Path]store.Digest)
+	err := s.db.do(ctx, func(conn *sqlite.Conn) error {
+		return sqlitex.Execute(conn, `SELECT path, tree FROM object`, &sqlitex.ExecOptions{
+			ResultFunc: func(stmt *sqlite.Stmt) error {
+				d, err := columnDigest(stmt, 1)
+				out[store.Path(stmt.ColumnText(0))] = d
+				return err
+			},
+		})
+	})
+	return out, err
+}
+
+func columnDigest(stmt *sqlite.Stmt, column int) (d store.Digest, err error) {
+	if n := stmt.ColumnLen(column); n != len(d) {
+		return d, fmt.Errorf("damaged database: a digest of %d bytes", n)
+	}
+	stmt.ColumnBytes(column, d[:])
+	return d, nil
 }
 
 // queryPaths runs a query whose only column is a path.
@@ -116,27 +160,35 @@ func (s *Store) Realisations(ctx context.Context, keys []RealisationKey) (map[Re
 	return out, nil
 }
 
-// Valid returns which of paths are valid objects, in one query. What is not is
-// missing in the result.
-func (s *Store) Valid(ctx context.Context, paths []store.Path) (map[store.Path]bool, error) {
-	out := make(map[store.Path]bool, len(paths))
-	for _, p := range paths {
-		if _, err := store.ParsePath(string(p)); err != nil {
-			return nil, err
-		}
-	}
-	err := s.db.do(ctx, func(conn *sqlite.Conn) error {
-		const query = `SELECT path FROM object WHERE path IN (SELECT value FROM json_each(?))`
-		valid, err := queryPaths(conn, query, pathList(paths))
-		for _, p := range valid {
-			out[p] = true
-		}
+// Valid returns which of paths are valid objects, in one query; these stay valid
+// until this store is closed. What is not is missing in the result.
+func (s *Store) Valid(ctx context.Context, paths []store.Path) (valid map[store.Path]bool, err error) {
+	err = s.relyOnObjects(paths, func() (err error) {
+		valid, err = s.valid(ctx, paths)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look objects up: %w", err)
 	}
-	return out, nil
+	return valid, nil
+}
+
+// valid is Valid for objects that need not stay.
+func (s *Store) valid(ctx context.Context, paths []store.Path) (map[store.Path]bool, error) {
+	out := make(map[store.Path]bool, len(paths))
+	err := s.db.do(ctx, func(conn *sqlite.Conn) error {
+		valid, err := queryValid(conn, paths)
+		for _, p := range valid {
+			out[p] = true
+		}
+		return err
+	})
+	return out, err
+}
+
+// queryValid returns those of paths that are valid.
+func queryValid(conn *sqlite.Conn, paths []store.Path) ([]store.Path, error) {
+	return queryPaths(conn, `SELECT path FROM object WHERE path IN (SELECT value FROM json_each(?))`, pathList(paths))
 }
 
 // MakeObject returns the object that a tree is under a name, with references

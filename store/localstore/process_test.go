@@ -2,7 +2,9 @@ package localstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,16 +31,17 @@ func TestHelperProcess(t *testing.T) {
 }
 
 func help(ctx context.Context, what string) error {
+	if what == "stress" {
+		return stressWorker(ctx, os.Getenv("SYSC_STORE"))
+	}
 	s, err := Open(ctx, os.Getenv("SYSC_STORE"), nil)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	switch what {
-	case "hold":
-		fmt.Println("ready")
-		_, err := os.Stdin.Read(make([]byte, 1))
-		return err
+	case "use":
+		return useThings(ctx, s)
 	case "add":
 		return addMany(ctx, s)
 	}
@@ -145,9 +148,8 @@ func TestKill(t *testing.T) {
 		}
 		verify(t, s)
 	}
-	if _, err := s.GC(ctx, GCOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	s = reopen(t, s)
+	gc(t, s, GCOptions{})
 	result := verify(t, s)
 	if result != (VerifyResult{}) {
 		t.Errorf("after collecting everything: %+v", result)
@@ -157,36 +159,94 @@ func TestKill(t *testing.T) {
 			t.Errorf("left in %s: %v", dir, left)
 		}
 	}
-	if left, _ := os.ReadDir(s.path("locks")); len(left) != 1 {
+	if left, _ := os.ReadDir(s.path("locks")); len(left) != 2 {
 		t.Errorf("lock files left: %v", left)
 	}
 }
 
-// GC waits for whoever has the store open, and says who that is.
-func TestGCWaits(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
-	cmd := helper(t, "hold", dir)
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	defer cmd.Wait()
-	var line string
-	if _, err := fmt.Fscanln(out, &line); err != nil || line != "ready" {
-		t.Fatalf("%q, %v", line, err)
+// GC leaves to whoever has the store open what that has added and looked up, and
+// takes it when the process has ended, whichever way.
+func TestGCBesideUsers(t *testing.T) {
+	ctx := t.Context()
+	for _, kill := range []bool{false, true} {
+		s := newStore(t)
+		old := add(t, s, AddOptions{Name: "old"}, "f=old")
+		register(t, s, old)
+		s = reopen(t, s)
+		cmd := helper(t, "use", s.Dir(), "SYSC_OBJECT="+string(old.Path))
+		in, err := cmd.StdinPipe()
+		must(t, err)
+		out, err := cmd.StdoutPipe()
+		must(t, err)
+		must(t, cmd.Start())
+		var fresh store.Path
+		var temp string
+		if _, err := fmt.Fscanln(out, &fresh, &temp); err != nil {
+			t.Fatal(err)
+		}
+		if got := gc(t, s, GCOptions{}); got.Kept != 2 || got.Blobs+got.Trees+got.Checkouts+got.Leftovers > 0 {
+			t.Errorf("beside its user: %+v", got)
+		}
+		if _, err := os.Stat(temp); err != nil {
+			t.Errorf("a temporary directory in use: %v", err)
+		}
+		verify(t, s)
+		if kill {
+			must(t, cmd.Process.Kill())
+		}
+		must(t, in.Close())
+		if err := cmd.Wait(); err != nil && !kill {
+			t.Error(err)
+		}
+		if got := gc(t, s, GCOptions{}); got.Kept != 0 || len(got.Objects) != 2 || got.Checkouts != 1 {
+			t.Errorf("after its user has ended: %+v", got)
+		}
+		if result := verify(t, s); result != (VerifyResult{}) {
+			t.Errorf("left: %+v", result)
+		}
+		if _, err := s.Object(ctx, fresh); !errors.Is(err, store.ErrNotExist) {
+			t.Errorf("%s: %v", fresh, err)
+		}
+		if left, err := os.ReadDir(s.path("sessions")); err != nil || len(left) != 1 {
+			t.Errorf("sessions left: %v, %v", left, err)
+		}
 	}
-	var told []string
-	s, err := Open(t.Context(), dir, &Options{Wait: func(what, holder string) {
-		told = append(told, what+" "+holder)
-		in.Write([]byte("x"))
-	}})
-	must(t, err)
-	defer s.Close()
-	if _, err := s.GC(t.Context(), GCOptions{}); err != nil {
-		t.Fatal(err)
+}
+
+// useThings relies on an object, which is valid, and on things of all kinds that
+// are not part of a root, until stdin is closed.
+func useThings(ctx context.Context, s *Store) error {
+	old := store.Path(os.Getenv("SYSC_OBJECT"))
+	if valid, err := s.Valid(ctx, []store.Path{old}); err != nil || !valid[old] {
+		return fmt.Errorf("%s: %v, %v", old, valid, err)
 	}
-	if len(told) != 1 || !strings.Contains(told[0], fmt.Sprintf("pid %d (", cmd.Process.Pid)) {
-		t.Errorf("told %q, want the pid %d", told, cmd.Process.Pid)
+	o, err := s.Object(ctx, old)
+	if err != nil {
+		return err
 	}
+	if _, err := s.CheckoutDir(ctx, o.Tree); err != nil {
+		return err
+	}
+	for _, content := range []string{"small", strings.Repeat("large", smallBlob)} {
+		if _, _, err := s.AddBlob(ctx, strings.NewReader(content)); err != nil {
+			return err
+		}
+	}
+	temp, _, err := s.TempDir(ctx, "use")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(temp+"/file", []byte("registered"), 0o644); err != nil {
+		return err
+	}
+	fresh, err := s.AddDir(ctx, temp, &AddOptions{Name: "fresh"})
+	if err != nil {
+		return err
+	}
+	if err := s.Register(ctx, []store.Object{fresh}, nil); err != nil {
+		return err
+	}
+	fmt.Println(fresh.Path, temp)
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
 }

@@ -20,8 +20,10 @@ import (
 // belongs to them: contents are synced before the transaction commits.
 //
 // Each object must have the id that its contents and references give, and refer
-// only to objects that are valid or come with it. One that is valid already is
-// left as it is; a realisation replaces an older one of the same output.
+// only to objects that are valid or come with it. What it consists of must have
+// been added through this store, or belong to objects that were looked up with
+// it. An object that is valid already is left as it is; a realisation replaces
+// an older one of the same output.
 func (s *Store) Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error {
 	if err := s.register(ctx, objects, realisations); err != nil {
 		return fmt.Errorf("register: %w", err)
@@ -65,9 +67,10 @@ func (s *Store) register(ctx context.Context, objects []store.Object, realisatio
 // notValid returns the objects that are not valid yet, sorted by path, each
 // once.
 func (s *Store) notValid(ctx context.Context, objects []store.Object) ([]store.Object, error) {
-	paths := make([]store.Path, len(objects))
-	for i, o := range objects {
-		paths[i] = o.Path
+	var paths []store.Path
+	for _, o := range objects {
+		paths = append(paths, o.Path)
+		paths = append(paths, o.References...) // what they refer to has to stay, too
 	}
 	valid, err := s.Valid(ctx, paths)
 	if err != nil {

@@ -26,22 +26,12 @@ func (s *Store) TempDir(ctx context.Context, pattern string) (dir string, remove
 	if pattern != filepath.Base(pattern) || pattern == "." || pattern == ".." {
 		return "", nil, fmt.Errorf("make temporary directory: pattern %q is not one name", pattern)
 	}
-	name := fmt.Sprintf("%s-%s-%d", pattern, s.session, s.sequence.Add(1))
+	name := s.session.tempName(pattern, s.sequence.Add(1))
 	dir = s.path("tmp/" + name)
-	s.mu.Lock()
-	s.temps[name] = true
-	s.mu.Unlock()
-	forget := func() {
-		s.mu.Lock()
-		delete(s.temps, name)
-		s.mu.Unlock()
-	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		forget()
 		return "", nil, fmt.Errorf("make temporary directory: %w", err)
 	}
 	return dir, func() error {
-		defer forget()
 		return removeTree(context.Background(), s.path("tmp"), name, s.jobs)
 	}, nil
 }

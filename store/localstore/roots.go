@@ -1,11 +1,11 @@
 package localstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -102,70 +102,71 @@ func checkRootName(name string) error {
 	return nil
 }
 
-// AddIndirectRoot makes a root of the symbolic link at link, whose target's last
-// name is the path of an object, for as long as the link is there. It may be
-// changed to another object later.
-func (s *Store) AddIndirectRoot(ctx context.Context, link string) error {
-	if err := ctx.Err(); err != nil {
-		return err
+// AddIndirectRoots makes a root of each of the symbolic links, whose target's
+// last name is the path of an object, for as long as the link is there. It may be
+// changed to another object later. They are durable when AddIndirectRoots
+// returns. Links that are roots already cost a look each, and one sync together.
+func (s *Store) AddIndirectRoots(ctx context.Context, links ...string) error {
+	dir := s.path("roots/" + indirectRoots)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("add roots: %w", err)
 	}
-	link, err := filepath.Abs(link)
-	if err != nil {
-		return fmt.Errorf("add root %s: %w", link, err)
+	known := false
+	for _, link := range links {
+		added, err := s.addIndirectRoot(ctx, dir, link)
+		if err != nil {
+			return fmt.Errorf("add root %s: %w", link, err)
+		}
+		known = known || !added
 	}
-	p, err := readRootLink(link)
-	if err != nil {
-		return fmt.Errorf("add root %s: %w", link, err)
+	if !known {
+		return nil
 	}
-	if err := os.MkdirAll(s.path("roots/"+indirectRoots), 0o755); err != nil {
-		return fmt.Errorf("add root %s: %w", link, err)
-	}
-	file := s.path("roots/" + indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link))))
-	record := string(p) + "\n" + link
-	if same, err := s.confirmRoot(file, record); same || err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(file, []byte(record), 0o644)
+	// Whoever wrote them may not have come to this.
+	return atomicfile.SyncDir(dir)
 }
 
 // seenEvery is how exactly it is known when the link of an indirect root was
 // last seen.
 const seenEvery = 24 * time.Hour
 
-// confirmRoot reports whether the record of an indirect root is there already,
-// and makes sure that it is durable, whoever wrote it. Syncing what is on the
-// disk costs nothing; writing it anew would cost two waits for a busy one.
-func (s *Store) confirmRoot(file, record string) (bool, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+// addIndirectRoot returns false when the same record, whose content is on the
+// disk, is there already.
+func (s *Store) addIndirectRoot(ctx context.Context, dir, link string) (added bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
 	}
+	if link, err = filepath.Abs(link); err != nil {
+		return false, err
+	}
+	p, err := readRootLink(link)
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	have, err := io.ReadAll(io.LimitReader(f, int64(len(record))+1))
-	if err != nil || string(have) != record {
+	file := dir + "/" + store.EncodeID(store.DigestOf([]byte(link)))
+	record := []byte(string(p) + "\n" + link)
+	have, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
-	info, err := f.Stat()
+	if !bytes.Equal(have, record) {
+		return true, atomicfile.WriteFile(file, record, 0o644)
+	}
+	info, err := os.Stat(file)
 	if err != nil {
-		return false, err
-	}
-	if err := errors.Join(f.Sync(), atomicfile.SyncDir(filepath.Dir(file))); err != nil {
 		return false, err
 	}
 	if now := time.Now(); now.Sub(info.ModTime()) > seenEvery {
-		return true, os.Chtimes(file, now, now)
+		return false, os.Chtimes(file, now, now)
 	}
-	return true, nil
+	return false, nil
 }
 
 // sawIndirectRoot records what the link of r leads to, and when, for the time
 // when it cannot be reached.
 func (s *Store) sawIndirectRoot(ctx context.Context, r Root) error {
 	if r.moved {
-		return s.AddIndirectRoot(ctx, r.Link)
+		return s.AddIndirectRoots(ctx, r.Link)
 	}
 	now := time.Now()
 	return os.Chtimes(s.path("roots/"+r.Name), now, now)
@@ -185,27 +186,19 @@ func (s *Store) Roots(ctx context.Context) ([]Root, error) {
 	var roots []Root
 	top := s.path("roots")
 	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
 		name, _ := filepath.Rel(top, path) // path is below top
-		switch {
-		case strings.HasPrefix(filepath.Base(path), ".") && path != top:
-			return nil // being made, see atomicfile
-		case d.Type()&fs.ModeSymlink != 0:
-			p, err := readRootLink(path)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			roots = append(roots, Root{Name: name, Path: p})
-		case d.Type().IsRegular() && filepath.Dir(name) == indirectRoots:
-			root, ok, err := s.indirectRoot(name)
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			if ok {
+		if err == nil && path != top && !strings.HasPrefix(d.Name(), ".") {
+			var root Root
+			var ok bool
+			if root, ok, err = s.readRoot(name, d.Type()); ok {
 				roots = append(roots, root)
 			}
+		}
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // somebody removed it since its directory was read
+		case err != nil:
+			return fmt.Errorf("%s: %w", name, err)
 		}
 		return ctx.Err()
 	})
@@ -214,6 +207,19 @@ func (s *Store) Roots(ctx context.Context) ([]Root, error) {
 	}
 	slices.SortFunc(roots, func(a, b Root) int { return cmp.Compare(a.Name, b.Name) })
 	return roots, nil
+}
+
+// readRoot reads what is by a name below roots. It returns false when that is no
+// root.
+func (s *Store) readRoot(name string, kind fs.FileMode) (Root, bool, error) {
+	switch {
+	case kind&fs.ModeSymlink != 0:
+		p, err := readRootLink(s.path("roots/" + name))
+		return Root{Name: name, Path: p}, err == nil, err
+	case kind.IsRegular() && filepath.Dir(name) == indirectRoots:
+		return s.indirectRoot(name)
+	}
+	return Root{}, false, nil
 }
 
 // indirectRoot reads one record. It returns false when the link is gone for

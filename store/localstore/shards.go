@@ -16,9 +16,10 @@ import (
 // first byte of their digest, and open descriptors of those in use, so that no
 // look-up walks a path. It is safe for concurrent use.
 type shards struct {
-	dir string
-	mu  [256]sync.Mutex
-	fds [256]int // 0: not open yet
+	dir   string
+	mu    [256]sync.Mutex
+	fds   [256]int // 0: not open yet
+	gates [256]gate
 }
 
 func newShards(dir string) *shards { return &shards{dir: dir} }

@@ -144,6 +144,9 @@ func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name, plain
 		return 0, errors.New("it does not belong here")
 	}
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err == unix.ENOENT {
+		return 0, nil // collected meanwhile; if an object needs it, listing says so
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -188,43 +191,64 @@ func checkStat(st *unix.Stat_t, mode uint32) error {
 
 // object checks one valid object: id, listings, and what stands on disk.
 func (v *verifier) object(ctx context.Context, p store.Path) error {
-	o, err := v.s.Object(ctx, p)
+	check := objectCheck{verifier: v, path: p}
+	if err := check.run(ctx); err != nil || len(check.problems) == 0 {
+		return err
+	}
+	// It may have been collected while it was read.
+	if valid, err := v.s.valid(ctx, []store.Path{p}); err != nil || !valid[p] {
+		return err
+	}
+	for _, problem := range check.problems {
+		v.problem(problem)
+	}
+	return nil
+}
+
+// An objectCheck is the check of one object.
+type objectCheck struct {
+	*verifier
+	path     store.Path
+	problems []Problem
+}
+
+func (c *objectCheck) problem(file string, err error) {
+	c.problems = append(c.problems, Problem{Object: c.path, File: file, Err: err})
+}
+
+func (c *objectCheck) run(ctx context.Context) error {
+	o, err := c.s.object(ctx, c.path)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil // collected meanwhile
 	}
 	if err != nil {
 		return err
 	}
-	v.mu.Lock()
-	v.result.Objects++
-	v.mu.Unlock()
-	if err := v.s.checkID(ctx, &o); err != nil {
-		v.problem(Problem{Object: p, Err: err})
+	c.mu.Lock()
+	c.result.Objects++
+	c.mu.Unlock()
+	if err := c.s.checkID(ctx, &o); err != nil {
+		c.problem("", err)
 	}
-	if !v.listing(ctx, p, o.Tree, "", 0) {
+	if !c.listing(ctx, o.Tree, "", 0) {
 		return ctx.Err() // it cannot be compared with the disk
 	}
 	switch o.Kind {
 	case store.KindTree:
-		fd, err := openDir(unix.AT_FDCWD, v.s.PhysicalPath(p))
+		fd, err := openDir(unix.AT_FDCWD, c.s.PhysicalPath(c.path))
 		if err != nil {
-			v.problem(Problem{Object: p, Err: err})
+			c.problem("", err)
 			return nil
 		}
 		defer unix.Close(fd)
-		v.dir(ctx, p, fd, o.Tree, "", 0)
+		c.dir(ctx, fd, o.Tree, "", 0)
 	case store.KindFile:
-		dir, err := openDir(unix.AT_FDCWD, v.s.path("store"))
+		t, err := c.s.Tree(ctx, o.Tree)
 		if err != nil {
 			return err
 		}
-		defer unix.Close(dir)
-		t, err := v.s.Tree(ctx, o.Tree)
-		if err != nil {
-			return err
-		}
-		if err := v.file(ctx, dir, string(p), &t.Entries[0]); err != nil {
-			v.problem(Problem{Object: p, Err: err})
+		if err := c.file(ctx, c.s.objectDir.fd, string(c.path), &t.Entries[0]); err != nil {
+			c.problem("", err)
 		}
 	}
 	return ctx.Err()
@@ -232,21 +256,21 @@ func (v *verifier) object(ctx context.Context, p store.Path) error {
 
 // listing looks whether the trees and blobs below d are there. Damaged ones were
 // found by shard. It returns whether all is well.
-func (v *verifier) listing(ctx context.Context, p store.Path, d store.Digest, at string, depth int) bool {
-	v.mu.Lock()
-	good := v.good[d]
-	v.mu.Unlock()
+func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, depth int) bool {
+	c.mu.Lock()
+	good := c.good[d]
+	c.mu.Unlock()
 	if good || ctx.Err() != nil {
 		return good
 	}
 	fail := func(file string, err error) bool {
-		v.problem(Problem{Object: p, File: file, Err: err})
+		c.problem(file, err)
 		return false
 	}
 	if depth > tree.MaxDepth {
 		return fail(at, fmt.Errorf("deeper than %d directories", tree.MaxDepth))
 	}
-	t, err := v.s.Tree(ctx, d)
+	t, err := c.s.Tree(ctx, d)
 	if err != nil {
 		return fail(at, err)
 	}
@@ -255,36 +279,36 @@ func (v *verifier) listing(ctx context.Context, p store.Path, d store.Digest, at
 		e := &t.Entries[i]
 		switch e.Type {
 		case tree.Dir:
-			good = v.listing(ctx, p, e.Digest, join(at, e.Name), depth+1) && good
+			good = c.listing(ctx, e.Digest, join(at, e.Name), depth+1) && good
 		case tree.File:
-			shard, err := v.s.blobDirs.fd(e.Digest, false)
+			shard, err := c.s.blobDirs.fd(e.Digest, false)
 			if err != nil || !present(shard, shardedName(e.Digest), e.Size) {
 				good = fail(join(at, e.Name), fmt.Errorf("blob %s of %d bytes is missing", e.Digest, e.Size))
 			}
 		}
 	}
 	if good {
-		v.mu.Lock()
-		v.good[d] = true
-		v.mu.Unlock()
+		c.mu.Lock()
+		c.good[d] = true
+		c.mu.Unlock()
 	}
 	return good
 }
 
 // dir compares a directory of an object with its listing. The walk is by
 // descriptors, as everywhere.
-func (v *verifier) dir(ctx context.Context, p store.Path, fd int, d store.Digest, at string, depth int) {
+func (c *objectCheck) dir(ctx context.Context, fd int, d store.Digest, at string, depth int) {
 	fail := func(name string, err error) {
 		file := at
 		if name != "" {
 			file = join(at, name)
 		}
-		v.problem(Problem{Object: p, File: file, Err: err})
+		c.problem(file, err)
 	}
 	if ctx.Err() != nil || depth > tree.MaxDepth {
 		return // listing has found that out
 	}
-	t, err := v.s.Tree(ctx, d)
+	t, err := c.s.Tree(ctx, d)
 	if err != nil {
 		fail("", err)
 		return
@@ -313,13 +337,13 @@ func (v *verifier) dir(ctx context.Context, p store.Path, fd int, d store.Digest
 		case tree.Dir:
 			var sub int
 			if sub, err = openDir(fd, e.Name); err == nil {
-				v.dir(ctx, p, sub, e.Digest, join(at, e.Name), depth+1)
+				c.dir(ctx, sub, e.Digest, join(at, e.Name), depth+1)
 				unix.Close(sub)
 			}
 		case tree.Link:
 			err = checkLink(fd, e)
 		case tree.File:
-			err = v.file(ctx, fd, e.Name, e)
+			err = c.file(ctx, fd, e.Name, e)
 		}
 		if err != nil {
 			fail(e.Name, err)
@@ -341,7 +365,7 @@ func checkLink(dir int, e *tree.Entry) error {
 
 // file compares a file of an object with its entry. One that is a link to its
 // blob was read already.
-func (v *verifier) file(ctx context.Context, dir int, name string, e *tree.Entry) error {
+func (c *objectCheck) file(ctx context.Context, dir int, name string, e *tree.Entry) error {
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -354,7 +378,7 @@ func (v *verifier) file(ctx context.Context, dir int, name string, e *tree.Entry
 	if e.Executable() {
 		blob += executableSuffix
 	}
-	shard, err := v.s.blobDirs.fd(e.Digest, false)
+	shard, err := c.s.blobDirs.fd(e.Digest, false)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,425 @@
+package localstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/filelock"
+	"sysc/store"
+)
+
+// A session is one open store as garbage collection sees it: a file
+// sessions/NAME, locked while the store is open, with a note of each thing that
+// whoever opened the store relies on.
+//
+// The rule that makes collecting safe: a thing is noted before it is looked for,
+// and both happen within the gate of the place where it is kept. The collector
+// closes the gate, reads the notes, removes what is neither live nor noted, and
+// opens the gate. So it has seen the note, or the other one sees that the thing
+// is gone and makes it.
+//
+// A note counts until the session has ended and no collection is under way: one
+// that took stock before the session registered its objects knows of them only by
+// the notes. Sessions end with the process, so their files are never synced.
+type session struct {
+	name string
+	file *os.File
+
+	mu    sync.Mutex
+	noted map[noteKey]struct{}
+	buf   []byte
+}
+
+// A noteKey tells notes apart; 128 bits are enough for that.
+type noteKey [16]byte
+
+// Notes are written one after the other: a byte that says of what, then for a
+// blob, tree or checkout its digest, for an object the length of its path, in one
+// byte, and the path.
+const (
+	noteDigest = 'd'
+	noteObject = 'o'
+)
+
+// A note names a thing that is relied on.
+type note struct {
+	digest store.Digest
+	object store.Path // or empty
+}
+
+func (n note) key() (key noteKey) {
+	if n.object == "" {
+		copy(key[:], n.digest[:])
+		return key
+	}
+	sum := sha256.Sum256([]byte(n.object))
+	copy(key[:], sum[:])
+	return key
+}
+
+func (n note) append(buf []byte) []byte {
+	if n.object == "" {
+		return append(append(buf, noteDigest), n.digest[:]...)
+	}
+	return append(append(buf, noteObject, byte(len(n.object))), n.object...)
+}
+
+// parseNotes calls add for each whole note of data and returns what is left: a
+// note that is still being written.
+func parseNotes(data []byte, add func(note)) (rest []byte, err error) {
+	for len(data) > 0 {
+		var n note
+		end := 1 + len(n.digest)
+		if data[0] == noteObject && len(data) > 1 {
+			end = 2 + int(data[1])
+		} else if data[0] != noteDigest && data[0] != noteObject {
+			return nil, fmt.Errorf("unknown note %q", data[0])
+		}
+		if len(data) < end {
+			return data, nil
+		}
+		if data[0] == noteDigest {
+			copy(n.digest[:], data[1:end])
+		} else {
+			n.object = store.Path(data[2:end])
+		}
+		add(n)
+		data = data[end:]
+	}
+	return nil, nil
+}
+
+// openSession makes a session's file in dir and locks it.
+func openSession(dir string) (*session, error) {
+	for {
+		var random [8]byte
+		rand.Read(random[:]) // never fails, see crypto/rand
+		name := hex.EncodeToString(random[:])
+		f, err := os.OpenFile(dir+"/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("session: %w", err)
+		}
+		// A collector that finds the file before it is locked takes it for one
+		// that was left over, and removes it.
+		var st unix.Stat_t
+		err = errors.Join(flock(int(f.Fd()), unix.LOCK_EX), unix.Fstat(int(f.Fd()), &st))
+		if err == nil && st.Nlink > 0 {
+			return &session{name: name, file: f, noted: map[noteKey]struct{}{}}, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("session: lock %s: %w", f.Name(), err)
+		}
+	}
+}
+
+// tempName makes a name that says whose it is.
+func (n *session) tempName(prefix string, sequence uint64) string {
+	return fmt.Sprintf("%s-%s-%d", prefix, n.name, sequence)
+}
+
+// close ends the session. gcLock is the path of the collectors' lock: while one
+// of them is at work, the notes have to stay.
+func (n *session) close(gcLock string) error {
+	defer n.file.Close()
+	unlock, err := filelock.TryRLock(gcLock)
+	if errors.Is(err, filelock.ErrLocked) {
+		return nil // the collector removes the file
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.Remove(n.file.Name()), unlock())
+}
+
+// has reports whether everything is noted already. Then no collector takes it
+// away, and no gate is needed.
+func (n *session) has(notes ...note) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, one := range notes {
+		if _, ok := n.noted[one.key()]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// note writes down what is not noted yet, with one call. It must be within the
+// gate.
+func (n *session) note(notes ...note) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.buf = n.buf[:0]
+	for _, one := range notes {
+		if _, ok := n.noted[one.key()]; !ok {
+			n.buf = one.append(n.buf)
+		}
+	}
+	if len(n.buf) == 0 {
+		return nil
+	}
+	if _, err := n.file.Write(n.buf); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	for _, one := range notes {
+		n.noted[one.key()] = struct{}{}
+	}
+	return nil
+}
+
+// A gate is passed, by any number of processes and goroutines at once, to note
+// something and see whether it is there, and closed by a collector to remove
+// things. It is a lock on the directory that the things are in.
+type gate struct {
+	mu    sync.Mutex
+	users int
+}
+
+// A gatedDir is an open directory with a gate.
+type gatedDir struct {
+	fd int
+	gate
+}
+
+func openGatedDir(path string) (*gatedDir, error) {
+	fd, err := openDir(unix.AT_FDCWD, path)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return &gatedDir{fd: fd}, nil
+}
+
+// rely notes that this session relies on things in dir and looks whether they
+// are there, in the way that makes a collector notice.
+func (n *session) rely(g *gate, dir int, look func() error, notes ...note) error {
+	if n.has(notes...) {
+		return look()
+	}
+	if err := g.enter(dir); err != nil {
+		return err
+	}
+	defer g.leave(dir)
+	if err := n.note(notes...); err != nil {
+		return err
+	}
+	return look()
+}
+
+// enter waits while the gate is closed, which is for milliseconds.
+func (g *gate) enter(dir int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.users == 0 {
+		// The lock belongs to the descriptor, which all goroutines share.
+		if err := flock(dir, unix.LOCK_SH); err != nil {
+			return fmt.Errorf("enter gate: %w", err)
+		}
+	}
+	g.users++
+	return nil
+}
+
+func (g *gate) leave(dir int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.users--; g.users == 0 {
+		flock(dir, unix.LOCK_UN) // fails only for a bad descriptor
+	}
+}
+
+// closeGate closes the gate of an open directory for everybody, this process
+// included, until reopen is called.
+func closeGate(ctx context.Context, dir int) (reopen func(), err error) {
+	// Another descriptor, because those who pass the gate in this process hold
+	// their lock by dir.
+	own, err := openDir(dir, ".")
+	if err != nil {
+		return nil, err
+	}
+	done := make(chan error, 1)
+	go func() { done <- flock(own, unix.LOCK_EX) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			unix.Close(own)
+			return nil, fmt.Errorf("close gate: %w", err)
+		}
+		return func() { unix.Close(own) }, nil
+	case <-ctx.Done():
+		go func() {
+			<-done
+			unix.Close(own)
+		}()
+		return nil, ctx.Err()
+	}
+}
+
+func flock(fd, how int) error {
+	return ignoreEINTR(func() error { return unix.Flock(fd, how) })
+}
+
+// sessions is what a collector knows of all sessions. It is safe for concurrent
+// use.
+type sessions struct {
+	dir string
+
+	mu      sync.Mutex
+	open    map[string]*openNotes
+	digests map[store.Digest]bool
+	objects map[store.Path]bool
+}
+
+// openNotes is a session's file, read up to some point.
+type openNotes struct {
+	file *os.File
+	rest []byte // a note that was still being written
+}
+
+// newSessions removes what sessions have left that ended without doing so
+// themselves, and begins to read the others. The caller holds the collectors'
+// lock, so that nobody else removes files.
+func newSessions(dir string) (*sessions, error) {
+	y := &sessions{dir: dir, open: map[string]*openNotes{}, digests: map[store.Digest]bool{}, objects: map[store.Path]bool{}}
+	return y, y.removeEnded()
+}
+
+// removeEnded removes the files of sessions that have ended.
+func (y *sessions) removeEnded() error {
+	entries, err := os.ReadDir(y.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := y.dir + "/" + e.Name()
+		f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it ended
+		}
+		if err != nil {
+			return err
+		}
+		err = flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+		if err == nil {
+			if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+				err = nil // before the collectors' lock was taken
+			}
+		} else if err == unix.EWOULDBLOCK {
+			err = nil
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refresh reads all notes that were made up to now.
+func (y *sessions) refresh() error {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	entries, err := os.ReadDir(y.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		notes := y.open[e.Name()]
+		if notes == nil {
+			f, err := os.OpenFile(y.dir+"/"+e.Name(), os.O_RDONLY|unix.O_NOFOLLOW, 0)
+			if err != nil {
+				return err
+			}
+			notes = &openNotes{file: f}
+			y.open[e.Name()] = notes
+		}
+		if err := y.read(notes); err != nil {
+			return fmt.Errorf("session %s: %w", e.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (y *sessions) read(n *openNotes) error {
+	data, err := io.ReadAll(n.file)
+	if err != nil || len(data) == 0 {
+		return err
+	}
+	n.rest, err = parseNotes(append(n.rest, data...), func(one note) {
+		if one.object != "" {
+			y.objects[one.object] = true
+		} else {
+			y.digests[one.digest] = true
+		}
+	})
+	n.rest = bytes.Clone(n.rest) // not all of data
+	return err
+}
+
+// hasDigest reports whether a blob, tree or checkout was noted when refresh was
+// called last.
+func (y *sessions) hasDigest(d store.Digest) bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.digests[d]
+}
+
+// hasObject is hasDigest for an object.
+func (y *sessions) hasObject(p store.Path) bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return y.objects[p]
+}
+
+// notedObjects returns the objects that were noted when refresh was called last.
+func (y *sessions) notedObjects() []store.Path {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return slices.Collect(maps.Keys(y.objects))
+}
+
+// owns reports whether a temporary name belongs to a session that refresh saw.
+func (y *sessions) owns(name string) bool {
+	_, owner, ok := cutTempName(name)
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return ok && y.open[owner] != nil
+}
+
+// close removes what ended meanwhile.
+func (y *sessions) close() error {
+	for _, n := range y.open {
+		n.file.Close()
+	}
+	return y.removeEnded()
+}
+
+// cutTempName splits PREFIX-SESSION-NUMBER.
+func cutTempName(name string) (prefix, session string, ok bool) {
+	name, _, ok = lastCut(name)
+	if !ok {
+		return "", "", false
+	}
+	return lastCut(name)
+}
+
+func lastCut(name string) (before, after string, ok bool) {
+	i := strings.LastIndexByte(name, '-')
+	if i < 0 {
+		return "", "", false
+	}
+	return name[:i], name[i+1:], true
+}
