@@ -17,6 +17,7 @@ import (
 	"sysc/derivations"
 	"sysc/derivations/builtin"
 	"sysc/store"
+	"sysc/store/localstore"
 )
 
 func TestRealiseBuiltins(t *testing.T) {
@@ -352,6 +353,30 @@ func TestOnlyWhatIsNeeded(t *testing.T) {
 	c := w.builtin("c", "builtin:test", map[string]any{"text": "3", "needs": []string{w.placeholder(a), w.placeholder(b)}})
 	w.mustRealise(c)
 	equal(t, "started for something new", w.happened(Started, false), "a", "c")
+}
+
+// TestDamageIsMadeAgain: with a blob lost, what it came from runs again, and the
+// step after that, which has it too, does not.
+func TestDamageIsMadeAgain(t *testing.T) {
+	w := newWorld(t)
+	var ran []string
+	w.opts.Builtins = map[string]builtin.Func{"builtin:test": counting(func(name string) { ran = append(ran, name) })}
+	a := w.builtin("a", "builtin:test", map[string]any{"text": "shared"})
+	b := w.builtin("b", "builtin:test", map[string]any{"text": "shared", "needs": []string{w.placeholder(a)}})
+	paths := w.mustRealise(a, b)
+	d := store.DigestOf([]byte("shared")).Hex()
+	if err := os.Remove(filepath.Join(w.dir, "blobs", d[:2], d[2:])); err != nil {
+		t.Fatal(err)
+	}
+	result, err := w.store.Repair(t.Context(), nil, func(p localstore.Problem) { t.Log(p) })
+	if err != nil || len(result.Lost) != 2 || result.Left > 0 {
+		t.Fatalf("repair: %+v, %v", result, err)
+	}
+	ran = nil
+	if again := w.mustRealise(b); again[b] != paths[b] {
+		t.Errorf("got %s, want %s", again[b], paths[b])
+	}
+	equal(t, "ran", ran, "a")
 }
 
 // wide adds n steps without inputs and one that needs them all.

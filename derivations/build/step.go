@@ -66,9 +66,15 @@ func (r *realiser) recorded(ctx context.Context, j *job) (*commit, error) {
 				return nil, err
 			}
 		}
-		if _, err := r.store.Object(ctx, path); errors.Is(err, store.ErrNotExist) {
+		_, err := r.store.Object(ctx, path)
+		if errors.Is(err, store.ErrNotExist) {
+			// It may be whole again: what was damaged in it was an input's, say.
+			_, err = r.store.Adopt(ctx, path)
+		}
+		if errors.Is(err, store.ErrNotExist) {
 			return nil, nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return nil, err
 		}
 		c.outputs[name] = path

@@ -22,6 +22,8 @@ type Store interface {
 	// Register makes objects valid and records realisations, durably, all or
 	// nothing.
 	Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error
+	// Adopt makes an object valid again that is whole on disk.
+	Adopt(ctx context.Context, p store.Path) (store.Object, error)
 	Closure(ctx context.Context, paths []store.Path) ([]store.Path, error)
 	PhysicalPath(p store.Path) string
 	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, err error)

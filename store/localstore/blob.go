@@ -86,10 +86,19 @@ func (s *Store) addBytes(dirs *shards, data []byte) (store.Digest, error) {
 	if there || err != nil {
 		return d, err
 	}
+	if err := s.writeFile(dir, name, data); err != nil {
+		return d, fmt.Errorf("write blob: %w", err)
+	}
+	return d, nil
+}
+
+// writeFile makes a small file of the store, 0444, at once, in place of what had
+// that name.
+func (s *Store) writeFile(dir int, name string, data []byte) error {
 	tmp := s.tempName()
 	fd, err := openAt(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o444)
 	if err != nil {
-		return d, fmt.Errorf("create blob: %w", err)
+		return err
 	}
 	err = writeAll(fd, data)
 	err = errors.Join(err, s.seal(fd, 0o444), unix.Close(fd))
@@ -98,9 +107,8 @@ func (s *Store) addBytes(dirs *shards, data []byte) (store.Digest, error) {
 	}
 	if err != nil {
 		unix.Unlinkat(dir, tmp, 0)
-		return d, fmt.Errorf("write blob: %w", err)
 	}
-	return d, nil
+	return err
 }
 
 // addLarge copies a stream, whose beginning is in buf, to tmp.

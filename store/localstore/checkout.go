@@ -91,16 +91,21 @@ func (s *Store) place(ctx context.Context, path string, fill func(tmp string) er
 // moveSealed moves a directory and takes the write bits from it, or moves a
 // file. A directory without them could not be moved by an ordinary user.
 func moveSealed(from, to string) error {
-	fd, err := openAt(unix.AT_FDCWD, from, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err := moveDir(from, to); err != nil {
+		return err
+	}
+	return sealDir(to)
+}
+
+// sealDir gives a directory of the store its mode and time. A file has them.
+func sealDir(path string) error {
+	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if err := moveDir(from, to); err != nil {
 		return err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {

@@ -67,10 +67,17 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	db := &database{path: path, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
 	if err := db.do(ctx, migrate); err != nil {
 		db.close()
+		if code := sqlite.ErrCode(err).ToPrimary(); code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB {
+			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return db, nil
 }
+
+// ErrDamaged says that a store's database cannot be read. [Rebuild] makes it
+// anew.
+var ErrDamaged = errors.New("its database is damaged")
 
 // migrate brings a database to this version's schema. An empty one, also one
 // that a crash left empty, gets the tables.

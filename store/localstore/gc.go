@@ -264,14 +264,15 @@ func (c *collector) markTree(ctx context.Context, d store.Digest, depth int) err
 // sweepEvery is how many names are moved while a gate is closed.
 const sweepEvery = 256
 
-// sweepObjects moves what is not valid in store/ to the trash: of objects that
-// were invalidated, and left over from processes that were killed.
+// sweepObjects moves what is not valid in store/ to the trash, of objects that
+// were invalidated and left over from processes that were killed, and removes the
+// records.
 func (c *collector) sweepObjects(ctx context.Context) error {
 	dead := make(map[store.Path]bool, len(c.result.Objects))
 	for _, p := range c.result.Objects {
 		dead[p] = true
 	}
-	return c.sweepNames(ctx, c.s.objectDir.fd, "store", func(names []string) ([]string, error) {
+	choose := func(names []string) ([]string, error) {
 		paths := make([]store.Path, len(names))
 		for i, name := range names {
 			paths[i] = store.Path(name)
@@ -284,15 +285,54 @@ func (c *collector) sweepObjects(ctx context.Context) error {
 		}
 		return slices.DeleteFunc(names, func(name string) bool {
 			p := store.Path(name)
-			if c.sessions.hasObject(p) || valid[p] && !(c.opts.DryRun && dead[p]) {
-				return true
-			}
-			if !dead[p] {
+			return c.sessions.hasObject(p) || c.sessions.owns(name) || valid[p] && !(c.opts.DryRun && dead[p])
+		}), nil
+	}
+	err := c.sweepNames(ctx, c.s.objectDir.fd, "store", func(names []string) ([]string, error) {
+		names, err := choose(names)
+		for _, name := range names {
+			if !dead[store.Path(name)] {
 				c.result.Leftovers++
 			}
-			return false
-		}), nil
+		}
+		return names, err
 	})
+	if err != nil {
+		return err
+	}
+	return c.sweepRecords(ctx, choose)
+}
+
+// sweepRecords removes the records that choose takes. They are behind the gate of
+// the objects.
+func (c *collector) sweepRecords(ctx context.Context, choose func([]string) ([]string, error)) error {
+	fd, err := openDir(unix.AT_FDCWD, c.s.path("records"))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	names, err := listDir(fd)
+	if err != nil || c.opts.DryRun {
+		return err
+	}
+	for some := range slices.Chunk(names, sweepEvery) {
+		err := c.behind(ctx, c.s.objectDir.fd, func() error {
+			chosen, err := choose(some)
+			if err != nil {
+				return err
+			}
+			for _, name := range chosen {
+				if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
+					return fmt.Errorf("record %s: %w", name, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (c *collector) sweepCheckouts(ctx context.Context) error {

@@ -5,6 +5,8 @@
 //	                "<name>.x" is the same content as an executable file, 0555
 //	DIR/trees/ab/   encodings of trees, named likewise
 //	DIR/checkouts/  root trees as read-only directories, named by their digest
+//	DIR/records/    what the database knows of objects, and DIR/realisations/ the
+//	                same of realisations, to make it again from
 //	DIR/db.sqlite   which objects are valid, what they refer to, realisations
 //	DIR/roots/      what garbage collection keeps
 //	DIR/log/        logs of builds
@@ -72,16 +74,27 @@ type Store struct {
 	dirty     dirtyMark
 }
 
+// databaseName is the name of the database in the store's directory.
+const databaseName = "db.sqlite"
+
 // Open opens the store in dir, which is made, with what belongs into it, when
 // it is missing. dir must not be a symbolic link, nor may the store have been
-// written by a newer version of sysc ([VersionError]).
-func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("open store %s: %w", dir, err)
-		}
-	}()
-	if dir, err = filepath.Abs(dir); err != nil {
+// written by a newer version of sysc ([VersionError]). A damaged database is an
+// error that wraps [ErrDamaged].
+func Open(ctx context.Context, dir string, opts *Options) (*Store, error) {
+	s, err := prepare(dir, opts)
+	if err == nil {
+		err = s.open(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open store %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func prepare(dir string, opts *Options) (*Store, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
 		return nil, err
 	}
 	s := &Store{dir: dir}
@@ -92,38 +105,40 @@ func Open(ctx context.Context, dir string, opts *Options) (_ *Store, err error) 
 		s.jobs = runtime.GOMAXPROCS(0)
 	}
 	s.umask = processUmask()
-	if err := s.makeDirs(); err != nil {
-		return nil, err
+	return s, s.makeDirs()
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	if s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+s.dir)); err != nil {
+		return err
 	}
-	s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+dir))
-	if err != nil {
-		return nil, err
-	}
+	return s.openLocked(ctx, databaseName)
+}
+
+// openLocked opens everything, with a database of that name.
+func (s *Store) openLocked(ctx context.Context, database string) (err error) {
 	defer func() {
 		if err != nil {
 			s.Close()
 		}
 	}()
 	if s.session, err = openSession(s.path("sessions")); err != nil {
-		return nil, err
+		return err
 	}
 	if s.objectDir, err = openGatedDir(s.path("store")); err != nil {
-		return nil, err
+		return err
 	}
 	if s.checkoutDir, err = openGatedDir(s.path("checkouts")); err != nil {
-		return nil, err
+		return err
 	}
 	s.blobDirs = newShards(s.path("blobs"))
 	s.treeDirs = newShards(s.path("trees"))
 	s.trees = newTreeCache(treeCacheSize)
 	s.sync = newSyncer(s)
-	if s.db, err = openDatabase(ctx, s.path("db.sqlite")); err != nil {
-		return nil, err
+	if s.db, err = openDatabase(ctx, s.path(database)); err != nil {
+		return err
 	}
-	if err := s.recover(ctx); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s.recover(ctx)
 }
 
 // Close gives everything up that the store holds. Nothing may be under way.
@@ -221,7 +236,8 @@ func (s *Store) makeDirs() error {
 		mode fs.FileMode
 	}{
 		{"store", 0o755}, {"blobs", 0o755}, {"trees", 0o755}, {"log", 0o755}, {"roots", 0o755},
-		{"locks", 0o755}, {"checkouts", 0o755}, {"sessions", 0o755}, {"dirty", 0o755},
+		{"locks", 0o755}, {"checkouts", 0o755}, {"sessions", 0o755},
+		{"records", 0o755}, {"realisations", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
 		{"tmp", 0o700},

@@ -160,6 +160,23 @@ func (s *Store) Realisations(ctx context.Context, keys []RealisationKey) (map[Re
 	return out, nil
 }
 
+// allRealisations returns all that the database has.
+func (s *Store) allRealisations(ctx context.Context) (all []store.Realisation, err error) {
+	err = s.db.do(ctx, func(conn *sqlite.Conn) error {
+		const query = `SELECT derivation, output, path FROM realisation`
+		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
+			ResultFunc: func(stmt *sqlite.Stmt) error {
+				d, err := columnDigest(stmt, 0)
+				all = append(all, store.Realisation{
+					Derivation: store.DerivationHash(d), Output: stmt.ColumnText(1), Path: store.Path(stmt.ColumnText(2)),
+				})
+				return err
+			},
+		})
+	})
+	return all, err
+}
+
 // Valid returns which of paths are valid objects, in one query; these stay valid
 // until this store is closed. What is not is missing in the result.
 func (s *Store) Valid(ctx context.Context, paths []store.Path) (valid map[store.Path]bool, err error) {

@@ -36,6 +36,11 @@ func (s *Store) register(ctx context.Context, objects []store.Object, realisatio
 	if err != nil {
 		return err
 	}
+	for _, r := range realisations {
+		if err := s.writeRealisation(r); err != nil {
+			return fmt.Errorf("realisation of %s: %w", r.Derivation, err)
+		}
+	}
 	for i := range fresh {
 		if err := s.checkObject(ctx, &fresh[i]); err != nil {
 			return fmt.Errorf("%s: %w", fresh[i].Path, err)
@@ -152,27 +157,35 @@ func (s *Store) lockObjects(ctx context.Context, objects []store.Object) (unlock
 	return unlock, nil
 }
 
-// materialise places an object below store/. What is there already is left over
+// materialise writes an object's record and places it below store/. What is there already is left over
 // from a process that did not get to the transaction.
 func (s *Store) materialise(ctx context.Context, o *store.Object) error {
-	if o.Kind == store.KindRoot {
-		return nil
-	}
 	if err := s.markDirty(); err != nil {
 		return err
+	}
+	if err := s.writeRecord(o); err != nil {
+		return err
+	}
+	if o.Kind == store.KindRoot {
+		return nil
 	}
 	path := s.PhysicalPath(o.Path)
 	if err := s.discard(ctx, path); err != nil {
 		return err
 	}
+	return s.place(ctx, path, func(tmp string) error { return s.fill(ctx, o, tmp) })
+}
+
+// fill makes what an object is at tmp.
+func (s *Store) fill(ctx context.Context, o *store.Object, tmp string) error {
 	if o.Kind == store.KindTree {
-		return s.place(ctx, path, func(tmp string) error { return s.checkout(ctx, o.Tree, tmp, shared) })
+		return s.checkout(ctx, o.Tree, tmp, shared)
 	}
 	t, err := s.Tree(ctx, o.Tree)
 	if err != nil {
 		return err
 	}
-	return s.place(ctx, path, func(tmp string) error { return s.placeFile(ctx, tmp, t.Entries[0]) })
+	return s.placeFile(ctx, tmp, t.Entries[0])
 }
 
 // placeFile makes a file object at path.

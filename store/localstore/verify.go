@@ -1,6 +1,8 @@
 package localstore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +12,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+	"zombiezen.com/go/sqlite"
+	"zombiezen.com/go/sqlite/sqlitex"
 
 	"sysc/internal/par"
 	"sysc/store"
@@ -25,7 +29,31 @@ type Problem struct {
 	File string
 	// Err says what is wrong.
 	Err error
+
+	damage damage
 }
+
+// damage says what to do about a problem.
+type damage int
+
+const (
+	// damagedObject is an object that does not stand on disk as its tree says.
+	damagedObject damage = iota
+	// damagedContents is an object of which a tree or blob is missing.
+	damagedContents
+	// damagedRow is an object that the database describes wrongly.
+	damagedRow
+	// damagedRecord is an object without its record.
+	damagedRecord
+	// damagedFile is a file that does not belong where it is.
+	damagedFile
+	// damagedMeta is a file with the right contents and the wrong mode or time.
+	damagedMeta
+	// damagedCheckout is one that is made again when it is needed.
+	damagedCheckout
+	// damagedDatabase is the database as a whole.
+	damagedDatabase
+)
 
 func (p Problem) String() string {
 	switch {
@@ -48,31 +76,98 @@ type VerifyResult struct {
 
 // Verify reads everything again: every blob and tree has to have the digest that
 // it is named by, every valid object the id that its contents and references
-// give, and on disk what its tree says. It calls report, one call at a time, for
-// each thing that is wrong, in no particular order. The error is about what kept
-// Verify from looking. Files are read on all cores.
+// give, and a record, and on disk it has to be what its tree says; check-outs too.
+// It calls report, one call at a time, for each thing that is wrong, in no
+// particular order. The error is about what kept Verify from looking. Files are
+// read on all cores.
 func (s *Store) Verify(ctx context.Context, report func(Problem)) (VerifyResult, error) {
-	v := &verifier{s: s, report: report, good: map[store.Digest]bool{}}
-	for _, dirs := range []*shards{s.blobDirs, s.treeDirs} {
-		err := par.Do(ctx, len(dirs.fds), s.jobs, func(ctx context.Context, i int) error {
-			return v.shard(ctx, dirs, byte(i))
-		})
-		if err != nil {
+	v := newVerifier(s, report)
+	for _, step := range []func(context.Context) error{v.database, v.shards, v.objects, v.checkouts, v.realisations} {
+		if err := step(ctx); err != nil {
 			return v.result, fmt.Errorf("verify: %w", err)
 		}
 	}
-	// What was decoded earlier says nothing about the disk.
-	s.trees.clear()
-	objects, err := s.Objects(ctx)
-	if err == nil {
-		err = par.Do(ctx, len(objects), s.jobs, func(ctx context.Context, i int) error {
-			return v.object(ctx, objects[i])
-		})
-	}
-	if err != nil {
-		return v.result, fmt.Errorf("verify: %w", err)
-	}
 	return v.result, nil
+}
+
+func newVerifier(s *Store, report func(Problem)) *verifier {
+	return &verifier{s: s, report: report, good: map[store.Digest]bool{}}
+}
+
+// database lets SQLite look for damage.
+func (v *verifier) database(ctx context.Context) error {
+	return v.s.db.do(ctx, func(conn *sqlite.Conn) error {
+		return sqlitex.Execute(conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
+			ResultFunc: func(stmt *sqlite.Stmt) error {
+				if text := stmt.ColumnText(0); text != "ok" {
+					v.problem(Problem{File: v.s.db.path, Err: errors.New(text), damage: damagedDatabase})
+				}
+				return nil
+			},
+		})
+	})
+}
+
+func (v *verifier) shards(ctx context.Context) error {
+	for _, dirs := range []*shards{v.s.blobDirs, v.s.treeDirs} {
+		err := par.Do(ctx, len(dirs.fds), v.s.jobs, func(ctx context.Context, i int) error {
+			return v.shard(ctx, dirs, byte(i))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *verifier) objects(ctx context.Context) error {
+	// What was decoded earlier says nothing about the disk.
+	v.s.trees.clear()
+	objects, err := v.s.Objects(ctx)
+	if err != nil {
+		return err
+	}
+	return par.Do(ctx, len(objects), v.s.jobs, func(ctx context.Context, i int) error {
+		return v.object(ctx, objects[i])
+	})
+}
+
+// checkouts compares check-outs with their trees.
+func (v *verifier) checkouts(ctx context.Context) error {
+	names, err := listDir(v.s.checkoutDir.fd)
+	if err != nil {
+		return err
+	}
+	return par.Do(ctx, len(names), v.s.jobs, func(ctx context.Context, i int) error {
+		name := names[i]
+		problem := func(file string, err error) {
+			v.problem(Problem{File: join(v.s.path("checkouts/"+name), file), Err: err, damage: damagedCheckout})
+		}
+		d, err := store.ParseDigest(name)
+		if err != nil {
+			problem("", errors.New("it does not belong here"))
+			return nil
+		}
+		fd, err := openDir(v.s.checkoutDir.fd, name)
+		if err == unix.ENOENT {
+			return nil // collected meanwhile
+		}
+		if err != nil {
+			problem("", err)
+			return nil
+		}
+		defer unix.Close(fd)
+		c := dirCheck{verifier: v, problem: problem}
+		c.dir(ctx, fd, d, "", 0)
+		return ctx.Err()
+	})
+}
+
+// realisations looks whether what is on disk can be read.
+func (v *verifier) realisations(context.Context) error {
+	return v.s.readRealisations(func(store.Realisation) {}, func(file string, err error) {
+		v.problem(Problem{File: v.s.path(file), Err: err, damage: damagedFile})
+	})
 }
 
 type verifier struct {
@@ -121,7 +216,11 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			v.problem(Problem{File: dirs.dir + "/" + shardName(shard) + "/" + name, Err: err})
+			what := damagedFile
+			if isMeta(err) {
+				what = damagedMeta
+			}
+			v.problem(Problem{File: dirs.dir + "/" + shardName(shard) + "/" + name, Err: err, damage: what})
 		}
 		v.mu.Lock()
 		switch {
@@ -156,15 +255,23 @@ func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name, plain
 	if plain != name {
 		mode = tree.ModeExecutable
 	}
-	if err := checkFile(fd, mode); err != nil {
-		return 0, err
+	meta := checkFile(fd, mode)
+	if meta != nil && !isMeta(meta) {
+		return 0, meta
 	}
 	got, n, err := hashFile(ctx, f)
 	if err == nil && got != want {
 		err = fmt.Errorf("its contents have digest %s", got)
 	}
-	return n, err
+	return n, cmp.Or(err, meta)
 }
+
+// A metaError is about a mode or time.
+type metaError string
+
+func (e metaError) Error() string { return string(e) }
+
+func isMeta(err error) bool { return errors.As(err, new(metaError)) }
 
 // checkFile compares what stat(2) says about a file with what a store gives its
 // files.
@@ -181,10 +288,10 @@ func checkFile(fd int, mode uint32) error {
 
 func checkStat(st *unix.Stat_t, mode uint32) error {
 	if got := st.Mode & 0o7777; got != mode {
-		return fmt.Errorf("mode %#o, want %#o", got, mode)
+		return metaError(fmt.Sprintf("mode %#o, want %#o", got, mode))
 	}
 	if sec, nsec := st.Mtim.Unix(); sec != mtime || nsec != 0 {
-		return fmt.Errorf("modified at %d.%09d, want %d", sec, nsec, mtime)
+		return metaError(fmt.Sprintf("modified at %d.%09d, want %d", sec, nsec, mtime))
 	}
 	return nil
 }
@@ -212,8 +319,8 @@ type objectCheck struct {
 	problems []Problem
 }
 
-func (c *objectCheck) problem(file string, err error) {
-	c.problems = append(c.problems, Problem{Object: c.path, File: file, Err: err})
+func (c *objectCheck) problem(file string, what damage, err error) {
+	c.problems = append(c.problems, Problem{Object: c.path, File: file, Err: err, damage: what})
 }
 
 func (c *objectCheck) run(ctx context.Context) error {
@@ -227,28 +334,34 @@ func (c *objectCheck) run(ctx context.Context) error {
 	c.mu.Lock()
 	c.result.Objects++
 	c.mu.Unlock()
-	if err := c.s.checkID(ctx, &o); err != nil {
-		c.problem("", err)
-	}
 	if !c.listing(ctx, o.Tree, "", 0) {
-		return ctx.Err() // it cannot be compared with the disk
+		return ctx.Err() // nothing else can be compared
 	}
+	if err := c.s.checkID(ctx, &o); err != nil {
+		c.problem("", damagedRow, err)
+	}
+	if record, err := c.s.readRecord(c.path); err != nil {
+		c.problem("", damagedRecord, fmt.Errorf("record: %w", err))
+	} else if !bytes.Equal(store.EncodeRecord(&record), store.EncodeRecord(&o)) {
+		c.problem("", damagedRecord, errors.New("its record says something else"))
+	}
+	on := dirCheck{verifier: c.verifier, problem: func(file string, err error) { c.problem(file, damagedObject, err) }}
 	switch o.Kind {
 	case store.KindTree:
-		fd, err := openDir(unix.AT_FDCWD, c.s.PhysicalPath(c.path))
+		fd, err := openDir(c.s.objectDir.fd, string(c.path))
 		if err != nil {
-			c.problem("", err)
+			c.problem("", damagedObject, err)
 			return nil
 		}
 		defer unix.Close(fd)
-		c.dir(ctx, fd, o.Tree, "", 0)
+		on.dir(ctx, fd, o.Tree, "", 0)
 	case store.KindFile:
 		t, err := c.s.Tree(ctx, o.Tree)
 		if err != nil {
 			return err
 		}
-		if err := c.file(ctx, c.s.objectDir.fd, string(c.path), &t.Entries[0]); err != nil {
-			c.problem("", err)
+		if err := on.file(ctx, c.s.objectDir.fd, string(c.path), &t.Entries[0]); err != nil {
+			c.problem("", damagedObject, err)
 		}
 	}
 	return ctx.Err()
@@ -264,7 +377,7 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 		return good
 	}
 	fail := func(file string, err error) bool {
-		c.problem(file, err)
+		c.problem(file, damagedContents, err)
 		return false
 	}
 	if depth > tree.MaxDepth {
@@ -295,9 +408,15 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 	return good
 }
 
-// dir compares a directory of an object with its listing. The walk is by
-// descriptors, as everywhere.
-func (c *objectCheck) dir(ctx context.Context, fd int, d store.Digest, at string, depth int) {
+// A dirCheck compares what stands on disk with a tree.
+type dirCheck struct {
+	*verifier
+	problem func(file string, err error)
+}
+
+// dir compares a directory with its listing. The walk is by descriptors, as
+// everywhere.
+func (c *dirCheck) dir(ctx context.Context, fd int, d store.Digest, at string, depth int) {
 	fail := func(name string, err error) {
 		file := at
 		if name != "" {
@@ -365,13 +484,17 @@ func checkLink(dir int, e *tree.Entry) error {
 
 // file compares a file of an object with its entry. One that is a link to its
 // blob was read already.
-func (c *objectCheck) file(ctx context.Context, dir int, name string, e *tree.Entry) error {
+func (c *dirCheck) file(ctx context.Context, dir int, name string, e *tree.Entry) error {
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := checkFile(fd, e.Mode); err != nil {
+	mode := uint32(tree.ModeFile)
+	if e.Executable() {
+		mode = tree.ModeExecutable
+	}
+	if err := checkFile(fd, mode); err != nil {
 		return err
 	}
 	blob := shardedName(e.Digest)
