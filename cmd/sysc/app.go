@@ -101,11 +101,31 @@ func (a *app) machine() (string, error) {
 
 // openStore opens the store that the flags name, making it when it is missing.
 func (a *app) openStore(ctx context.Context) (*localstore.Store, error) {
+	return a.openStoreWith(ctx, a.storeOptions())
+}
+
+// openFullStore is openStore for who wants to make room.
+func (a *app) openFullStore(ctx context.Context) (*localstore.Store, error) {
+	opts := a.storeOptions()
+	opts.UseReserve = true
+	return a.openStoreWith(ctx, opts)
+}
+
+func (a *app) openStoreWith(ctx context.Context, opts *localstore.Options) (*localstore.Store, error) {
 	dir, err := a.storePath()
 	if err != nil {
 		return nil, err
 	}
-	return localstore.Open(ctx, dir, nil)
+	st, err := localstore.Open(ctx, dir, opts)
+	if errors.Is(err, localstore.ErrDamaged) {
+		err = fmt.Errorf("%w: sysc store verify --repair makes a new one from what is on disk", err)
+	}
+	return st, err
+}
+
+// storeOptions lets the store tell what it waits for.
+func (a *app) storeOptions() *localstore.Options {
+	return &localstore.Options{Wait: func(what, holder string) { a.waitFor(what)(holder) }}
 }
 
 func (a *app) storePath() (string, error) {

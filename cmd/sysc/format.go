@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -37,4 +40,35 @@ func plural(n int, noun string) string {
 		return fmt.Sprintf("%d %s", n, noun)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// parseBytes reads a size: digits, and K, M, G or T for powers of 1024.
+func parseBytes(text string) (int64, error) {
+	digits := strings.TrimRight(strings.ToUpper(text), "IB")
+	shift := 0
+	if n := len(digits); n > 0 {
+		if i := strings.IndexByte("KMGT", digits[n-1]); i >= 0 {
+			shift = 10 * (i + 1)
+			digits = digits[:n-1]
+		}
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || n <= 0 || n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q is no size: want a number with K, M, G or T, such as 500M", text)
+	}
+	return n << shift, nil
+}
+
+// parseAge reads a duration, also in days: "36h", "30d".
+func parseAge(text string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseInt(days, 10, 64)
+		if err == nil && n > 0 && n <= int64(math.MaxInt64/day) {
+			return time.Duration(n) * day, nil
+		}
+	} else if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return d, nil
+	}
+	return 0, fmt.Errorf("%q is no age: want hours or days, such as 36h or 30d", text)
 }

@@ -17,9 +17,10 @@ import (
 func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "store",
-		Short: "Look into the store",
+		Short: "Look into the store, add to it, look after it",
 	}
 	cmd.AddCommand(
+		a.storeAddCommand(), a.storeCatCommand(), a.storeLsCommand(), a.storeDiffCommand(),
 		a.storeVerb(&cobra.Command{
 			Use:   "info OBJECT",
 			Short: "What the store knows of an object: a store path, or a link to one",
@@ -35,11 +36,13 @@ func (a *app) storeCommand() *cobra.Command {
 			Short: "List what garbage collection keeps",
 			Args:  usageArgs(cobra.NoArgs),
 		}, a.storeRoots),
+		a.storeVerifyCommand(),
 		a.storeVerb(&cobra.Command{
-			Use:   "verify",
-			Short: "Read everything again and name what is damaged (exit code 5)",
+			Use:   "optimise",
+			Short: "Make files of objects hard links again, after the store was copied without",
 			Args:  usageArgs(cobra.NoArgs),
-		}, a.storeVerify),
+		}, a.storeOptimise),
+		a.gcCommand(), a.whyDependsCommand(),
 	)
 	return cmd
 }
@@ -182,56 +185,16 @@ func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) 
 	return nil
 }
 
-func (a *app) storeVerify(ctx context.Context, st *localstore.Store, _ []string) error {
-	var problems []string
-	result, err := st.Verify(ctx, func(p localstore.Problem) { problems = append(problems, p.String()) })
+func (a *app) storeOptimise(ctx context.Context, st *localstore.Store, _ []string) error {
+	result, err := st.Optimise(ctx)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		if err := a.printJSON(struct {
-			localstore.VerifyResult
-			Damaged []string
-		}{result, problems}); err != nil {
-			return err
-		}
-	} else {
-		for _, p := range problems {
-			fmt.Fprintln(a.out, p)
-		}
-		a.say("Read %s: %s, %s, %s.", formatBytes(result.Bytes), plural(result.Objects, "object"),
-			plural(result.Trees, "tree"), plural(result.Blobs, "blob"))
+		return a.printJSON(result)
 	}
-	if len(problems) > 0 {
-		return &exitCode{code: exitVerification, cause: fmt.Errorf("%s found in the store", plural(len(problems), "problem"))}
-	}
+	a.say("Linked %s, %s saved.", plural(result.Files, "file"), formatBytes(result.Bytes))
 	return nil
-}
-
-func (a *app) gcCommand() *cobra.Command {
-	var opts localstore.GCOptions
-	cmd := a.storeVerb(&cobra.Command{
-		Use:     "gc",
-		Short:   "Remove from the store what no generation, link or root needs",
-		Example: "  sysc gc --dry-run",
-		Args:    usageArgs(cobra.NoArgs),
-	}, func(ctx context.Context, st *localstore.Store, _ []string) error {
-		result, err := st.GC(ctx, opts)
-		if err != nil {
-			return err
-		}
-		if a.json {
-			return a.printJSON(result)
-		}
-		verb := "Removed"
-		if opts.DryRun {
-			verb = "Would remove"
-		}
-		a.say("%s %s, %s; %s stay.", verb, plural(len(result.Objects), "object"), formatBytes(result.Bytes), plural(result.Kept, "object"))
-		return nil
-	})
-	cmd.Flags().BoolVar(&opts.DryRun, "dry-run", false, "change nothing, say what would go")
-	return cmd
 }
 
 func (a *app) whyDependsCommand() *cobra.Command {

@@ -97,13 +97,15 @@ func (s *Store) Referrers(ctx context.Context, p store.Path) (referrers []store.
 
 // An Edge says that From refers to To, and shows one place where it does.
 type Edge struct {
-	From, To store.Path
+	From store.Path `json:"from"`
+	To   store.Path `json:"to"`
 	// File is a path in From whose content, target or name has To's id. Empty
 	// when there is none: the maker of From added the reference by hand.
-	File string
+	File string `json:"file,omitempty"`
 	// Link is true when the id is in the target of the symbolic link File, Name
 	// when it is in the name itself.
-	Link, Name bool
+	Link bool `json:"link,omitempty"`
+	Name bool `json:"name,omitempty"`
 }
 
 // WhyDepends returns a shortest chain of references that leads from one object

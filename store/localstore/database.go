@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 )
@@ -67,12 +68,20 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	db := &database{path: path, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
 	if err := db.do(ctx, migrate); err != nil {
 		db.close()
-		if code := sqlite.ErrCode(err).ToPrimary(); code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB {
+		if isCorrupt(err) {
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		if isFull(err) {
+			err = fmt.Errorf("%w: sysc gc makes room: %w", unix.ENOSPC, err)
 		}
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return db, nil
+}
+
+func isCorrupt(err error) bool {
+	code := sqlite.ErrCode(err).ToPrimary()
+	return code == sqlite.ResultCorrupt || code == sqlite.ResultNotADB
 }
 
 // ErrDamaged says that a store's database cannot be read. [Rebuild] makes it

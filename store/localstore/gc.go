@@ -28,6 +28,10 @@ type GCOptions struct {
 	// Grace is how long an indirect root counts whose directory cannot be
 	// reached. 0 means 30 days.
 	Grace time.Duration
+	// MaxFree stops when objects of so many bytes are gone, those first that
+	// others do not refer to. Contents count that other objects have, too, so less
+	// may become free. 0 means no limit.
+	MaxFree int64
 }
 
 const defaultGrace = 30 * 24 * time.Hour
@@ -35,14 +39,17 @@ const defaultGrace = 30 * 24 * time.Hour
 // GCResult is what [Store.GC] did, or would do.
 type GCResult struct {
 	// Objects are those that are valid no more, sorted.
-	Objects []store.Path
+	Objects []store.Path `json:"objects"`
 	// Kept is the number of objects that stay.
-	Kept int
+	Kept int `json:"kept"`
 	// Blobs, Trees, Checkouts and Leftovers count what was removed on disk.
 	// Leftovers are temporary files and objects that never became valid.
-	Blobs, Trees, Checkouts, Leftovers int
+	Blobs     int `json:"blobs"`
+	Trees     int `json:"trees"`
+	Checkouts int `json:"checkouts"`
+	Leftovers int `json:"leftovers"`
 	// Bytes is the room that removed blobs and trees took.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 }
 
 // collectLock is the name of the lock that one collector at a time has.
@@ -72,8 +79,14 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if err != nil {
 		return GCResult{}, err
 	}
+	if !opts.DryRun {
+		err = s.dropReserve()
+	}
 	c := &collector{s: s, opts: opts, trees: map[store.Digest]bool{}, blobs: map[store.Digest]bool{}}
-	if c.sessions, err = newSessions(s.path("sessions")); err == nil {
+	if err == nil {
+		c.sessions, err = newSessions(s.path("sessions"))
+	}
+	if err == nil {
 		err = c.collect(ctx)
 		s.trees.clear()
 		err = errors.Join(err, c.sessions.close())
@@ -81,9 +94,9 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	err = errors.Join(err, unlock())
 	for _, name := range c.trash {
 		// Whatever ctx says it is invisible by now, and may be large.
-		err = errors.Join(err, removeTree(ctx, s.path("tmp"), name, s.jobs))
+		err = errors.Join(err, removeTree(context.WithoutCancel(ctx), s.path("tmp"), name, s.jobs))
 	}
-	return c.result, err
+	return c.result, errors.Join(err, s.makeReserve())
 }
 
 // A collector is one collection.
@@ -198,8 +211,18 @@ func (c *collector) findLive(conn *sqlite.Conn, starts []store.Path) error {
 	if err != nil {
 		return err
 	}
-	c.result.Kept = len(live)
-	c.result.Objects = slices.DeleteFunc(all, func(p store.Path) bool { return c.live[p] })
+	dead := slices.DeleteFunc(all, func(p store.Path) bool { return c.live[p] })
+	if c.opts.MaxFree > 0 {
+		var spared []store.Path
+		if dead, spared, err = limitDead(conn, dead, c.opts.MaxFree); err != nil {
+			return err
+		}
+		for _, p := range spared {
+			c.live[p] = true
+		}
+	}
+	c.result.Kept = len(c.live)
+	c.result.Objects = dead
 	return nil
 }
 

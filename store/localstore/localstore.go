@@ -12,6 +12,7 @@
 //	DIR/log/        logs of builds
 //	DIR/locks/      lock files
 //	DIR/sessions/   what the processes that have the store open rely on
+//	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -51,6 +52,9 @@ type Options struct {
 	// Jobs is how many files are worked on at once. 0 means as many as there
 	// are cores.
 	Jobs int
+	// UseReserve gives up the room that is kept for collecting garbage, when the
+	// disk is so full that the store could not be opened otherwise.
+	UseReserve bool
 }
 
 // A Store is an open store. It is safe for concurrent use.
@@ -108,7 +112,21 @@ func prepare(dir string, opts *Options) (*Store, error) {
 	return s, s.makeDirs()
 }
 
-func (s *Store) open(ctx context.Context) (err error) {
+func (s *Store) open(ctx context.Context) error {
+	err := s.openShared(ctx)
+	if isFull(err) && s.opts.UseReserve {
+		if err := s.dropReserve(); err != nil {
+			return err
+		}
+		return s.openShared(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return s.makeReserve()
+}
+
+func (s *Store) openShared(ctx context.Context) (err error) {
 	if s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+s.dir)); err != nil {
 		return err
 	}

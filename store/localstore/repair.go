@@ -21,13 +21,14 @@ import (
 // RepairResult says what became of problems.
 type RepairResult struct {
 	// Found problems, of which Left are still there.
-	Found, Left int
+	Found int `json:"found"`
+	Left  int `json:"left"`
 	// Fetched trees and blobs came from elsewhere.
-	Fetched int
+	Fetched int `json:"fetched"`
 	// Lost objects could not be repaired, or refer to one that could not. They are
 	// not valid any more. Making again what they consist of brings them back, see
 	// [Store.Adopt].
-	Lost []store.Path
+	Lost []store.Path `json:"lost"`
 }
 
 // Repair is [Store.Verify] followed by what can be done: damaged files give way,

@@ -28,15 +28,15 @@ import (
 // seen.
 type Root struct {
 	// Name is that of a direct root, or "auto/…".
-	Name string
+	Name string `json:"name"`
 	// Path is the object. It need not be valid.
-	Path store.Path
+	Path store.Path `json:"path"`
 	// Link is where the link of an indirect root is.
-	Link string
+	Link string `json:"link,omitempty"`
 	// Unreachable is true when the directory of an indirect root's link is not
 	// there, as when a disk is not mounted. The root counts until it has been so
 	// for GCOptions.Grace.
-	Unreachable bool
+	Unreachable bool `json:"unreachable,omitempty"`
 	seen        time.Time
 	moved       bool // the link leads to another object than was recorded
 }

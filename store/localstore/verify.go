@@ -67,11 +67,13 @@ func (p Problem) String() string {
 
 // VerifyResult counts what [Store.Verify] looked at.
 type VerifyResult struct {
-	Objects, Trees, Blobs int
+	Objects int `json:"objects"`
+	Trees   int `json:"trees"`
+	Blobs   int `json:"blobs"`
 	// Bytes were read from blobs.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 	// Problems were found.
-	Problems int
+	Problems int `json:"problems"`
 }
 
 // Verify reads everything again: every blob and tree has to have the digest that
@@ -96,16 +98,31 @@ func newVerifier(s *Store, report func(Problem)) *verifier {
 
 // database lets SQLite look for damage.
 func (v *verifier) database(ctx context.Context) error {
-	return v.s.db.do(ctx, func(conn *sqlite.Conn) error {
-		return sqlitex.Execute(conn, "PRAGMA integrity_check", &sqlitex.ExecOptions{
+	err := v.s.CheckDatabase(ctx)
+	if errors.Is(err, ErrDamaged) {
+		v.problem(Problem{File: v.s.db.path, Err: err, damage: damagedDatabase})
+		return nil
+	}
+	return err
+}
+
+// CheckDatabase lets SQLite look for damage. What it finds is an error that wraps
+// [ErrDamaged]; [Rebuild] is the remedy.
+func (s *Store) CheckDatabase(ctx context.Context) error {
+	err := s.db.do(ctx, func(conn *sqlite.Conn) error {
+		return sqlitex.Execute(conn, "PRAGMA integrity_check(1)", &sqlitex.ExecOptions{
 			ResultFunc: func(stmt *sqlite.Stmt) error {
 				if text := stmt.ColumnText(0); text != "ok" {
-					v.problem(Problem{File: v.s.db.path, Err: errors.New(text), damage: damagedDatabase})
+					return fmt.Errorf("%w: %s", ErrDamaged, text)
 				}
 				return nil
 			},
 		})
 	})
+	if isCorrupt(err) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
 func (v *verifier) shards(ctx context.Context) error {
@@ -497,20 +514,8 @@ func (c *dirCheck) file(ctx context.Context, dir int, name string, e *tree.Entry
 	if err := checkFile(fd, mode); err != nil {
 		return err
 	}
-	blob := shardedName(e.Digest)
-	if e.Executable() {
-		blob += executableSuffix
-	}
-	shard, err := c.s.blobDirs.fd(e.Digest, false)
-	if err != nil {
+	if linked, err := c.s.isLinked(dir, &tree.Entry{Name: name, Digest: e.Digest, Mode: e.Mode}); linked || err != nil {
 		return err
-	}
-	var here, there unix.Stat_t
-	if err := unix.Fstat(fd, &here); err != nil {
-		return err
-	}
-	if unix.Fstatat(shard, blob, &there, unix.AT_SYMLINK_NOFOLLOW) == nil && here.Ino == there.Ino && here.Dev == there.Dev {
-		return nil
 	}
 	got, _, err := hashFile(ctx, rawFile(fd))
 	if err == nil && got != e.Digest {
