@@ -20,7 +20,7 @@ func (a *app) storeCommand() *cobra.Command {
 		Short: "Look into the store, add to it, look after it",
 	}
 	cmd.AddCommand(
-		a.storeAddCommand(), a.storeCatCommand(), a.storeLsCommand(), a.storeDiffCommand(),
+		a.storeAddCommand(), a.storeCatCommand(), a.storeLsCommand(), a.storeCheckoutCommand(), a.storeDiffCommand(),
 		a.storeVerb(&cobra.Command{
 			Use:   "info OBJECT",
 			Short: "What the store knows of an object: a store path, or a link to one",

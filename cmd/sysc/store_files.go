@@ -228,6 +228,34 @@ func listFiles(ctx context.Context, st *localstore.Store, at string, e tree.Entr
 	return files, nil
 }
 
+func (a *app) storeCheckoutCommand() *cobra.Command {
+	var copies bool
+	cmd := a.storeVerb(&cobra.Command{
+		Use:   "checkout OBJECT DIR",
+		Short: "Write the files of an object into a new directory",
+		Long: `Write the files of an object into a new directory.
+
+Files are hard links to the store where their metadata allow it: do not change
+them. Owners and extended attributes are left out.`,
+		Example: "  sysc store checkout ./result ./out --copy",
+		Args:    usageArgs(cobra.ExactArgs(2)),
+	}, func(ctx context.Context, st *localstore.Store, args []string) error {
+		o, file, e, err := lookUp(ctx, st, args[0])
+		if err != nil {
+			return err
+		}
+		if o.Kind == store.KindFile {
+			e.Type, e.Digest = tree.Dir, o.Tree
+		}
+		if e.Type != tree.Dir {
+			return fmt.Errorf("%q is a %v, not a directory", file, e.Type)
+		}
+		return st.Checkout(ctx, e.Digest, args[1], store.CheckoutOptions{Link: !copies})
+	})
+	cmd.Flags().BoolVar(&copies, "copy", false, "make copies, which may be changed")
+	return cmd
+}
+
 func (a *app) storeDiffCommand() *cobra.Command {
 	return a.storeVerb(&cobra.Command{
 		Use:   "diff OBJECT OBJECT",

@@ -29,11 +29,25 @@ func main() {
 	flag.StringVar(&b.dir, "dir", "out/bench", "work below `DIR`, which is emptied")
 	flag.StringVar(&b.example, "example", "examples/minimal", "the definition to measure with: a `DIR` with one system")
 	flag.BoolVar(&b.peers, "peers", true, "run mmdebstrap for the same packages")
+	what := flag.String("what", "all", "measure `WHAT`: system, store or all")
+	runs := flag.Int("runs", 3, "measure the store `N` times")
 	flag.Parse()
-	if err := b.run(context.Background()); err != nil {
+	if err := measure(context.Background(), b, *what, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func measure(ctx context.Context, b *bench, what string, runs int) error {
+	if what != "store" {
+		if err := b.run(ctx); err != nil {
+			return err
+		}
+	}
+	if what != "system" {
+		return measureStore(ctx, runs)
+	}
+	return nil
 }
 
 type bench struct {

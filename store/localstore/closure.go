@@ -49,25 +49,6 @@ func (s *Store) closure(ctx context.Context, paths []store.Path) (closure []stor
 	return closure, err
 }
 
-func queryClosure(conn *sqlite.Conn, paths []store.Path) ([]store.Path, error) {
-	list := pathList(paths)
-	missing, err := queryPaths(conn,
-		`SELECT value FROM json_each(?) WHERE value NOT IN (SELECT path FROM object) ORDER BY value LIMIT 1`, list)
-	if err != nil {
-		return nil, err
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf("%s: %w", missing[0], store.ErrNotExist)
-	}
-	return queryPaths(conn, `
-		WITH RECURSIVE closure (id) AS (
-			SELECT id FROM object WHERE path IN (SELECT value FROM json_each(?))
-			UNION
-			SELECT target FROM reference JOIN closure ON referrer = closure.id
-		)
-		SELECT path FROM object JOIN closure USING (id) ORDER BY path`, list)
-}
-
 // pathList is how a list of paths goes into a query: as a JSON array. A path has
 // no character that would need an escape.
 func pathList(paths []store.Path) string {

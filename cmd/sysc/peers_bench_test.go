@@ -1,0 +1,352 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/crashtest"
+	"sysc/store"
+	"sysc/store/localstore"
+	"sysc/store/tree"
+)
+
+// BenchmarkStore measures the store beside programs that do the same: "make bench"
+// prints ratios. Peers that are not installed are left out. The tree is a part of
+// the machine's own /usr, or what $SYSC_BENCH_TREE names.
+func BenchmarkStore(b *testing.B) {
+	p := newPeers(b)
+	b.Run("add", p.add)
+	b.Run("add-unchanged", p.addUnchanged)
+	b.Run("checkout", p.checkout)
+	b.Run("verify", p.verify)
+	b.Run("closure-10000", p.closure)
+	b.Run("gc-10000", p.gc)
+}
+
+// peers has what all measurements share.
+type peers struct {
+	dir, tree string
+}
+
+// Bounds of the tree, when it is taken from /usr.
+const (
+	peerFiles = 12_000
+	peerBytes = 600 << 20
+)
+
+func newPeers(b *testing.B) *peers {
+	p := &peers{dir: b.TempDir(), tree: os.Getenv("SYSC_BENCH_TREE")}
+	b.Cleanup(func() { makeRemovable(p.dir) })
+	if p.tree == "" {
+		p.tree = filepath.Join(p.dir, "tree")
+		if err := copySome("/usr", p.tree); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return p
+}
+
+// copySome copies files until there are enough.
+func copySome(from, to string) error {
+	files, size := 0, int64(0)
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		const large = 20 << 20
+		if info.Size() > large || size+info.Size() > peerBytes {
+			return nil
+		}
+		rel, err := filepath.Rel(from, path)
+		if err != nil {
+			return err
+		}
+		if err := copyFile(path, filepath.Join(to, rel), info.Mode()); err != nil {
+			return err
+		}
+		files, size = files+1, size+info.Size()
+		if files >= peerFiles {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return err
+}
+
+func copyFile(from, to string, mode fs.FileMode) error {
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, mode.Perm()|0o400)
+}
+
+// A peer is a program, or several, that does what is measured. before is not
+// measured.
+type peer struct {
+	name   string
+	before func(dir string) error
+	run    func(dir string) error
+}
+
+// compare runs each peer with a directory of its own; the first is sysc.
+func (p *peers) compare(b *testing.B, all ...peer) {
+	for _, one := range all {
+		b.Run(one.name, func(b *testing.B) {
+			if _, err := exec.LookPath(strings.Fields(one.name)[0]); err != nil && one.name != "sysc" {
+				b.Skip("not installed")
+			}
+			var cpu time.Duration
+			for b.Loop() {
+				b.StopTimer()
+				dir, err := os.MkdirTemp(p.dir, "run")
+				check(b, err)
+				if one.before != nil {
+					check(b, one.before(dir))
+				}
+				unix.Sync() // nobody pays for what was before
+				begin := cpuTime()
+				b.StartTimer()
+				check(b, one.run(dir))
+				b.StopTimer()
+				cpu += cpuTime() - begin
+				makeRemovable(dir)
+				check(b, os.RemoveAll(dir))
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(cpu.Milliseconds())/float64(b.N), "cpu-ms")
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "wall-ms")
+		})
+	}
+}
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func cpuTime() time.Duration {
+	total := time.Duration(0)
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var u unix.Rusage
+		if unix.Getrusage(who, &u) == nil {
+			total += time.Duration(u.Utime.Nano() + u.Stime.Nano())
+		}
+	}
+	return total
+}
+
+// command runs a program.
+func command(stdin io.Reader, args ...string) error {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdin = stdin
+	cmd.Env = append(os.Environ(), "NIX_CONFIG=experimental-features = nix-command\nbuild-users-group =\nsandbox = false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func shell(script string, args ...string) error {
+	return command(nil, append([]string{"sh", "-c", script, "sh"}, args...)...)
+}
+
+// sysc runs this program on the store below dir.
+func (p *peers) sysc(b *testing.B, dir string, args ...string) error {
+	cmd := crashtest.Self(b, asSysc, args...)
+	cmd.Env = append(cmd.Env, "SYSC_STORE="+dir+"/store")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("sysc %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+func nixAdd(dir, tree string) error {
+	return command(nil, "nix", "--store", dir+"/nix", "store", "add-path", "--name", "tree", tree)
+}
+
+func ostreeInit(dir string) error {
+	return command(nil, "ostree", "--repo="+dir+"/repo", "init", "--mode=bare-user")
+}
+
+func ostreeCommit(dir, tree string) error {
+	return command(nil, "ostree", "--repo="+dir+"/repo", "commit", "-b", "x", "--tree=dir="+tree, "--owner-uid=0", "--owner-gid=0", "--no-xattrs")
+}
+
+// sha256All hashes all files of a tree with two processes.
+const sha256All = `find "$1" -type f -print0 | xargs -0 -P 2 -n 500 sha256sum >/dev/null`
+
+func (p *peers) add(b *testing.B) {
+	p.compare(b,
+		peer{"sysc", nil, func(dir string) error { return p.sysc(b, dir, "store", "add", p.tree) }},
+		peer{"cp -a", nil, func(dir string) error { return command(nil, "cp", "-a", p.tree, dir+"/copy") }},
+		peer{"nix store add-path", nil, func(dir string) error { return nixAdd(dir, p.tree) }},
+		peer{"ostree commit", ostreeInit, func(dir string) error { return ostreeCommit(dir, p.tree) }},
+		peer{"sha256sum, 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
+	)
+}
+
+func (p *peers) addUnchanged(b *testing.B) {
+	p.compare(b,
+		peer{"sysc", func(dir string) error { return p.sysc(b, dir, "store", "add", p.tree) },
+			func(dir string) error { return p.sysc(b, dir, "store", "add", p.tree) }},
+		peer{"find -printf", nil, func(string) error { return shell(`find "$1" -printf '%p %m %U %G %s %T@ %C@ %l\n' >/dev/null`, p.tree) }},
+		peer{"nix store add-path", func(dir string) error { return nixAdd(dir, p.tree) }, func(dir string) error { return nixAdd(dir, p.tree) }},
+		peer{"ostree commit", func(dir string) error {
+			if err := ostreeInit(dir); err != nil {
+				return err
+			}
+			return ostreeCommit(dir, p.tree)
+		}, func(dir string) error { return ostreeCommit(dir, p.tree) }},
+	)
+}
+
+func (p *peers) checkout(b *testing.B) {
+	p.compare(b,
+		peer{"sysc", func(dir string) error {
+			return p.sysc(b, dir, "store", "add", p.tree, "--name", "tree", "--out-link", dir+"/link")
+		},
+			func(dir string) error { return p.sysc(b, dir, "store", "checkout", dir+"/link", dir+"/out") }},
+		peer{"cp -al", func(dir string) error { return command(nil, "cp", "-a", p.tree, dir+"/copy") },
+			func(dir string) error { return command(nil, "cp", "-al", dir+"/copy", dir+"/out") }},
+		peer{"ostree checkout -H", func(dir string) error {
+			if err := ostreeInit(dir); err != nil {
+				return err
+			}
+			return ostreeCommit(dir, p.tree)
+		}, func(dir string) error {
+			return command(nil, "ostree", "--repo="+dir+"/repo", "checkout", "-U", "-H", "x", dir+"/out")
+		}},
+	)
+}
+
+func (p *peers) verify(b *testing.B) {
+	p.compare(b,
+		peer{"sysc", func(dir string) error { return p.sysc(b, dir, "store", "add", p.tree) },
+			func(dir string) error { return p.sysc(b, dir, "store", "verify") }},
+		peer{"sha256sum, 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
+		peer{"nix store verify --all", func(dir string) error { return nixAdd(dir, p.tree) },
+			func(dir string) error {
+				return command(nil, "nix", "--store", dir+"/nix", "store", "verify", "--all", "--no-trust")
+			}},
+		peer{"ostree fsck", func(dir string) error {
+			if err := ostreeInit(dir); err != nil {
+				return err
+			}
+			return ostreeCommit(dir, p.tree)
+		}, func(dir string) error { return command(nil, "ostree", "--repo="+dir+"/repo", "fsck", "-q") }},
+	)
+}
+
+// manyObjects is how many objects closure and gc work on.
+const manyObjects = 10_000
+
+// objects registers objects of one small file each, of which each refers to
+// three before it, and returns the last.
+func objects(b *testing.B, dir string) (last store.Path, err error) {
+	ctx := b.Context()
+	st, err := localstore.Open(ctx, dir+"/store", nil)
+	if err != nil {
+		return "", err
+	}
+	defer st.Close()
+	var all []store.Object
+	for i := range manyObjects {
+		blob, size, err := st.AddBlob(ctx, strings.NewReader(fmt.Sprintf("object %d", i)))
+		if err != nil {
+			return "", err
+		}
+		entry := tree.Entry{Name: "file", Type: tree.File, Mode: tree.ModeFile, Digest: blob, Size: size}
+		top, err := st.AddTree(ctx, &tree.Tree{Entries: []tree.Entry{entry}})
+		if err != nil {
+			return "", err
+		}
+		var refs []store.Path
+		for _, back := range []int{1, 7, 100} {
+			if i >= back {
+				refs = append(refs, all[i-back].Path)
+			}
+		}
+		o, err := st.MakeObject(ctx, fmt.Sprintf("o%d", i), store.KindTree, top, refs)
+		if err != nil {
+			return "", err
+		}
+		all = append(all, o)
+	}
+	return all[len(all)-1].Path, st.Register(ctx, all, nil)
+}
+
+// nixObjects makes the same for nix: directories, and their registration.
+func nixObjects(dir string) error {
+	if err := command(nil, "nix-store", "--store", dir+"/nix", "--init"); err != nil {
+		return err
+	}
+	path := func(i int) string { return fmt.Sprintf("/nix/store/%032d-o%d", i, i) }
+	var db bytes.Buffer
+	for i := range manyObjects {
+		real := dir + "/nix" + path(i)
+		if err := os.MkdirAll(real, 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(real+"/file", fmt.Appendf(nil, "object %d", i), 0o444); err != nil {
+			return err
+		}
+		var refs []string
+		for _, back := range []int{1, 7, 100} {
+			if i >= back {
+				refs = append(refs, path(i-back))
+			}
+		}
+		fmt.Fprintf(&db, "%s\n%064d\n8\n\n%d\n", path(i), 0, len(refs))
+		for _, r := range refs {
+			fmt.Fprintln(&db, r)
+		}
+	}
+	return command(&db, "nix-store", "--store", dir+"/nix", "--load-db")
+}
+
+func (p *peers) closure(b *testing.B) {
+	var last store.Path
+	p.compare(b,
+		peer{"sysc", func(dir string) (err error) {
+			last, err = objects(b, dir)
+			return err
+		}, func(dir string) error { return p.sysc(b, dir, "store", "closure", string(last)) }},
+		peer{"nix-store -qR", nixObjects, func(dir string) error {
+			return command(nil, "nix-store", "--store", dir+"/nix", "-qR", fmt.Sprintf("/nix/store/%032d-o%d", manyObjects-1, manyObjects-1))
+		}},
+	)
+}
+
+func (p *peers) gc(b *testing.B) {
+	before := func(dir string) error {
+		_, err := objects(b, dir)
+		return err
+	}
+	p.compare(b,
+		peer{"sysc", before, func(dir string) error { return p.sysc(b, dir, "gc") }},
+		peer{"rm -rf", before, func(dir string) error {
+			return shell(`chmod -R u+w "$1"/store/store && rm -rf "$1"/store/store "$1"/store/blobs "$1"/store/trees "$1"/store/records`, dir)
+		}},
+		peer{"nix-store --gc", nixObjects, func(dir string) error { return command(nil, "nix-store", "--store", dir+"/nix", "--gc") }},
+	)
+}

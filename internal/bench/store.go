@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// measureStore runs the benchmarks of the store, which cmd/sysc has, and prints
+// each beside its peers, with ratios of processor time: sysc's to the peer's.
+func measureStore(ctx context.Context, runs int) error {
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkStore$",
+		"-benchtime", fmt.Sprintf("%dx", runs), "-timeout", "2h", "./cmd/sysc")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("run benchmarks of the store: %v\n%s", err, out.Bytes())
+	}
+	return printPeers(os.Stdout, &out)
+}
+
+// A peerResult is one line of `go test -bench`.
+type peerResult struct {
+	work, name string
+	wall, cpu  float64 // ms
+}
+
+// printPeers makes a table of what `go test -bench` printed: names are
+// BenchmarkStore/WORK/PEER-2, and the first peer of each work is sysc.
+func printPeers(w io.Writer, r io.Reader) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "work\tprogram\twall ms\tcpu ms\tsysc: wall\tcpu\t")
+	var ours peerResult
+	lines := bufio.NewScanner(r)
+	for lines.Scan() {
+		one, ok := parsePeer(lines.Text())
+		if !ok {
+			continue
+		}
+		if one.work != ours.work {
+			ours = one
+			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t\t\t\n", one.work, one.name, one.wall, one.cpu)
+			continue
+		}
+		fmt.Fprintf(table, "\t%s\t%.0f\t%.0f\t%.2f ×\t%.2f ×\t\n", one.name, one.wall, one.cpu, ours.wall/one.wall, ours.cpu/one.cpu)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	return lines.Err()
+}
+
+func parsePeer(line string) (p peerResult, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return p, false
+	}
+	parts := strings.Split(fields[0], "/")
+	if len(parts) != 3 || parts[0] != "BenchmarkStore" {
+		return p, false
+	}
+	p.work, p.name = parts[1], parts[2]
+	if i := strings.LastIndexByte(p.name, '-'); i > 0 { // the number of cores
+		p.name = p.name[:i]
+	}
+	p.name = strings.ReplaceAll(p.name, "_", " ")
+	for i := 2; i+1 < len(fields); i += 2 {
+		value, err := strconv.ParseFloat(fields[i], 64)
+		if err != nil {
+			return p, false
+		}
+		switch fields[i+1] {
+		case "cpu-ms":
+			p.cpu = value
+		case "wall-ms":
+			p.wall = value
+		}
+	}
+	return p, true
+}
