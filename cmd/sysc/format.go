@@ -34,6 +34,14 @@ func formatDuration(d time.Duration) string {
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
 }
 
+// list returns items, never nil: JSON has no list that is null.
+func list[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
 // plural writes a count with its noun: "1 package", "2 packages".
 func plural(n int, noun string) string {
 	if n == 1 {

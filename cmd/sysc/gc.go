@@ -71,6 +71,7 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 		return err
 	}
 	if a.json {
+		result.Objects = list(result.Objects)
 		return a.printJSON(struct {
 			Generations []generation.Number `json:"generations"`
 			localstore.GCResult
@@ -157,7 +158,7 @@ func (a *app) gcExplain(ctx context.Context, st *localstore.Store, arg string) e
 		return err
 	}
 	if a.json {
-		return a.printJSON(keepers)
+		return a.printJSON(list(keepers))
 	}
 	if len(keepers) == 0 {
 		fmt.Fprintf(a.out, "nothing keeps %s: the next sysc gc removes it\n", p)

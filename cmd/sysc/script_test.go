@@ -79,6 +79,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"flip":       flip,
 	"within":     within,
 	"await":      await,
+	"schema":     checkSchema,
 }
 
 func scriptCondition(name string) (bool, error) {

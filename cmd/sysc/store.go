@@ -113,7 +113,7 @@ func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string
 	if err != nil {
 		return err
 	}
-	info := objectInfo{Path: p, Kind: o.Kind.String(), Tree: o.Tree, Size: o.Size, References: o.References, Deriver: o.Deriver}
+	info := objectInfo{Path: p, Kind: o.Kind.String(), Tree: o.Tree, Size: o.Size, References: list(o.References), Deriver: o.Deriver}
 	for _, member := range closure {
 		m, err := st.Object(ctx, member)
 		if err != nil {
@@ -124,6 +124,7 @@ func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string
 	if info.Referrers, err = st.Referrers(ctx, p); err != nil {
 		return err
 	}
+	info.Referrers = list(info.Referrers)
 	if a.json {
 		return a.printJSON(info)
 	}
@@ -156,7 +157,7 @@ func (a *app) storeClosure(ctx context.Context, st *localstore.Store, args []str
 		return err
 	}
 	if a.json {
-		return a.printJSON(closure)
+		return a.printJSON(list(closure))
 	}
 	for _, p := range closure {
 		fmt.Fprintln(a.out, p)
@@ -170,7 +171,7 @@ func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) 
 		return err
 	}
 	if a.json {
-		return a.printJSON(roots)
+		return a.printJSON(list(roots))
 	}
 	for _, r := range roots {
 		from := r.Name
@@ -212,7 +213,7 @@ func (a *app) whyDependsCommand() *cobra.Command {
 			return err
 		}
 		if a.json {
-			return a.printJSON(edges)
+			return a.printJSON(list(edges))
 		}
 		if len(edges) == 0 {
 			a.say("%s does not depend on %s.", paths[0], paths[1])

@@ -105,6 +105,7 @@ func (a *app) storeRepair(ctx context.Context, from []string) (err error) {
 
 func (a *app) printRepair(result localstore.RepairResult, problems problemList) error {
 	if a.json {
+		result.Lost = list(result.Lost)
 		return a.printJSON(struct {
 			localstore.RepairResult
 			Damaged []string `json:"damaged"`
