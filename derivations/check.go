@@ -34,6 +34,9 @@ func (d *Derivation) check() error {
 	if err := d.Attrs.check(); err != nil {
 		return err
 	}
+	if err := d.checkLimits(); err != nil {
+		return err
+	}
 	for _, p := range d.Sources {
 		if _, err := store.ParsePath(string(p)); err != nil {
 			return err

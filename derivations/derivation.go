@@ -50,7 +50,7 @@ type Derivation struct {
 	// WritableRoot lets an exec step change its root as (pretended) superuser;
 	// the root as the step leaves it is its only output, of kind store.KindRoot.
 	WritableRoot bool
-	// Inputs are the outputs of other derivations that the texts above name.
+	// Inputs are the outputs of other derivations that the texts name.
 	// [Graph.Add] fills it in, sorted; what a caller sets is ignored.
 	Inputs []Ref
 	// Sources are store objects that are inputs by path: files of a module, or
@@ -59,6 +59,9 @@ type Derivation struct {
 	Sources []store.Path
 	// Outputs are the names of the outputs, sorted; nil means [DefaultOutput].
 	Outputs []string
+	// Limits are what the outputs may refer to and how large they may be. What
+	// they name is an input.
+	Limits Limits
 	// Fixed is set when the result is known beforehand. Only such a step may use
 	// the network, and only its name and Fixed identify it.
 	Fixed *Fixed

@@ -23,6 +23,15 @@ func full() Derivation {
 		Inputs:  []Ref{{Derivation: Hash{1}, Output: "out"}, {Derivation: Hash{2}, Output: "dev"}},
 		Sources: []store.Path{"11111111111111111111111111111111-source"},
 		Outputs: []string{"dev", "out"},
+		Limits:  fullLimits(),
+	}
+}
+
+// fullLimits returns limits with something in every field.
+func fullLimits() Limits {
+	return Limits{
+		References: &[]string{someRoot}, Requisites: &[]string{}, DisallowedReferences: []string{"dev"},
+		DisallowedRequisites: []string{store.Dir + "/22222222222222222222222222222222-other", "dev"}, MaxSize: 1 << 20, MaxClosureSize: 1 << 30,
 	}
 }
 
@@ -41,6 +50,7 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		"Inputs":       func(d *Derivation) { d.Inputs = d.Inputs[:1] },
 		"Sources":      func(d *Derivation) { d.Sources = nil },
 		"Outputs":      func(d *Derivation) { d.Outputs = nil },
+		"Limits":       func(d *Derivation) { d.Limits = Limits{} },
 		"Fixed":        func(d *Derivation) { d.Fixed = &Fixed{Kind: store.KindFile} },
 	}
 	original := full()
@@ -81,6 +91,55 @@ func TestEveryFixedFieldIsHashed(t *testing.T) {
 		change(d.Fixed)
 		if d.Hash() == original.Hash() || d.ResolvedHash() == original.ResolvedHash() {
 			t.Errorf("field %s is not hashed", name)
+		}
+	}
+}
+
+func TestEveryLimitIsHashed(t *testing.T) {
+	changes := map[string][]func(*Limits){
+		"References": {
+			func(l *Limits) { l.References = nil },
+			func(l *Limits) { l.References = &[]string{} },
+		},
+		"Requisites": {
+			func(l *Limits) { l.Requisites = nil },
+			func(l *Limits) { l.Requisites = &[]string{someRoot} },
+		},
+		"DisallowedReferences": {func(l *Limits) { l.DisallowedReferences = nil }},
+		"DisallowedRequisites": {func(l *Limits) { l.DisallowedRequisites = l.DisallowedRequisites[:1] }},
+		"MaxSize":              {func(l *Limits) { l.MaxSize = 0 }},
+		"MaxClosureSize":       {func(l *Limits) { l.MaxClosureSize++ }},
+	}
+	original := full()
+	for i := range reflect.TypeFor[Limits]().NumField() {
+		name := reflect.TypeFor[Limits]().Field(i).Name
+		if changes[name] == nil {
+			t.Errorf("field %s: hash it, and add it here", name)
+		}
+		for _, change := range changes[name] {
+			d := full()
+			change(&d.Limits)
+			if d.Hash() == original.Hash() || d.ResolvedHash() == original.ResolvedHash() {
+				t.Errorf("field %s is not hashed", name)
+			}
+			if d.Limits.IsZero() {
+				t.Errorf("without %s the other limits count for nothing", name)
+			}
+		}
+	}
+}
+
+// TestIsZero sets one limit after the other.
+func TestIsZero(t *testing.T) {
+	full := reflect.ValueOf(fullLimits())
+	for i := range full.NumField() {
+		var l Limits
+		if !l.IsZero() {
+			t.Fatal("no limits are limits")
+		}
+		reflect.ValueOf(&l).Elem().Field(i).Set(full.Field(i))
+		if l.IsZero() {
+			t.Errorf("with %s alone it is zero", full.Type().Field(i).Name)
 		}
 	}
 }

@@ -13,10 +13,16 @@ import (
 // another. Changing anything that is encoded means another version, and other
 // hashes for everything.
 const (
-	unresolvedVersion  = "sysc-derivation-1"
-	resolvedVersion    = "sysc-resolved-1"
+	unresolvedVersion  = "sysc-derivation-2"
+	resolvedVersion    = "sysc-resolved-2"
 	placeholderVersion = "sysc-placeholder-1"
 )
+
+// ExecVersion is hashed with every exec step that is not fixed. It changes
+// whenever what the sandbox shows a program, or what is done with the program's
+// files, changes: a result that came about under another behaviour is not the
+// result of this one, and nothing else would tell a store so.
+const ExecVersion = 1
 
 // How a derivation is identified.
 const (
@@ -72,6 +78,7 @@ func (d *Derivation) encode(version string) []byte {
 	e.text(d.Name)
 	e.text(d.Platform)
 	e.text(d.Builder)
+	e.uint(d.behaviour())
 	e.texts(d.Args)
 	e.uint(uint64(len(d.Env)))
 	for _, key := range slices.Sorted(maps.Keys(d.Env)) {
@@ -91,7 +98,17 @@ func (d *Derivation) encode(version string) []byte {
 		e.text(string(s))
 	}
 	e.texts(d.OutputNames())
+	e.limits(&d.Limits)
 	return e
+}
+
+// behaviour returns the version of what runs the step, 0 for builtin steps, whose
+// names are all there is.
+func (d *Derivation) behaviour() uint64 {
+	if d.Builder == BuilderExec {
+		return ExecVersion
+	}
+	return 0
 }
 
 // placeholderID returns the id that stands for an output until it is resolved.

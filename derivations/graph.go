@@ -47,7 +47,7 @@ func NewGraph() *Graph {
 // Add checks d, finds its inputs in its texts, and adds it. Adding a derivation
 // that the graph has already changes nothing, and the first origin stays.
 //
-// The texts are Args, the values of Env, Attrs and Root. A placeholder of this
+// The texts are Args, the values of Env, Attrs, Root and the lists of Limits. A placeholder of this
 // graph makes an input, any other store path a source. The graph keeps a copy of
 // d, so the caller may go on using it.
 func (g *Graph) Add(d Derivation, o Origin) (Hash, error) {
@@ -69,6 +69,7 @@ func (g *Graph) Add(d Derivation, o Origin) (Hash, error) {
 		d.Fixed = &fixed
 	}
 	d.Sources = slices.Clone(d.Sources)
+	d.Limits = d.Limits.replaced(func(text string) string { return text })
 	if err := g.findInputs(&d); err != nil {
 		return Hash{}, fmt.Errorf("add derivation %q: %w", d.Name, err)
 	}

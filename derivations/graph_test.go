@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,8 @@ func TestAddRefuses(t *testing.T) {
 	fixed := func(f Fixed) Derivation {
 		return Derivation{Name: "x", Platform: "any", Builder: "builtin:fetch", Fixed: &f}
 	}
+	limitedFixed := fixed(Fixed{Kind: store.KindFile, Digest: store.Digest{1}})
+	limitedFixed.Limits.References = &[]string{}
 	for want, d := range map[string]Derivation{
 		"empty name":                change(func(d *Derivation) { d.Name = "" }),
 		"is not one of":             change(func(d *Derivation) { d.Name = "a b" }),
@@ -121,7 +124,16 @@ func TestAddRefuses(t *testing.T) {
 		"damaged form":              change(func(d *Derivation) { d.Args = []string{placeholder[:len(placeholder)-1]} }),
 		"needs its digest":          fixed(Fixed{Kind: store.KindFile}),
 		"a file or a tree":          fixed(Fixed{Kind: store.KindRoot, Digest: store.Digest{1}}),
-		"neither a size":            fixed(Fixed{Kind: store.KindTree, Digest: store.Digest{1}, Size: 1}),
+		"takes no limits":           limitedFixed,
+		`allowed_requisites: "/x"`:  change(func(d *Derivation) { d.Limits.Requisites = &[]string{someRoot, "/x"} }),
+		`allowed_references: "out"`: change(func(d *Derivation) { d.Limits.References = &[]string{"out"} }),
+		`want the path of a store object`: change(func(d *Derivation) {
+			d.Limits.DisallowedReferences = []string{placeholder + "/bin"}
+		}),
+		`disallowed_requisites: "dev"`: change(func(d *Derivation) { d.Limits.DisallowedRequisites = []string{"dev"} }),
+		"max_size of -1 bytes":         change(func(d *Derivation) { d.Limits.MaxSize = -1 }),
+		"max_closure_size of -1 bytes": change(func(d *Derivation) { d.Limits.MaxClosureSize = -1 }),
+		"neither a size":               fixed(Fixed{Kind: store.KindTree, Digest: store.Digest{1}, Size: 1}),
 	} {
 		if _, err := g.Add(d, Origin{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want error with %q", err, want)
@@ -161,6 +173,91 @@ func TestResolve(t *testing.T) {
 	}
 	if _, err := Resolve(b, func(Ref) (store.Path, error) { return "", os.ErrNotExist }); err == nil {
 		t.Error("the look-up's error was lost")
+	}
+}
+
+// TestLimitsAreTexts: what the lists of limits name is an input, and resolved.
+func TestLimitsAreTexts(t *testing.T) {
+	g := NewGraph()
+	lists := map[string]func(l *Limits, list []string){
+		AllowedReferences:    func(l *Limits, list []string) { l.References = &list },
+		AllowedRequisites:    func(l *Limits, list []string) { l.Requisites = &list },
+		DisallowedReferences: func(l *Limits, list []string) { l.DisallowedReferences = list },
+		DisallowedRequisites: func(l *Limits, list []string) { l.DisallowedRequisites = list },
+	}
+	a := mustAdd(t, g, exec("a", "/bin/true"))
+	p := mustPlaceholder(t, g, a, "out")
+	const other, real = store.Path("22222222222222222222222222222222-other"), store.Path("33333333333333333333333333333333-a")
+	for name, set := range lists {
+		d := exec("b", "/bin/true")
+		set(&d.Limits, []string{p, other.Logical()})
+		got, _ := g.Derivation(mustAdd(t, g, d))
+		if !slices.Equal(got.Inputs, []Ref{{a, "out"}}) || !slices.Contains(got.Sources, other) {
+			t.Errorf("%s: inputs %v, sources %v", name, got.Inputs, got.Sources)
+		}
+		resolved, err := Resolve(got, func(Ref) (store.Path, error) { return real, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want Limits
+		set(&want, []string{other.Logical(), real.Logical()})
+		if !reflect.DeepEqual(resolved.Limits, want.replaced(strings.Clone)) {
+			t.Errorf("%s: resolved to %+v", name, resolved.Limits)
+		}
+	}
+}
+
+// TestLimitsAreSets: neither the order in which somebody wrote a list nor that of
+// placeholders shows in a hash. Otherwise a change of an input that gives the same
+// object could change what needs it.
+func TestLimitsAreSets(t *testing.T) {
+	g := NewGraph()
+	real := make(map[Ref]store.Path)
+	input := func(name, variant, path string) string {
+		h := mustAdd(t, g, exec(name, variant))
+		real[Ref{h, "out"}] = store.Path(path)
+		return mustPlaceholder(t, g, h, "out")
+	}
+	b := input("b", "b", "44444444444444444444444444444444-b")
+	resolved := func(list []string) store.DerivationHash {
+		d := exec("c", "/bin/true")
+		d.Limits.DisallowedReferences = list
+		stored, _ := g.Derivation(mustAdd(t, g, d))
+		out, err := Resolve(stored, func(r Ref) (store.Path, error) { return real[r], nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.ResolvedHash()
+	}
+	a := input("a", "0", "33333333333333333333333333333333-a")
+	before := g.Len()
+	want := resolved([]string{a, b})
+	if resolved([]string{b, a, b}) != want || g.Len() != before+1 {
+		t.Error("the order counts")
+	}
+	sides := make(map[bool]bool)
+	for i := range 20 { // placeholders on either side of b's
+		other := input("a", fmt.Sprint(i), "33333333333333333333333333333333-a")
+		sides[other < b] = true
+		if resolved([]string{other, b}) != want {
+			t.Fatalf("another input that gives the same objects gives another hash")
+		}
+	}
+	if len(sides) != 2 {
+		t.Fatal("the test has no placeholders on both sides")
+	}
+}
+
+// TestLimitsAreCopied: the graph's derivation does not change with the caller's.
+func TestLimitsAreCopied(t *testing.T) {
+	g := NewGraph()
+	d := exec("a", "/bin/true")
+	d.Limits = fullLimits()
+	d.Outputs = []string{"dev", "out"}
+	h := mustAdd(t, g, d)
+	(*d.Limits.References)[0], d.Limits.DisallowedReferences[0] = "changed", "changed"
+	if kept, _ := g.Derivation(h); kept.Hash() != h {
+		t.Error("it changed")
 	}
 }
 

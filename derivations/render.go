@@ -20,6 +20,9 @@ func (d *Derivation) MarshalJSON() ([]byte, error) {
 	if f := d.Fixed; f != nil {
 		shown.Fixed = &shownFixed{f.Kind.String(), f.Digest.String(), f.Executable, f.Size}
 	}
+	if l := &d.Limits; !l.IsZero() {
+		shown.Limits = &shownLimits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
+	}
 	return json.Marshal(shown)
 }
 
@@ -35,12 +38,22 @@ type shownDerivation struct {
 	Inputs       []shownRef        `json:"inputs,omitempty"`
 	Sources      []store.Path      `json:"sources,omitempty"`
 	Outputs      []string          `json:"outputs"`
+	Limits       *shownLimits      `json:"limits,omitempty"`
 	Fixed        *shownFixed       `json:"fixed,omitempty"`
 }
 
 type shownRef struct {
 	Derivation string `json:"derivation"`
 	Output     string `json:"output"`
+}
+
+type shownLimits struct {
+	References           *[]string `json:"allowed_references,omitempty"`
+	Requisites           *[]string `json:"allowed_requisites,omitempty"`
+	DisallowedReferences []string  `json:"disallowed_references,omitempty"`
+	DisallowedRequisites []string  `json:"disallowed_requisites,omitempty"`
+	MaxSize              int64     `json:"max_size,omitempty"`
+	MaxClosureSize       int64     `json:"max_closure_size,omitempty"`
 }
 
 type shownFixed struct {

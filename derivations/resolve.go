@@ -55,6 +55,7 @@ func Resolve(d *Derivation, path func(Ref) (store.Path, error)) (*Derivation, er
 		out.Attrs = Attrs(replace(string(d.Attrs)))
 	}
 	out.Root = replace(d.Root)
+	out.Limits = d.Limits.replaced(replace)
 	out.Sources = slices.Sorted(maps.Keys(sources))
 	return &out, err
 }

@@ -49,4 +49,5 @@ func (d *Derivation) texts(fn func(text string)) {
 	}
 	fn(string(d.Attrs))
 	fn(d.Root)
+	d.Limits.texts(fn)
 }

@@ -40,11 +40,14 @@ func (d *Derivation) Ref() derivations.Ref {
 var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: "version"}, {Name: "source"}, {Name: "packages"}, {Name: "base"}, {Name: "script"}, {Name: "builder"}, {Name: "args"},
 	{Name: "env"}, {Name: "structured"}, {Name: "outputs"}, {Name: "output_hash"}, {Name: "network"},
+	{Name: derivations.AllowedReferences}, {Name: derivations.AllowedRequisites},
+	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
+	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
 }}
 
 // laterArguments are part of the language and not of this version.
 var laterArguments = []string{
-	"for_each", "timeout", "max_silence", "max_log", "allowed_references", "disallowed_references", "max_closure_size", "platform",
+	"for_each", "timeout", "max_silence", "max_log", "platform",
 }
 
 // maxScript bounds a script, in bytes: Linux passes no argument of 128 KiB
@@ -76,6 +79,7 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 	r.command(&d)
 	r.structured(&d)
 	r.fixed(&d)
+	r.limits(&d)
 	origin := derivations.Origin{Label: "derivation." + name, Position: b.Range.String()}
 	if !r.diags.HasErrors() {
 		d.Root = r.root(origin)

@@ -103,7 +103,10 @@ func (r *realiser) perform(ctx context.Context, j *job, log *stepLog) (objects m
 	if err != nil {
 		return nil, "", err
 	}
-	return objects, "", r.checkFixed(ctx, j, objects)
+	if err := r.checkFixed(ctx, j, objects); err != nil {
+		return nil, "", err
+	}
+	return objects, "", r.checkLimits(ctx, j, objects)
 }
 
 // A tempDir is a temporary directory that is made when somebody asks for it.

@@ -25,6 +25,8 @@ type Store interface {
 	// Adopt makes an object valid again that is whole on disk.
 	Adopt(ctx context.Context, p store.Path) (store.Object, error)
 	Closure(ctx context.Context, paths []store.Path) ([]store.Path, error)
+	// FindReference shows where an object, valid or only made, refers to another.
+	FindReference(ctx context.Context, o store.Object, to store.Path) (localstore.Edge, error)
 	PhysicalPath(p store.Path) string
 	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, err error)
 	Checkout(ctx context.Context, tree store.Digest, dst string, o store.CheckoutOptions) error

@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	"zombiezen.com/go/sqlite"
 
 	"sysc/store"
-	"sysc/store/tree"
 )
 
 // Objects returns the paths of all valid objects, sorted.
@@ -137,33 +135,6 @@ func (s *Store) shortest(ctx context.Context, from, to store.Path) (chain []stor
 		return nil
 	})
 	return chain, err
-}
-
-// evidence looks for to's id in from.
-func (s *Store) evidence(ctx context.Context, from, to store.Path) (Edge, error) {
-	edge := Edge{From: from, To: to}
-	o, err := s.Object(ctx, from)
-	if err != nil {
-		return edge, err
-	}
-	ids := newScanner([]store.Path{to}, "")
-	err = tree.Walk(ctx, s, o.Tree, func(path string, e tree.Entry) error {
-		edge.Name = strings.Contains(e.Name, to.ID())
-		edge.Link = !edge.Name && strings.Contains(e.Target, to.ID())
-		hit := edge.Name || edge.Link
-		if !hit && e.Type == tree.File {
-			var err error
-			if hit, err = s.blobRefers(ctx, ids, e.Digest); err != nil {
-				return err
-			}
-		}
-		if hit {
-			edge.File = path
-			return fs.SkipAll
-		}
-		return nil
-	})
-	return edge, err
 }
 
 // blobRefers reports whether a blob has one of the ids in it.

@@ -1,0 +1,67 @@
+package lang
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+)
+
+func TestLimits(t *testing.T) {
+	const text = `
+input "debian" {
+  type = "debian"
+}
+derivation "lib" {
+  script  = ":"
+  outputs = ["out", "dev"]
+}
+derivation "app" {
+  script                = ":"
+  outputs               = ["out", "doc"]
+  allowed_references    = [for p in [derivation.lib.out] : p]
+  allowed_requisites    = []
+  disallowed_references = ["doc", derivation.lib.dev]
+  max_size              = "500M"
+  max_closure_size      = 3e9
+}
+derivation "none" {
+  script                = ":"
+  allowed_references    = null
+  disallowed_requisites = []
+}
+`
+	m, g := evaluated(t, map[string][]byte{"main.sysc.hcl": []byte(text)})
+	lib, _ := m.Derivation("lib", diag.Range{})
+	app, _ := m.Derivation("app", diag.Range{})
+	none, _ := m.Derivation("none", diag.Range{})
+	out, _ := g.Placeholder(derivations.Ref{Derivation: lib.Hash, Output: "out"})
+	dev, _ := g.Placeholder(derivations.Ref{Derivation: lib.Hash, Output: "dev"})
+	got, _ := g.Derivation(app.Hash)
+	want := derivations.Limits{
+		References: &[]string{out}, Requisites: &[]string{}, DisallowedReferences: []string{dev, "doc"}, DisallowedRequisites: []string{},
+		MaxSize: 500 << 20, MaxClosureSize: 3_000_000_000,
+	}
+	if diff := cmp.Diff(want, got.Limits); diff != "" {
+		t.Errorf("limits (-want +got):\n%s", diff)
+	}
+	if got, _ := g.Derivation(none.Hash); !got.Limits.IsZero() {
+		t.Errorf("limits that are not set: %+v", got.Limits)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for text, want := range map[string]int64{
+		"1": 1, "1048576": 1 << 20, "1K": 1 << 10, "2M": 2 << 20, "3G": 3 << 30, "4T": 4 << 40, "8388607T": 8388607 << 40,
+		"9223372036854775807": 1<<63 - 1,
+		"":                    0, "K": 0, "0": 0, "-1": 0, "+1": 0, "1k": 0, "1KB": 0, "1KK": 0, "K1": 0, " 1": 0, "1 K": 0, "0x10": 0, "1_000": 0, "1.5G": 0,
+		"8388608T": 0, "9223372036854775808": 0,
+	} {
+		got, ok := parseSize(text)
+		if got != want || ok != (want > 0) {
+			t.Errorf("%q: got %d, %t, want %d", text, got, ok, want)
+		}
+	}
+}
