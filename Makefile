@@ -31,7 +31,8 @@ test: ## every test that this machine can run
 race: ## the tests of what runs in parallel, under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -timeout 40m $$($(GO) list ./store/... ./derivations/... ./internal/... | grep -v /sandbox)
 
-soak: ## tests that take long, for SOAK (default 10m): processes killed at random
+soak: ## tests that take long: huge contents; processes killed at random, for SOAK (default 10m)
+	$(GO) test -tags soak -run 'TestOddHugeFile|TestOddMillionEntries' -v ./store/localstore
 	$(GO) test -tags soak -run TestKilledAtRandom -v -timeout 24h ./store/localstore -soak $(or $(SOAK),10m)
 
 check: ## formatting, vet, layers, tidiness

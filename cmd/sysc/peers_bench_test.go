@@ -201,7 +201,7 @@ func (p *peers) add(b *testing.B) {
 		peer{"cp -a", nil, func(dir string) error { return command(nil, "cp", "-a", p.tree, dir+"/copy") }},
 		peer{"nix store add-path", nil, func(dir string) error { return nixAdd(dir, p.tree) }},
 		peer{"ostree commit", ostreeInit, func(dir string) error { return ostreeCommit(dir, p.tree) }},
-		peer{"sha256sum, 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
+		peer{"sha256sum in 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
 	)
 }
 
@@ -243,7 +243,7 @@ func (p *peers) verify(b *testing.B) {
 	p.compare(b,
 		peer{"sysc", func(dir string) error { return p.sysc(b, dir, "store", "add", p.tree) },
 			func(dir string) error { return p.sysc(b, dir, "store", "verify") }},
-		peer{"sha256sum, 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
+		peer{"sha256sum in 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
 		peer{"nix store verify --all", func(dir string) error { return nixAdd(dir, p.tree) },
 			func(dir string) error {
 				return command(nil, "nix", "--store", dir+"/nix", "store", "verify", "--all", "--no-trust")

@@ -42,6 +42,7 @@ func (a *app) storeCommand() *cobra.Command {
 			Short: "Make files of objects hard links again, after the store was copied without",
 			Args:  usageArgs(cobra.NoArgs),
 		}, a.storeOptimise),
+		a.storeExportCommand(), a.storeImportCommand(), a.storeCopyCommand(), a.storeKeyCommand(),
 		a.gcCommand(), a.whyDependsCommand(),
 	)
 	return cmd
@@ -98,6 +99,7 @@ type objectInfo struct {
 	References  []store.Path `json:"references"`
 	Referrers   []store.Path `json:"referrers"`
 	Deriver     string       `json:"deriver,omitempty"`
+	Signatures  []string     `json:"signatures"`
 }
 
 func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string) error {
@@ -125,6 +127,14 @@ func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string
 		return err
 	}
 	info.Referrers = list(info.Referrers)
+	signatures, err := st.Signatures(ctx, p)
+	if err != nil {
+		return err
+	}
+	info.Signatures = make([]string, len(signatures))
+	for i, s := range signatures {
+		info.Signatures[i] = s.String()
+	}
 	if a.json {
 		return a.printJSON(info)
 	}
@@ -132,6 +142,9 @@ func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string
 	fmt.Fprintf(a.out, "size        %s (closure %s in %s)\n", formatBytes(o.Size), formatBytes(info.ClosureSize), plural(len(closure), "object"))
 	a.printPaths("references", info.References)
 	a.printPaths("referrers", info.Referrers)
+	for _, s := range signatures {
+		fmt.Fprintf(a.out, "signed by   %s\n", s.Key)
+	}
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (a *app) storeAdd(ctx context.Context, st *localstore.Store, path, name, ou
 			return fmt.Errorf("%w: choose another one with --name", err)
 		}
 	}
-	o, err := st.AddDir(ctx, path, &localstore.AddOptions{Name: name, OutsideLinks: true})
+	o, err := st.AddDir(ctx, path, &localstore.AddOptions{Name: name, OutsideLinks: true, Remember: true})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,34 @@ func TestRunKillsBeforeEveryStep(t *testing.T) {
 	}
 }
 
+// Stopped is called once per step that was asked for, while the program is there
+// and before it is killed.
+func TestRunSome(t *testing.T) {
+	var dir string
+	var stopped, checked []int
+	entries := func() int {
+		all, err := os.ReadDir(dir)
+		if err != nil {
+			t.Error(err)
+		}
+		return len(all)
+	}
+	steps := RunSome(t, Some{First: 2, Every: 2, Stopped: func() {
+		stopped = append(stopped, entries())
+		if err := os.Mkdir(filepath.Join(dir, "stopped"), 0o755); err != nil {
+			t.Error(err)
+		}
+	}}, func() *exec.Cmd {
+		dir = t.TempDir()
+		return Self(t, childEnv+"="+dir)
+	}, func(n int) {
+		checked = append(checked, n, entries())
+	})
+	if fmt.Sprint(stopped) != "[1 3]" || fmt.Sprint(checked) != "[2 2 4 4 5 3]" || steps != 4 {
+		t.Errorf("stopped with %v entries, checked %v, %d steps", stopped, checked, steps)
+	}
+}
+
 func TestStepsHoldsWhatMatters(t *testing.T) {
 	list := " " + strings.Join(Steps(), " ") + " "
 	for _, want := range []string{"renameat2", "linkat", "symlinkat", "unlinkat", "mkdirat", "fsync", "fdatasync", "syncfs"} {
@@ -75,7 +103,7 @@ func TestTraceReportsExit(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "a"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	res, err := trace(Self(t, childEnv+"="+dir), 100)
+	res, err := trace(Self(t, childEnv+"="+dir), 100, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@
 //
 // It takes the place of strace's fault injection, which a machine may not have.
 // A kill is not a power cut: what was written stays in the page cache. That
-// files are synced before they are renamed is for the code to get right; that
-// every order of steps leaves a good state is what is tested here.
+// every order of steps leaves a good state is what [Run] tests. With [RunSome] a
+// test can cut the power, too: shut the file system down before the program is
+// killed.
 package crashtest

@@ -26,7 +26,25 @@ import (
 // program. Tests may run in parallel with it.
 func Run(t testing.TB, start func() *exec.Cmd, check func(n int)) int {
 	t.Helper()
-	for n := 1; ; n++ {
+	return RunSome(t, Some{First: 1, Every: 1}, start, check)
+}
+
+// Some says which steps [RunSome] takes, and what it does there.
+type Some struct {
+	// First is the first step to stop at, from 1, and Every how far it is from one
+	// to the next.
+	First, Every int
+	// Stopped, if not nil, is called while the program stands before the step,
+	// before it is killed. Its other threads come to a stop at their next system
+	// call. It runs in another goroutine than the test's: it must not call FailNow.
+	Stopped func()
+}
+
+// RunSome is [Run] for some of the steps. The last call of check is after the
+// whole program, too.
+func RunSome(t testing.TB, some Some, start func() *exec.Cmd, check func(n int)) int {
+	t.Helper()
+	for n := some.First; ; n += some.Every {
 		cmd := start()
 		output, err := os.CreateTemp(t.TempDir(), "output")
 		if err != nil {
@@ -38,7 +56,7 @@ func Run(t testing.TB, start func() *exec.Cmd, check func(n int)) int {
 		if cmd.Stderr == nil {
 			cmd.Stderr = output
 		}
-		res, err := trace(cmd, n)
+		res, err := trace(cmd, n, some.Stopped)
 		if err != nil {
 			t.Fatalf("crashtest: run %d: %v", n, err)
 		}
@@ -47,12 +65,15 @@ func Run(t testing.TB, start func() *exec.Cmd, check func(n int)) int {
 		if !res.killed && res.status.ExitStatus() != 0 {
 			t.Fatalf("crashtest: the run that was not killed ended with %v:\n%s", res.status, text)
 		}
+		if !res.killed {
+			n = res.steps + 1
+		}
 		check(n)
 		if t.Failed() {
 			t.Fatalf("crashtest: killed before step %d, which was %s; output:\n%s", n, res.step, text)
 		}
 		if !res.killed {
-			return n - 1
+			return res.steps
 		}
 	}
 }
@@ -73,6 +94,7 @@ func Self(t testing.TB, env string, args ...string) *exec.Cmd {
 // A result tells how a traced run ended.
 type result struct {
 	killed bool
+	steps  int                // that were made or about to be made
 	step   string             // where it was killed
 	status syscall.WaitStatus // of the command
 }
@@ -82,8 +104,9 @@ type result struct {
 const traceOptions = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
 	unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
 
-// trace runs cmd and kills it before its n-th step.
-func trace(cmd *exec.Cmd, n int) (result, error) {
+// trace runs cmd and kills it before its n-th step, after it has called stopped,
+// if that is not nil.
+func trace(cmd *exec.Cmd, n int, stopped func()) (result, error) {
 	type answer struct {
 		result
 		err error
@@ -93,14 +116,14 @@ func trace(cmd *exec.Cmd, n int) (result, error) {
 		// Only the thread that attached may trace. It is not unlocked: it ends with
 		// the goroutine.
 		runtime.LockOSThread()
-		r, err := traceHere(cmd, n)
+		r, err := traceHere(cmd, n, stopped)
 		done <- answer{r, err}
 	}()
 	a := <-done
 	return a.result, a.err
 }
 
-func traceHere(cmd *exec.Cmd, n int) (result, error) {
+func traceHere(cmd *exec.Cmd, n int, stopped func()) (result, error) {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
@@ -109,7 +132,7 @@ func traceHere(cmd *exec.Cmd, n int) (result, error) {
 		return result{}, err
 	}
 	defer cmd.Process.Release()
-	tr := &tracer{leader: cmd.Process.Pid, at: n, tracees: map[int]bool{}}
+	tr := &tracer{leader: cmd.Process.Pid, at: n, atStep: stopped, tracees: map[int]bool{}}
 	if err := tr.loop(); err != nil {
 		tr.kill()
 		return result{}, err
@@ -120,8 +143,8 @@ func traceHere(cmd *exec.Cmd, n int) (result, error) {
 type tracer struct {
 	result
 	leader  int
-	at      int // the step to kill at
-	steps   int
+	at      int          // the step to kill at
+	atStep  func()       // called before that, or nil
 	tracees map[int]bool // threads by id
 }
 
@@ -211,6 +234,9 @@ func (tr *tracer) syscall(pid int) error {
 	if tr.steps++; tr.steps == tr.at {
 		tr.killed = true
 		tr.step = name
+		if tr.atStep != nil {
+			tr.atStep()
+		}
 		tr.kill()
 	}
 	return nil

@@ -47,6 +47,11 @@ type AddOptions struct {
 	// it is not opened then. It is called from several goroutines. nil knows
 	// none.
 	Known func(path string, st *unix.Stat_t) (tree.Entry, bool)
+	// Remember keeps what stat(2) says of the files, and does not read those again
+	// next time that did not change since. It is for a directory that nobody
+	// deceives the store with, and goes with canonical metadata, no candidates and
+	// no own id only.
+	Remember bool
 }
 
 // AddDir takes a directory, or a single file, into the store and returns the
@@ -84,6 +89,11 @@ func (s *Store) addDir(ctx context.Context, dir string, opts *AddOptions) (store
 	}
 	defer h.open.closeAll()
 	defer h.dropPrivate()
+	if opts.Remember {
+		if h.memory, err = s.recall(dir); err != nil {
+			return store.Object{}, err
+		}
+	}
 
 	base := filepath.Base(dir)
 	var st unix.Stat_t
@@ -125,6 +135,11 @@ func (s *Store) addDir(ctx context.Context, dir string, opts *AddOptions) (store
 	if err := h.checkLinks(); err != nil {
 		return store.Object{}, err
 	}
+	if h.memory != nil {
+		if err := h.memory.keep(s); err != nil {
+			return store.Object{}, err
+		}
+	}
 	return h.object(ctx, top)
 }
 
@@ -139,6 +154,9 @@ func checkAdd(opts *AddOptions) error {
 		if _, err := store.MakePath(opts.SelfID, opts.Name); err != nil {
 			return fmt.Errorf("own id: %w", err)
 		}
+	}
+	if opts.Remember && (opts.Meta != nil || opts.Known != nil || opts.Kind == store.KindRoot || opts.SelfID != "" || len(opts.Candidates) > 0) {
+		return errors.New("remember: only with canonical metadata, no candidates and no own id")
 	}
 	switch opts.Kind {
 	case 0, store.KindFile, store.KindTree, store.KindRoot:
@@ -163,6 +181,7 @@ type harvest struct {
 	opts    AddOptions
 	scanner *scanner
 	open    fdSet
+	memory  *memory // or nil
 
 	mu      sync.Mutex
 	seen    map[int]bool // candidates that the contents refer to

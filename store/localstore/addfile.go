@@ -16,13 +16,11 @@ import (
 // file takes one regular file in.
 func (h *harvest) file(ctx context.Context, d *inDir, sl *slot, path string, st *unix.Stat_t) error {
 	sl.entry.Type = tree.File
-	if h.opts.Known != nil {
-		if e, ok := h.opts.Known(path, st); ok {
-			h.countLink(path, st)
-			e.Name = sl.entry.Name
-			sl.entry, sl.keep = e, true
-			return nil
-		}
+	if e, ok, err := h.known(path, st); ok || err != nil {
+		h.countLink(path, st)
+		e.Name = sl.entry.Name
+		sl.entry, sl.keep = e, true
+		return err
 	}
 	fd, err := openReadable(d.fd, sl.disk, 0)
 	if err != nil {
@@ -47,7 +45,13 @@ func (h *harvest) file(ctx context.Context, d *inDir, sl *slot, path string, st 
 	if h.meta(sl, path, st, xattrs); !sl.keep {
 		return nil
 	}
-	return h.content(ctx, sl, fd)
+	if err := h.content(ctx, sl, fd); err != nil {
+		return err
+	}
+	if h.memory != nil {
+		h.memory.remember(path, st, sl.entry.Digest)
+	}
+	return nil
 }
 
 func (h *harvest) countLink(path string, st *unix.Stat_t) {

@@ -14,13 +14,15 @@ import (
 
 // schemaVersion is kept in the database's user_version. A change of the tables,
 // or of the layout of the directory, means another one and a migration.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // applicationID marks the file as ours, for file(1): "sysc".
 const applicationID = 0x73797363
 
 // Realisations have no foreign key: they outlive their object, so that a graph
 // resolves without building what garbage collection took.
+//
+// These are the tables of version 1; version 2 has signatureSchema, too.
 const schema = `
 CREATE TABLE object (
 	id      INTEGER PRIMARY KEY,
@@ -107,7 +109,11 @@ func migrate(conn *sqlite.Conn) (err error) {
 	if version, err = userVersion(conn); err != nil || version == schemaVersion {
 		return err
 	}
-	script := schema + fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
+	script := signatureSchema
+	if version == 0 {
+		script = schema + signatureSchema
+	}
+	script += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
 	return sqlitex.ExecuteScript(conn, script, nil)
 }
 

@@ -123,7 +123,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepCheckouts, c.sweepTemps, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -323,13 +323,21 @@ func (c *collector) sweepObjects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.sweepRecords(ctx, choose)
+	for _, dir := range []string{"records", objectSignatures} {
+		if err := c.sweepRecords(ctx, dir, choose); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// sweepRecords removes the records that choose takes. They are behind the gate of
-// the objects.
-func (c *collector) sweepRecords(ctx context.Context, choose func([]string) ([]string, error)) error {
-	fd, err := openDir(unix.AT_FDCWD, c.s.path("records"))
+// sweepRecords removes from dir the records, or signatures, that choose takes. They
+// are behind the gate of the objects.
+func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]string) ([]string, error)) error {
+	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
+	if err == unix.ENOENT && dir == objectSignatures {
+		return nil // nothing was ever signed
+	}
 	if err != nil {
 		return err
 	}
@@ -346,7 +354,7 @@ func (c *collector) sweepRecords(ctx context.Context, choose func([]string) ([]s
 			}
 			for _, name := range chosen {
 				if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
-					return fmt.Errorf("record %s: %w", name, err)
+					return fmt.Errorf("%s/%s: %w", dir, name, err)
 				}
 			}
 			return nil
@@ -414,6 +422,21 @@ func (c *collector) sweepTemps(context.Context) error {
 		c.result.Leftovers++
 		if !c.opts.DryRun {
 			c.trash = append(c.trash, e.Name())
+		}
+	}
+	return nil
+}
+
+// sweepCache forgets what files looked like that were added: most of what is known
+// of them went now.
+func (c *collector) sweepCache(context.Context) error {
+	entries, err := os.ReadDir(c.s.path("cache"))
+	if err != nil || c.opts.DryRun {
+		return err
+	}
+	for _, e := range entries {
+		if err := os.Remove(c.s.path("cache/" + e.Name())); ignoreNotExist(err) != nil {
+			return err
 		}
 	}
 	return nil

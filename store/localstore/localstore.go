@@ -14,6 +14,7 @@
 //	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
+//	DIR/cache/      what files that were added looked like, see remember.go
 //	DIR/tmp/        0700: whatever is being made
 //
 // What is on disk becomes an object in three steps: contents and listings are
@@ -255,7 +256,7 @@ func (s *Store) makeDirs() error {
 	}{
 		{"store", 0o755}, {"blobs", 0o755}, {"trees", 0o755}, {"log", 0o755}, {"roots", 0o755},
 		{"locks", 0o755}, {"checkouts", 0o755}, {"sessions", 0o755},
-		{"records", 0o755}, {"realisations", 0o755}, {"dirty", 0o755},
+		{"records", 0o755}, {"realisations", 0o755}, {"cache", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
 		{"tmp", 0o700},

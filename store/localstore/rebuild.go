@@ -75,16 +75,19 @@ func (s *Store) tellAgain(ctx context.Context, result *RebuildResult) error {
 		}
 	}
 	var realisations []store.Realisation
-	err = s.readRealisations(func(r store.Realisation) {
-		realisations = append(realisations, r)
-	}, func(file string, err error) {
+	bad := func(file string, err error) {
 		result.Left = append(result.Left, Problem{File: s.path(file), Err: err, damage: damagedFile})
-	})
+	}
+	err = s.readRealisations(func(r store.Realisation) { realisations = append(realisations, r) }, bad)
 	if err != nil {
 		return err
 	}
 	result.Objects, result.Realisations = len(a.objects), len(realisations)
-	return s.db.write(ctx, func(conn *sqlite.Conn) error { return insert(conn, a.objects, realisations) })
+	err = s.db.write(ctx, func(conn *sqlite.Conn) error { return insert(conn, a.objects, realisations) })
+	if err != nil {
+		return err
+	}
+	return s.restoreSignatures(ctx, a.objects, realisations, bad)
 }
 
 // install puts the new database in place of the old one.

@@ -54,6 +54,9 @@ func (s *Store) writeMeta(dir, name string, data []byte) error {
 	if have, err := readSmall(fd, name, int64(len(data))); err == nil && bytes.Equal(have, data) {
 		return nil
 	}
+	if err := s.markDirty(); err != nil {
+		return err
+	}
 	if err := s.writeFile(fd, name, data); err != nil {
 		return fmt.Errorf("write %s/%s: %w", dir, name, err)
 	}
@@ -116,17 +119,24 @@ func (s *Store) Adopt(ctx context.Context, p store.Path) (store.Object, error) {
 	if err := s.Register(ctx, a.objects, nil); err != nil {
 		return store.Object{}, fmt.Errorf("adopt %s: %w", p, err)
 	}
+	// Signatures that cannot be read are lost; the object is none the worse.
+	if err := s.restoreSignatures(ctx, a.objects, nil, func(string, error) {}); err != nil {
+		return store.Object{}, fmt.Errorf("adopt %s: %w", p, err)
+	}
 	return s.Object(ctx, p)
 }
 
 // An adopter collects what is to be registered, references first.
 type adopter struct {
 	s       *Store
-	seen    map[store.Path]error // nil: it is valid or among objects
+	seen    map[store.Path]error  // nil: it is valid or among objects
+	there   map[store.Digest]bool // trees that are whole
 	objects []store.Object
 }
 
-func newAdopter(s *Store) *adopter { return &adopter{s: s, seen: map[store.Path]error{}} }
+func newAdopter(s *Store) *adopter {
+	return &adopter{s: s, seen: map[store.Path]error{}, there: map[store.Digest]bool{}}
+}
 
 // add adds an object that is not valid and what it refers to.
 func (a *adopter) add(ctx context.Context, p store.Path) error {
@@ -152,7 +162,7 @@ func (a *adopter) addNew(ctx context.Context, p store.Path) error {
 			return fmt.Errorf("it refers to %s: %w", ref, err)
 		}
 	}
-	if err := a.s.whole(ctx, o.Tree, 0); err != nil {
+	if err := a.whole(ctx, o.Tree, 0); err != nil {
 		return err
 	}
 	if err := a.s.checkObject(ctx, &o); err != nil {
@@ -164,31 +174,30 @@ func (a *adopter) addNew(ctx context.Context, p store.Path) error {
 
 // whole looks whether the trees and blobs below d are there, and keeps them from
 // being collected.
-func (s *Store) whole(ctx context.Context, d store.Digest, depth int) error {
+func (a *adopter) whole(ctx context.Context, d store.Digest, depth int) error {
+	if a.there[d] {
+		return nil
+	}
 	if depth > tree.MaxDepth {
 		return fmt.Errorf("deeper than %d directories: %w", tree.MaxDepth, store.ErrNotExist)
 	}
-	t, err := s.Tree(ctx, d)
+	t, err := a.s.Tree(ctx, d)
 	if err != nil {
 		return fmt.Errorf("%w: %w", store.ErrNotExist, err)
 	}
 	// The listing may be known although its file is gone.
-	if _, err := s.AddTree(ctx, t); err != nil {
+	if _, err := a.s.AddTree(ctx, t); err != nil {
 		return err
 	}
 	for i := range t.Entries {
 		e := &t.Entries[i]
 		switch e.Type {
 		case tree.Dir:
-			if err := s.whole(ctx, e.Digest, depth+1); err != nil {
+			if err := a.whole(ctx, e.Digest, depth+1); err != nil {
 				return err
 			}
 		case tree.File:
-			dir, err := s.blobDirs.fd(e.Digest, true)
-			if err != nil {
-				return err
-			}
-			there, err := s.relyOn(s.blobDirs, dir, e.Digest, e.Size)
+			there, err := a.s.HasBlob(ctx, e.Digest, e.Size)
 			if err != nil {
 				return err
 			}
@@ -197,7 +206,26 @@ func (s *Store) whole(ctx context.Context, d store.Digest, depth int) error {
 			}
 		}
 	}
+	a.there[d] = true
 	return nil
+}
+
+// HasBlob reports whether a blob of so many bytes is there, and keeps it from being
+// collected until this store is closed. As with [Store.Adopt], its bytes are not
+// looked at.
+func (s *Store) HasBlob(ctx context.Context, d store.Digest, size int64) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	dir, err := s.blobDirs.fd(d, true)
+	if err != nil {
+		return false, fmt.Errorf("look blob %s up: %w", d, err)
+	}
+	there, err := s.relyOn(s.blobDirs, dir, d, size)
+	if err != nil {
+		return false, fmt.Errorf("look blob %s up: %w", d, err)
+	}
+	return there, nil
 }
 
 // readRealisations calls add for each realisation that is kept on disk. What

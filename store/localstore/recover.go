@@ -153,6 +153,12 @@ func (s *Store) recheck(ctx context.Context, since time.Time) error {
 			return err
 		}
 	}
+	if err := s.recheckRecords(since); err != nil {
+		return err
+	}
+	if err := s.recheckRealisations(ctx, since); err != nil {
+		return err
+	}
 	// Checkouts are cheap to make again.
 	entries, err := os.ReadDir(s.path("checkouts"))
 	if err != nil {
@@ -203,6 +209,79 @@ func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, sinc
 		}
 	}
 	return nil
+}
+
+// recheckRecords removes records that cannot be read. Those that can are compared
+// with the contents when they are used, see Adopt.
+func (s *Store) recheckRecords(since time.Time) error {
+	fd, err := openDir(unix.AT_FDCWD, s.path("records"))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = removeChanged(fd, since, func(name string) bool {
+		_, err := s.readRecord(store.Path(name))
+		return err == nil
+	})
+	if err != nil {
+		return fmt.Errorf("records: %w", err)
+	}
+	return nil
+}
+
+// recheckRealisations removes the files of realisations that cannot be read. The
+// database may know what one of them replaced.
+func (s *Store) recheckRealisations(ctx context.Context, since time.Time) error {
+	shards, err := os.ReadDir(s.path("realisations"))
+	if err != nil {
+		return err
+	}
+	removed := 0
+	for _, shard := range shards {
+		fd, err := openDir(unix.AT_FDCWD, s.path("realisations/"+shard.Name()))
+		if err != nil {
+			continue // no directory: Verify names what does not belong here
+		}
+		n, err := removeChanged(fd, since, func(name string) bool {
+			_, err := readRealisation(fd, shard.Name(), name)
+			return err == nil
+		})
+		unix.Close(fd)
+		if err != nil {
+			return fmt.Errorf("realisations/%s: %w", shard.Name(), err)
+		}
+		removed += n
+	}
+	if removed == 0 {
+		return nil
+	}
+	all, err := s.allRealisations(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = s.keepRealisations(ctx, all)
+	return err
+}
+
+// removeChanged removes the regular files in dir that changed at since or later
+// and that are not good, and counts them.
+func removeChanged(dir int, since time.Time, good func(name string) bool) (removed int, err error) {
+	names, err := listDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		var st unix.Stat_t
+		if unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG ||
+			!changedSince(&st, since) || good(name) {
+			continue
+		}
+		if err := unix.Unlinkat(dir, name, 0); err != nil {
+			return removed, fmt.Errorf("remove %s: %w", name, err)
+		}
+		removed++
+	}
+	return removed, nil
 }
 
 func changedSince(st *unix.Stat_t, since time.Time) bool {

@@ -36,10 +36,9 @@ func (s *Store) register(ctx context.Context, objects []store.Object, realisatio
 	if err != nil {
 		return err
 	}
-	for _, r := range realisations {
-		if err := s.writeRealisation(r); err != nil {
-			return fmt.Errorf("realisation of %s: %w", r.Derivation, err)
-		}
+	unsynced, err := s.keepRealisations(ctx, realisations)
+	if err != nil {
+		return err
 	}
 	for i := range fresh {
 		if err := s.checkObject(ctx, &fresh[i]); err != nil {
@@ -62,11 +61,34 @@ func (s *Store) register(ctx context.Context, objects []store.Object, realisatio
 				return fmt.Errorf("%s: %w", fresh[i].Path, err)
 			}
 		}
+		unsynced = true
+	}
+	if unsynced {
 		if err := s.sync.sync(); err != nil {
 			return err
 		}
 	}
 	return s.db.write(ctx, func(conn *sqlite.Conn) error { return insert(conn, fresh, realisations) })
+}
+
+// keepRealisations writes the files of realisations. It returns whether they may
+// not be on the disk yet: what the database has was synced before.
+func (s *Store) keepRealisations(ctx context.Context, realisations []store.Realisation) (unsynced bool, err error) {
+	keys := make([]RealisationKey, len(realisations))
+	for i, r := range realisations {
+		keys[i] = RealisationKey{r.Derivation, r.Output}
+	}
+	known, err := s.Realisations(ctx, keys)
+	if err != nil {
+		return false, err
+	}
+	for i, r := range realisations {
+		if err := s.writeRealisation(r); err != nil {
+			return false, fmt.Errorf("realisation of %s: %w", r.Derivation, err)
+		}
+		unsynced = unsynced || known[keys[i]] != r.Path
+	}
+	return unsynced, nil
 }
 
 // notValid returns the objects that are not valid yet, sorted by path, each
@@ -109,7 +131,12 @@ func (s *Store) checkObject(ctx context.Context, o *store.Object) error {
 	if err := checkKind(o.Kind, t); err != nil {
 		return err
 	}
-	if o.Kind != store.KindRoot {
+	if o.Kind == store.KindRoot {
+		// The others are placed on disk, where what is missing is missed.
+		if _, err := (listingCheck{s, map[store.Digest]int{}}).height(ctx, o.Tree, 0); err != nil {
+			return err
+		}
+	} else {
 		canonical, err := tree.Canonical(ctx, s, o.Tree)
 		if err != nil {
 			return err
@@ -120,6 +147,40 @@ func (s *Store) checkObject(ctx context.Context, o *store.Object) error {
 	}
 	o.Size = t.Size()
 	return s.checkID(ctx, o)
+}
+
+// A listingCheck looks whether the listings below a tree are there, and no deeper
+// than a tree may be. Otherwise garbage collection could not tell what they keep.
+type listingCheck struct {
+	s       *Store
+	heights map[store.Digest]int
+}
+
+// height returns how many directories are below one another in d, which is itself
+// below depth of them.
+func (c listingCheck) height(ctx context.Context, d store.Digest, depth int) (height int, err error) {
+	if have, ok := c.heights[d]; ok && depth+have <= tree.MaxDepth {
+		return have, nil
+	}
+	if depth > tree.MaxDepth {
+		return 0, fmt.Errorf("deeper than %d directories", tree.MaxDepth)
+	}
+	t, err := c.s.Tree(ctx, d)
+	if err != nil {
+		return 0, err
+	}
+	for i := range t.Entries {
+		if t.Entries[i].Type != tree.Dir {
+			continue
+		}
+		below, err := c.height(ctx, t.Entries[i].Digest, depth+1)
+		if err != nil {
+			return 0, err
+		}
+		height = max(height, below+1)
+	}
+	c.heights[d] = height
+	return height, nil
 }
 
 // checkID compares an object's id with what it has to be.

@@ -59,7 +59,7 @@ type repairer struct {
 }
 
 func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
-	problems, err := r.find(ctx, report, (*Store).Verify)
+	problems, err := r.find(ctx, report, (*Store).verifyWithSignatures)
 	if err != nil || len(problems) == 0 {
 		return err
 	}
@@ -94,10 +94,13 @@ func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
 	if err := r.realisations(ctx); err != nil {
 		return err
 	}
+	if err := r.signatures(ctx); err != nil {
+		return err
+	}
 	if err := r.s.sync.sync(); err != nil {
 		return err
 	}
-	left, err := r.find(ctx, report, (*Store).Verify)
+	left, err := r.find(ctx, report, (*Store).verifyWithSignatures)
 	r.result.Left = len(left)
 	return err
 }

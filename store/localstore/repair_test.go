@@ -88,7 +88,7 @@ func TestRepair(t *testing.T) {
 		"executable":        func(d *damaged) { overwrite(t, d.blobPath("uses "+d.lib.Path.ID())+".x", "uses something bad") },
 		"blob, not its .x":  func(d *damaged) { overwrite(t, d.blobPath("uses "+d.lib.Path.ID()), "uses something bad") },
 		"stranger":          func(d *damaged) { must(t, os.WriteFile(d.path("blobs/00/stranger"), nil, 0o444)) },
-		"stranger in trees": func(d *damaged) { must(t, os.MkdirAll(d.path("trees/00/stranger/x"), 0o555)) },
+		"stranger in trees": func(d *damaged) { must(t, os.MkdirAll(d.path("trees/00/stranger/x"), 0o755)) },
 		"check-out":         func(d *damaged) { must(t, os.Chmod(d.checkout+"/etc", 0o700)) },
 		"record":            func(d *damaged) { overwrite(t, d.path("records/"+string(d.lib.Path)), "nonsense") },
 		"record gone":       func(d *damaged) { must(t, os.Remove(d.path("records/"+string(d.root.Path)))) },

@@ -1,0 +1,426 @@
+package localstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/store"
+	"sysc/store/tree"
+)
+
+// A builder that keeps its outputs open, or mapped, changes nothing of what was
+// registered (CVE-2024-27297).
+func TestAddWhileOpen(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	large := strings.Repeat("large\n", smallBlob)
+	in := write(t, "small=before", "tool*=before", "large="+large)
+	must(t, os.Link(in+"/small", in+"/again"))
+	single := filepath.Join(t.TempDir(), "single")
+	must(t, os.WriteFile(single, []byte("before"), 0o644))
+
+	var open []*os.File
+	var mapped [][]byte
+	for _, path := range []string{in + "/small", in + "/tool", in + "/large", single} {
+		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		must(t, err)
+		defer f.Close()
+		open = append(open, f)
+		m, err := unix.Mmap(int(f.Fd()), 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		must(t, err)
+		defer unix.Munmap(m)
+		mapped = append(mapped, m)
+	}
+	dir, err := s.AddDir(ctx, in, &AddOptions{Name: "dir"})
+	must(t, err)
+	file, err := s.AddDir(ctx, single, &AddOptions{Name: "file"})
+	must(t, err)
+	change := func(text string) {
+		for i, f := range open {
+			copy(mapped[i][2:], text)
+			_, err := f.WriteAt([]byte(text), 0)
+			must(t, err)
+		}
+	}
+	change("added")
+	register(t, s, dir, file)
+	change("registered")
+	for path, want := range map[string]string{
+		s.PhysicalPath(dir.Path) + "/small": "before", s.PhysicalPath(dir.Path) + "/again": "before",
+		s.PhysicalPath(dir.Path) + "/tool": "before", s.PhysicalPath(dir.Path) + "/large": large,
+		s.PhysicalPath(file.Path): "before",
+	} {
+		if got, err := os.ReadFile(path); err != nil || string(got) != want {
+			t.Errorf("%s: %.20q, %v", path, got, err)
+		}
+	}
+	verify(t, s)
+}
+
+// Contents that change while they are read are kept as they were read: what has
+// a digest has it.
+func TestAddWhileWritten(t *testing.T) {
+	s := newStore(t)
+	in := write(t, "small=.", "large=.")
+	hostile(t, func(turn int) {
+		text := bytes.Repeat([]byte{byte(turn)}, 3000)
+		os.WriteFile(in+"/small", text, 0o644)
+		f, err := os.OpenFile(in+"/large", os.O_WRONLY, 0)
+		if err == nil {
+			f.WriteAt(text, int64(turn%200)*3000)
+			f.Truncate(int64(2*smallBlob + turn%1000))
+			f.Close()
+		}
+	})
+	different := map[store.Path]bool{}
+	for range 100 {
+		// Whether the file is cut while it is read decides if this fails; what it
+		// adds has to be sound.
+		o, err := s.AddDir(t.Context(), in, &AddOptions{Name: "changing"})
+		must(t, err)
+		register(t, s, o)
+		different[o.Path] = true
+	}
+	if len(different) < 10 {
+		t.Errorf("%d different contents: did anybody write?", len(different))
+	}
+	verify(t, s)
+}
+
+// While a directory is added, what is in it is exchanged again and again for a
+// link that leads outside, or a pipe. Nothing outside is read, and nothing blocks.
+func TestAddRace(t *testing.T) {
+	const secret = "a secret of somebody else"
+	outside := t.TempDir()
+	must(t, os.MkdirAll(outside+"/dir/sub", 0o755))
+	must(t, os.WriteFile(outside+"/dir/sub/file", []byte(secret), 0o600))
+	for _, tt := range []struct{ name, mine, theirs string }{
+		{"directory", "dir/sub/file=mine", "z/dir->" + outside + "/dir"},
+		{"file", "file=mine", "z/file->" + outside + "/dir/sub/file"},
+		{"pipe", "file=mine", "z/"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			in := write(t, tt.mine, tt.theirs)
+			if tt.name == "pipe" {
+				must(t, unix.Mkfifo(in+"/z/file", 0o600))
+			}
+			name := tt.mine[:strings.IndexAny(tt.mine, "/=")]
+			hostile(t, func(int) {
+				unix.Renameat2(unix.AT_FDCWD, in+"/"+name, unix.AT_FDCWD, in+"/z/"+name, unix.RENAME_EXCHANGE)
+			})
+			raceAdd(t, in, secret)
+		})
+	}
+}
+
+// raceAdd adds what is at in until somebody got between two looks at the same
+// thing a few times. The secret must not come into the store.
+func raceAdd(t *testing.T, in, secret string) {
+	t.Helper()
+	s := newStore(t)
+	opts := &AddOptions{Name: "race", Meta: func(_ string, st *unix.Stat_t, _ []tree.Xattr) (bool, uint32, uint32, uint32, []tree.Xattr) {
+		// A pipe is wanted by nobody, as long as it is one.
+		return st.Mode&unix.S_IFMT != unix.S_IFIFO, 0o555, 0, 0, nil
+	}}
+	const enough = 10
+	added, disturbed := 0, 0
+	for deadline := time.Now().Add(20 * time.Second); disturbed < enough && time.Now().Before(deadline); {
+		if _, err := s.AddDir(t.Context(), in, opts); err != nil {
+			disturbed++
+		} else {
+			added++
+		}
+	}
+	t.Logf("added %d times, disturbed %d times", added, disturbed)
+	if f, err := s.OpenBlob(t.Context(), store.DigestOf([]byte(secret))); !errors.Is(err, store.ErrNotExist) {
+		f.Close()
+		t.Errorf("what is outside came into the store: %v", err)
+	}
+	verify(t, s)
+	if disturbed < enough {
+		t.Skipf("only %d races in %d times: this machine has too few cores", disturbed, added)
+	}
+}
+
+// hostile runs work again and again, in another goroutine, until the test ends.
+func hostile(t *testing.T, work func(turn int)) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for turn := 0; ctx.Err() == nil; turn++ {
+			work(turn)
+		}
+	})
+	t.Cleanup(func() {
+		stop()
+		wg.Wait()
+	})
+}
+
+// A file that is added by itself has no links elsewhere either.
+func TestAddFileOutsideLink(t *testing.T) {
+	s := newStore(t)
+	dir := write(t, "secret=secret")
+	must(t, os.Link(dir+"/secret", dir+"/output"))
+	_, err := s.AddDir(t.Context(), dir+"/output", &AddOptions{Name: "output"})
+	if err == nil || !strings.Contains(err.Error(), "hard link outside") {
+		t.Errorf("got %v", err)
+	}
+	if got, err := os.ReadFile(dir + "/secret"); err != nil || string(got) != "secret" || lstat(t, dir+"/secret").Mode&0o777 != 0o644 {
+		t.Errorf("the file outside: %q, %v, mode %o", got, err, lstat(t, dir+"/secret").Mode)
+	}
+}
+
+// With no umask to help, nobody else can write to anything of a store, hold its
+// locks, or look at what is being made; and nothing has a set-id bit.
+func TestStateModes(t *testing.T) {
+	s := newStore(t)
+	must(t, os.Chmod(s.path("tmp"), 0o777)) // as somebody careless may have left it
+	must(t, os.Chmod(s.path("store"), 0o777))
+	cmd := exec.Command("sh", "-c", `umask 0 && exec "$0" "$@"`, os.Args[0], "-test.run=^TestHelperProcess$")
+	object := add(t, s, AddOptions{Name: "old"}, "f=old")
+	register(t, s, object)
+	cmd.Env = append(os.Environ(), "SYSC_HELPER=use", "SYSC_STORE="+s.Dir(), "SYSC_OBJECT="+string(object.Path))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	must(t, err)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	var fresh store.Path
+	var temp string
+	if _, err := fmt.Fscanln(out, &fresh, &temp); err != nil {
+		t.Fatal(err)
+	}
+	must(t, s.AddRoot(t.Context(), "some/root", fresh))
+	private := 0
+	must(t, filepath.WalkDir(s.Dir(), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type() == fs.ModeSymlink {
+			return err
+		}
+		mode := lstat(t, path).Mode & 0o7777
+		name, _ := filepath.Rel(s.Dir(), path)
+		const setID, othersWrite, others = 0o6000, 0o022, 0o077
+		if mode&(setID|othersWrite) != 0 && !strings.HasPrefix(name, "tmp/") {
+			t.Errorf("%s: mode %#o", name, mode)
+		}
+		top, _, below := strings.Cut(name, "/")
+		if top == "tmp" && !below || (top == "locks" || top == "sessions") && below {
+			private++
+			if mode&others != 0 {
+				t.Errorf("%s: mode %#o, want it private", name, mode)
+			}
+		}
+		return nil
+	}))
+	if private < 4 { // tmp, the lock of the store, two sessions
+		t.Errorf("%d private files, want at least 4", private)
+	}
+	must(t, in.Close())
+	must(t, cmd.Wait())
+}
+
+// A link in place of a directory of the store leads nowhere.
+func TestOpenRefusesLinksInside(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	must(t, open(t, dir).Close())
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	for _, e := range entries {
+		if !e.IsDir() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+		must(t, os.Rename(path, elsewhere))
+		must(t, os.Chmod(elsewhere, 0o750))
+		must(t, os.Symlink(elsewhere, path))
+		if s, err := Open(t.Context(), dir, nil); err == nil {
+			s.Close()
+			t.Errorf("%s: a link was followed", e.Name())
+		} else if !strings.Contains(err.Error(), "is not a directory") {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
+		if mode := lstat(t, elsewhere).Mode & 0o777; mode != 0o750 {
+			t.Errorf("%s: what the link leads to has mode %o now", e.Name(), mode)
+		}
+		must(t, os.Remove(path))
+		must(t, os.Rename(elsewhere, path))
+	}
+	open(t, dir)
+}
+
+// A link in place of a blob, tree or record is not followed, and not taken for
+// what should be there.
+func TestBlobIsLink(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	o := add(t, s, AddOptions{}, "f=content")
+	register(t, s, o)
+	d := store.DigestOf([]byte("content"))
+	blob := s.path("blobs/" + shardName(d[0]) + "/" + shardedName(d))
+	outside := filepath.Join(t.TempDir(), "outside")
+	must(t, os.WriteFile(outside, []byte("content"), 0o600))
+	must(t, os.Remove(blob))
+	must(t, os.Symlink(outside, blob))
+	if f, err := s.OpenBlob(ctx, d); err == nil {
+		f.Close()
+		t.Error("opened what a link leads to")
+	}
+	if found := problems(t, s); len(found) == 0 {
+		t.Error("verify found nothing")
+	}
+	if _, _, err := s.AddBlob(ctx, strings.NewReader("content")); err != nil {
+		t.Error(err)
+	}
+	if st := lstat(t, blob); st.Mode != unix.S_IFREG|0o444 {
+		t.Errorf("the blob has mode %o now", st.Mode)
+	}
+	if st := lstat(t, outside); st.Mode&0o777 != 0o600 || st.Nlink != 1 {
+		t.Errorf("the file outside has mode %o and %d links now", st.Mode&0o777, st.Nlink)
+	}
+	verify(t, s)
+}
+
+// A listing of the right digest that no writer could have made is refused
+// wherever it turns up (CVE-2024-45593: names that come twice, names that lead
+// elsewhere).
+func TestHostileListing(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	outside := t.TempDir()
+	content, _, err := s.AddBlob(ctx, strings.NewReader("content"))
+	must(t, err)
+	file := tree.Entry{Type: tree.File, Mode: tree.ModeFile, Size: 7, Digest: content}
+	link := tree.Entry{Type: tree.Link, Mode: tree.ModeLink, Target: outside}
+	for _, tt := range []struct {
+		name  string
+		names [2]string // that the encoding shall have, in place of the next
+		legal [2]string
+	}{
+		{"twice", [2]string{"bb", "bb"}, [2]string{"aa", "bb"}},
+		{"unsorted", [2]string{"bb", "ba"}, [2]string{"aa", "ba"}},
+		{"dot dot", [2]string{"..", "bb"}, [2]string{"aa", "bb"}},
+		{"dot", [2]string{".", "b"}, [2]string{"a", "b"}},
+		{"slash", [2]string{"../x", "bbbb"}, [2]string{"aaaa", "bbbb"}},
+		{"absolute", [2]string{"/x", "bb"}, [2]string{"aa", "bb"}},
+		{"NUL", [2]string{"a\x00", "bb"}, [2]string{"aa", "bb"}},
+		{"through a link", [2]string{"bb", "bb/x"}, [2]string{"bb", "bbxx"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			first, second := link, file
+			first.Name, second.Name = tt.legal[0], tt.legal[1]
+			data, err := (&tree.Tree{Entries: []tree.Entry{first, second}}).Encode()
+			must(t, err)
+			legal := data
+			for i := range tt.names {
+				// The name's last place: the target may have the same letters.
+				data = replaceOnce(t, data, tt.legal[i], tt.names[i], i == 1)
+			}
+			if bytes.Equal(data, legal) {
+				t.Fatal("nothing changed")
+			}
+			d, err := s.addBytes(s.treeDirs, data)
+			must(t, err)
+			if _, err := s.Tree(ctx, d); err == nil {
+				t.Error("Tree accepted it")
+			}
+			dst := filepath.Join(t.TempDir(), "out")
+			if err := s.Checkout(ctx, d, dst, store.CheckoutOptions{}); err == nil {
+				t.Error("Checkout accepted it")
+			}
+			for _, kind := range []store.Kind{store.KindTree, store.KindRoot} {
+				p, err := store.MakePath(store.MakeID(kind, "x", d, nil, nil), "x")
+				must(t, err)
+				if err := s.Register(ctx, []store.Object{{Path: p, Kind: kind, Tree: d}}, nil); err == nil {
+					t.Errorf("Register accepted it as kind %d", kind)
+				}
+			}
+		})
+	}
+	if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+		t.Errorf("written outside: %v, %v", left, err)
+	}
+}
+
+// replaceOnce changes the first or last place of old in data.
+func replaceOnce(t testing.TB, data []byte, old, text string, last bool) []byte {
+	t.Helper()
+	at := bytes.Index(data, []byte(old))
+	if last {
+		at = bytes.LastIndex(data, []byte(old))
+	}
+	if at < 0 || len(old) != len(text) {
+		t.Fatalf("%q for %q", text, old)
+	}
+	out := slices.Clone(data)
+	copy(out[at:], text)
+	return out
+}
+
+// Listings that nest too deep, or that name few trees very often, cost nobody a
+// stack, or for ever.
+func TestListingBombs(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	s := newStore(t)
+	nest := func(depth, width int) store.Digest {
+		d, err := s.AddTree(ctx, &tree.Tree{})
+		must(t, err)
+		for range depth {
+			level := &tree.Tree{}
+			for i := range width {
+				level.Entries = append(level.Entries, tree.Entry{Name: fmt.Sprint(i), Type: tree.Dir, Mode: tree.ModeDir, Digest: d})
+			}
+			d, err = s.AddTree(ctx, level)
+			must(t, err)
+		}
+		return d
+	}
+	object := func(kind store.Kind, d store.Digest) store.Object {
+		p, err := store.MakePath(store.MakeID(kind, "bomb", d, nil, nil), "bomb")
+		must(t, err)
+		return store.Object{Path: p, Kind: kind, Tree: d}
+	}
+	deep := nest(tree.MaxDepth+1, 1)
+	if err := s.Checkout(ctx, deep, filepath.Join(t.TempDir(), "out"), store.CheckoutOptions{}); err == nil {
+		t.Error("Checkout went too deep")
+	}
+	for _, kind := range []store.Kind{store.KindTree, store.KindRoot} {
+		if err := s.Register(ctx, []store.Object{object(kind, deep)}, nil); err == nil {
+			t.Errorf("Register went too deep for kind %d", kind)
+		}
+	}
+	// Two to the fortieth directories, in forty listings.
+	wide := object(store.KindRoot, nest(40, 2))
+	must(t, s.Register(ctx, []store.Object{wide}, nil))
+	must(t, s.AddRoot(ctx, "bomb", wide.Path))
+	if _, err := s.Verify(ctx, func(p Problem) { t.Error(p) }); err != nil {
+		t.Errorf("verify: %v", err)
+	}
+	s = reopen(t, s)
+	if _, err := s.GC(ctx, GCOptions{}); err != nil {
+		t.Errorf("collect: %v", err)
+	}
+	if _, err := tree.Canonical(ctx, s, wide.Tree); err != nil {
+		t.Errorf("canonical: %v", err)
+	}
+	must(t, s.Close())
+	if result, err := Rebuild(ctx, s.Dir(), nil); err != nil || result.Objects != 1 {
+		t.Errorf("rebuild: %+v, %v", result, err)
+	}
+}
