@@ -86,15 +86,19 @@ func (s *Store) addBytes(dirs *shards, data []byte) (store.Digest, error) {
 	if there || err != nil {
 		return d, err
 	}
-	if err := s.writeFile(dir, name, data); err != nil {
+	err = s.writeFile(dir, name, data, renameNew)
+	if err == unix.EEXIST && !present(dir, name, int64(len(data))) {
+		err = s.writeFile(dir, name, data, unix.Renameat) // it is damaged
+	}
+	if err != nil && err != unix.EEXIST {
 		return d, fmt.Errorf("write blob: %w", err)
 	}
 	return d, nil
 }
 
-// writeFile makes a small file of the store, 0444, at once, in place of what had
-// that name.
-func (s *Store) writeFile(dir int, name string, data []byte) error {
+// writeFile makes a small file of the store, 0444, at once, by a rename that
+// does or does not replace what has that name.
+func (s *Store) writeFile(dir int, name string, data []byte, rename func(fromDir int, from string, toDir int, to string) error) error {
 	tmp := s.tempName()
 	fd, err := openAt(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o444)
 	if err != nil {
@@ -103,7 +107,7 @@ func (s *Store) writeFile(dir int, name string, data []byte) error {
 	err = writeAll(fd, data)
 	err = errors.Join(err, s.seal(fd, 0o444), unix.Close(fd))
 	if err == nil {
-		err = unix.Renameat(dir, tmp, dir, name)
+		err = rename(dir, tmp, dir, name)
 	}
 	if err != nil {
 		unix.Unlinkat(dir, tmp, 0)
@@ -205,7 +209,14 @@ func (s *Store) keepFile(fd int, path string, d store.Digest, n int64) error {
 	if err := errors.Join(unix.Fchmod(fd, 0o444), futimens(fd)); err != nil {
 		return err
 	}
-	return unix.Renameat(unix.AT_FDCWD, path, dir, shardedName(d))
+	err = renameNew(unix.AT_FDCWD, path, dir, shardedName(d))
+	if err != unix.EEXIST {
+		return err
+	}
+	if present(dir, shardedName(d), n) {
+		return os.Remove(path)
+	}
+	return unix.Renameat(unix.AT_FDCWD, path, dir, shardedName(d)) // it is damaged
 }
 
 // relyOn keeps a blob or tree from being collected, whether it is there or about

@@ -334,3 +334,17 @@ func TestRemoveRace(t *testing.T) {
 		}
 	}
 }
+
+// TestSameContentManyTimes: directories that are written at the same time, all
+// with the same new contents, each of which some goroutine makes first.
+func TestSameContentManyTimes(t *testing.T) {
+	s := newStore(t)
+	for i := range 60 {
+		var files []string
+		for d := range 16 {
+			files = append(files, fmt.Sprintf("d%d/tool*=%d", d, i), fmt.Sprintf("d%d/file=file %d", d, i))
+		}
+		register(t, s, add(t, s, AddOptions{Name: "same"}, files...))
+	}
+	verify(t, s)
+}

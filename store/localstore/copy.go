@@ -57,12 +57,21 @@ func (s *Store) makeExecutable(ctx context.Context, shard int, e *tree.Entry) er
 	aside.Name = s.tempName()
 	err := s.copyBlob(ctx, shard, &aside, tree.ModeExecutable, nil)
 	if err == nil {
-		err = unix.Renameat(shard, aside.Name, shard, shardedName(e.Digest)+executableSuffix)
+		err = renameNew(shard, aside.Name, shard, shardedName(e.Digest)+executableSuffix)
 	}
 	if err != nil {
 		unix.Unlinkat(shard, aside.Name, 0)
 	}
+	if err == unix.EEXIST {
+		return nil
+	}
 	return err
+}
+
+// renameNew renames, but not in place of a file that somebody else has just made:
+// who is about to link that one would be told that it is gone, see link(2).
+func renameNew(fromDir int, from string, toDir int, to string) error {
+	return unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
 }
 
 // copyBlob makes e.Name in dir an independent copy of e's blob with that mode.

@@ -57,7 +57,7 @@ func (s *Store) writeMeta(dir, name string, data []byte) error {
 	if err := s.markDirty(); err != nil {
 		return err
 	}
-	if err := s.writeFile(fd, name, data); err != nil {
+	if err := s.writeFile(fd, name, data, unix.Renameat); err != nil {
 		return fmt.Errorf("write %s/%s: %w", dir, name, err)
 	}
 	return nil

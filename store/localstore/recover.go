@@ -159,6 +159,9 @@ func (s *Store) recheck(ctx context.Context, since time.Time) error {
 	if err := s.recheckRealisations(ctx, since); err != nil {
 		return err
 	}
+	if err := s.recheckSignatures(ctx); err != nil {
+		return err
+	}
 	// Checkouts are cheap to make again.
 	entries, err := os.ReadDir(s.path("checkouts"))
 	if err != nil {

@@ -111,7 +111,7 @@ func (m *memory) keep(s *Store) error {
 		return err
 	}
 	defer unix.Close(dir)
-	return s.writeFile(dir, filepath.Base(m.path), encodeMemory(m.files))
+	return s.writeFile(dir, filepath.Base(m.path), encodeMemory(m.files), unix.Renameat)
 }
 
 func (m *memory) sameAsKnown() bool {

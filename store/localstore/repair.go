@@ -59,7 +59,7 @@ type repairer struct {
 }
 
 func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
-	problems, err := r.find(ctx, report, (*Store).verifyWithSignatures)
+	problems, err := r.find(ctx, report, (*Store).Verify)
 	if err != nil || len(problems) == 0 {
 		return err
 	}
@@ -100,7 +100,7 @@ func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
 	if err := r.s.sync.sync(); err != nil {
 		return err
 	}
-	left, err := r.find(ctx, report, (*Store).verifyWithSignatures)
+	left, err := r.find(ctx, report, (*Store).Verify)
 	r.result.Left = len(left)
 	return err
 }

@@ -60,16 +60,29 @@ func (s *Store) AddRoot(ctx context.Context, name string, p store.Path) error {
 	if _, err := store.ParsePath(string(p)); err != nil {
 		return fmt.Errorf("add root %s: %w", name, err)
 	}
-	if dir := filepath.Dir(name); dir != "." {
-		if err := os.MkdirAll(s.path("roots/"+dir), 0o755); err != nil {
-			return fmt.Errorf("add root %s: %w", name, err)
-		}
+	if err := s.makeRootDir(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("add root %s: %w", name, err)
 	}
 	target := strings.Repeat("../", strings.Count(name, "/")+1) + "store/" + string(p)
 	if err := atomicfile.Symlink(target, s.path("roots/"+name)); err != nil {
 		return fmt.Errorf("add root %s: %w", name, err)
 	}
 	return nil
+}
+
+// makeRootDir makes a directory below roots, durably.
+func (s *Store) makeRootDir(dir string) error {
+	path := s.path("roots/" + dir)
+	if _, err := os.Stat(path); err == nil || dir == "." {
+		return err
+	}
+	if err := s.makeRootDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // RemoveRoot removes a direct root. It is no error when there is none.

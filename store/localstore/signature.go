@@ -386,16 +386,20 @@ func (v *verifier) signatures(ctx context.Context) error {
 	return nil
 }
 
-// verifyWithSignatures is [Store.Verify] and a look at the files of signatures.
-func (s *Store) verifyWithSignatures(ctx context.Context, report func(Problem)) (VerifyResult, error) {
-	result, err := s.Verify(ctx, report)
-	if err != nil {
-		return result, err
+// recheckSignatures removes files that a power cut left unreadable, and writes
+// them again.
+func (s *Store) recheckSignatures(ctx context.Context) error {
+	var bad []string
+	err := s.signatureFiles(func(file string, _ error) { bad = append(bad, file) })
+	if err != nil || len(bad) == 0 {
+		return err
 	}
-	v := newVerifier(s, report)
-	err = v.signatures(ctx)
-	result.Problems += v.result.Problems
-	return result, err
+	for _, file := range bad {
+		if err := ignoreNotExist(os.Remove(s.path(file))); err != nil {
+			return err
+		}
+	}
+	return (&repairer{s: s}).signatures(ctx)
 }
 
 // signatures writes those files again that are damaged or gone.

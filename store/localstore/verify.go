@@ -84,7 +84,7 @@ type VerifyResult struct {
 // read on all cores.
 func (s *Store) Verify(ctx context.Context, report func(Problem)) (VerifyResult, error) {
 	v := newVerifier(s, report)
-	for _, step := range []func(context.Context) error{v.database, v.shards, v.objects, v.checkouts, v.realisations} {
+	for _, step := range []func(context.Context) error{v.database, v.shards, v.objects, v.checkouts, v.realisations, v.signatures} {
 		if err := step(ctx); err != nil {
 			return v.result, fmt.Errorf("verify: %w", err)
 		}
