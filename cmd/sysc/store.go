@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,10 +174,18 @@ func (a *app) storeClosure(ctx context.Context, st *localstore.Store, args []str
 	if a.json {
 		return a.printJSON(list(closure))
 	}
-	for _, p := range closure {
-		fmt.Fprintln(a.out, p)
-	}
-	return nil
+	return a.printLines(func(w io.Writer) {
+		for _, p := range closure {
+			fmt.Fprintln(w, p)
+		}
+	})
+}
+
+// printLines writes what may be many lines to standard output, at once.
+func (a *app) printLines(write func(io.Writer)) error {
+	w := bufio.NewWriter(a.out)
+	write(w)
+	return w.Flush()
 }
 
 func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) error {

@@ -197,10 +197,11 @@ func (a *app) storeLsCommand() *cobra.Command {
 		if a.json {
 			return a.printJSON(files)
 		}
-		for _, f := range files {
-			fmt.Fprintln(a.out, f)
-		}
-		return nil
+		return a.printLines(func(w io.Writer) {
+			for _, f := range files {
+				fmt.Fprintln(w, f)
+			}
+		})
 	})
 	cmd.Flags().BoolVarP(&recursive, "recursive", "R", false, "list directories in directories, too")
 	return cmd
@@ -306,18 +307,19 @@ func (a *app) printTreeDiff(ctx context.Context, st *localstore.Store, old, new 
 	if a.json {
 		return a.printJSON(changes)
 	}
-	for _, c := range changes {
-		switch {
-		case c.Old == nil:
-			fmt.Fprintf(a.out, "+ %s\n", c.New)
-		case c.New == nil:
-			fmt.Fprintf(a.out, "- %s\n", c.Old)
-		default:
-			fmt.Fprintf(a.out, "~ %s\n  %s\n", c.Old, c.New)
-		}
-	}
 	if len(changes) == 0 {
 		a.say("No differences.")
 	}
-	return nil
+	return a.printLines(func(w io.Writer) {
+		for _, c := range changes {
+			switch {
+			case c.Old == nil:
+				fmt.Fprintf(w, "+ %s\n", c.New)
+			case c.New == nil:
+				fmt.Fprintf(w, "- %s\n", c.Old)
+			default:
+				fmt.Fprintf(w, "~ %s\n  %s\n", c.Old, c.New)
+			}
+		}
+	})
 }

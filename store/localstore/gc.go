@@ -92,10 +92,8 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 		err = errors.Join(err, c.sessions.close())
 	}
 	err = errors.Join(err, unlock())
-	for _, name := range c.trash {
-		// Whatever ctx says it is invisible by now, and may be large.
-		err = errors.Join(err, removeTree(context.WithoutCancel(ctx), s.path("tmp"), name, s.jobs))
-	}
+	// Whatever ctx says: it is invisible by now, and may be large.
+	err = errors.Join(err, removeTrees(context.WithoutCancel(ctx), s.path("tmp"), c.trash, s.jobs))
 	return c.result, errors.Join(err, s.makeReserve())
 }
 

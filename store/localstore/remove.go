@@ -82,15 +82,29 @@ func chmodDir(path string, mode uint32) error {
 // are too deep to hold open all the way are moved up first. Several cores work
 // at it.
 func removeTree(ctx context.Context, parent, name string, jobs int) error {
+	return removeTrees(ctx, parent, []string{name}, jobs)
+}
+
+// removeTrees is removeTree for many names in parent.
+func removeTrees(ctx context.Context, parent string, names []string, jobs int) error {
+	if len(names) == 0 {
+		return nil
+	}
 	top, err := openDir(unix.AT_FDCWD, parent)
 	if err != nil {
-		return fmt.Errorf("remove %s: %w", filepath.Join(parent, name), err)
+		return fmt.Errorf("remove %s: %w", filepath.Join(parent, names[0]), err)
 	}
 	defer unix.Close(top)
-	r := &remover{top: top, prefix: name}
+	r := &remover{top: top, prefix: names[0]}
 	defer r.open.closeAll()
-	if err := par.Run(ctx, jobs, r.task(nil, name, 0)); err != nil {
-		return fmt.Errorf("remove %s: %w", filepath.Join(parent, name), err)
+	err = par.Run(ctx, jobs, func(ctx context.Context, q *par.Queue) error {
+		for _, name := range names[1:] {
+			q.Add(r.task(nil, name, 0))
+		}
+		return r.task(nil, names[0], 0)(ctx, q)
+	})
+	if err != nil {
+		return fmt.Errorf("remove from %s: %w", parent, err)
 	}
 	return nil
 }

@@ -65,9 +65,7 @@ func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
 	}
 	r.result.Found = len(problems)
 	defer func() {
-		for _, name := range r.trash {
-			err = errors.Join(err, removeTree(ctx, r.s.path("tmp"), name, r.s.jobs))
-		}
+		err = errors.Join(err, removeTrees(ctx, r.s.path("tmp"), r.trash, r.s.jobs))
 	}()
 	if err := r.s.markDirty(); err != nil {
 		return err
