@@ -84,10 +84,12 @@ func parseNotes(data []byte, add func(note)) (rest []byte, err error) {
 	for len(data) > 0 {
 		var n note
 		end := 1 + len(n.digest)
-		if data[0] == noteObject && len(data) > 1 {
+		switch {
+		case data[0] == noteObject && len(data) > 1 && data[1] > 0:
 			end = 2 + int(data[1])
-		} else if data[0] != noteDigest && data[0] != noteObject {
-			return nil, fmt.Errorf("unknown note %q", data[0])
+		case data[0] == noteDigest, data[0] == noteObject && len(data) == 1:
+		default:
+			return nil, fmt.Errorf("unknown note %x", data[:min(len(data), 2)])
 		}
 		if len(data) < end {
 			return data, nil
