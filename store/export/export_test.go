@@ -41,14 +41,19 @@ func openStore(t testing.TB, dir string) *localstore.Store {
 	must(t, err)
 	t.Cleanup(func() {
 		s.Close()
-		filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
-				os.Chmod(path, 0o755)
-			}
-			return nil
-		})
+		makeRemovable(dir)
 	})
 	return s
+}
+
+// makeRemovable lets an ordinary user remove a store's read-only directories.
+func makeRemovable(dir string) {
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			os.Chmod(path, 0o755)
+		}
+		return nil
+	})
 }
 
 func newStore(t testing.TB) *localstore.Store {

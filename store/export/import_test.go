@@ -697,7 +697,11 @@ func FuzzImport(f *testing.F) {
 		}
 		s, err := localstore.Open(context.Background(), dir+"/store", nil)
 		must(t, err)
-		defer func() { must(t, errors.Join(s.Close(), os.RemoveAll(dir+"/store"))) }()
+		defer func() {
+			must(t, s.Close())
+			makeRemovable(dir + "/store")
+			must(t, os.RemoveAll(dir+"/store"))
+		}()
 		if _, err := importBytes(s, data, unsigned); err == nil {
 			if _, err := importBytes(s, data, ImportOptions{}); err != nil {
 				t.Errorf("taken, and then refused: %v", err)
