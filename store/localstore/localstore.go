@@ -5,8 +5,8 @@
 //	                "<name>.x" is the same content as an executable file, 0555
 //	DIR/trees/ab/   encodings of trees, named likewise
 //	DIR/checkouts/  root trees as read-only directories, named by their digest
-//	DIR/records/    what the database knows of objects, and DIR/realisations/ the
-//	                same of realisations, to make it again from
+//	DIR/records/    what the database knows of objects, DIR/realisations/ and
+//	                DIR/signatures/ the same of those: to make it again from
 //	DIR/db.sqlite   which objects are valid, what they refer to, realisations
 //	DIR/roots/      what garbage collection keeps
 //	DIR/log/        logs of builds
