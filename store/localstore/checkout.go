@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -73,45 +74,20 @@ func (s *Store) relyOnCheckout(root store.Digest, dir string) (there bool, err e
 	return there, err
 }
 
-// place makes something aside and moves it to path, where nothing is.
+// place makes something under a temporary name beside path, where nothing is, and
+// moves it there when it is complete, its mode included: an ordinary user may
+// rename a directory without write permission, but not into another one.
 func (s *Store) place(ctx context.Context, path string, fill func(tmp string) error) error {
-	name := s.tempName()
-	tmp := s.path("tmp/" + name)
-	err := fill(tmp)
+	parent, name := filepath.Dir(path), s.tempName()
+	err := fill(filepath.Join(parent, name))
 	if err == nil {
-		err = moveSealed(tmp, path)
+		err = moveDir(filepath.Join(parent, name), path)
 	}
 	if err != nil {
 		// Whatever ctx says: leave nothing.
-		return errors.Join(err, removeTree(context.WithoutCancel(ctx), s.path("tmp"), name, s.jobs))
+		return errors.Join(err, removeTree(context.WithoutCancel(ctx), parent, name, s.jobs))
 	}
 	return nil
-}
-
-// moveSealed moves a directory and takes the write bits from it, or moves a
-// file. A directory without them could not be moved by an ordinary user.
-func moveSealed(from, to string) error {
-	if err := moveDir(from, to); err != nil {
-		return err
-	}
-	return sealDir(to)
-}
-
-// sealDir gives a directory of the store its mode and time. A file has them.
-func sealDir(path string) error {
-	fd, err := openAt(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return nil
-	}
-	return errors.Join(unix.Fchmod(fd, tree.ModeDir), futimens(fd))
 }
 
 // A layout says how entries are written.
@@ -123,9 +99,8 @@ type layout struct {
 	topMode    uint32
 }
 
-// shared is how objects and cached checkouts stand on disk. The top stays
-// writable until it is in its place, see moveSealed.
-var shared = layout{link: true, shared: true, topMode: 0o755}
+// shared is how objects and cached checkouts stand on disk.
+var shared = layout{link: true, shared: true, topMode: tree.ModeDir}
 
 // A checkout is one tree being written.
 type checkout struct {

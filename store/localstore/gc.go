@@ -368,7 +368,7 @@ func (c *collector) sweepCheckouts(ctx context.Context) error {
 	return c.sweepNames(ctx, c.s.checkoutDir.fd, "checkouts", func(names []string) ([]string, error) {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			d, err := store.ParseDigest(name)
-			return err == nil && (c.roots[d] || c.sessions.hasDigest(d))
+			return err == nil && (c.roots[d] || c.sessions.hasDigest(d)) || c.sessions.owns(name)
 		})
 		c.result.Checkouts += len(names)
 		return names, nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -251,12 +252,12 @@ func (s *Store) fill(ctx context.Context, o *store.Object, tmp string) error {
 
 // placeFile makes a file object at path.
 func (s *Store) placeFile(ctx context.Context, path string, e tree.Entry) error {
-	dir, err := openDir(unix.AT_FDCWD, s.path("tmp"))
+	dir, err := openDir(unix.AT_FDCWD, filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(dir)
-	e.Name = path[len(s.path("tmp"))+1:]
+	e.Name = filepath.Base(path)
 	done, err := s.linkBlob(ctx, dir, e.Name, &e, e.Mode)
 	if done || err != nil {
 		return err

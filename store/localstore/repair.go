@@ -350,35 +350,26 @@ func (s *Store) replace(ctx context.Context, o *store.Object) error {
 	}
 	defer unlock()
 	aside := s.tempName()
-	tmp := s.path("tmp/" + aside)
-	if err := s.fill(ctx, o, tmp); err != nil {
-		return errors.Join(err, removeTree(context.WithoutCancel(ctx), s.path("tmp"), aside, s.jobs))
+	tmp, place := s.path("store/"+aside), s.PhysicalPath(o.Path)
+	err = s.fill(ctx, o, tmp)
+	if err == nil {
+		err = exchange(tmp, place)
 	}
-	if err := exchangeSealed(tmp, s.PhysicalPath(o.Path)); err != nil {
-		return err
-	}
-	return removeTree(ctx, s.path("tmp"), aside, s.jobs)
+	// What is aside now is what stood there, if anything did.
+	return errors.Join(err, removeTree(context.WithoutCancel(ctx), s.path("store"), aside, s.jobs))
 }
 
-// exchangeSealed puts what is at from in the place of what is at to, and seals
-// it, see moveSealed. What was there, if anything, is at from afterwards.
-func exchangeSealed(from, to string) error {
-	var st unix.Stat_t
-	switch err := unix.Lstat(to, &st); {
-	case err == unix.ENOENT:
-		return moveSealed(from, to)
-	case err != nil:
-		return err
-	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		// Its ".." changes, see moveDir.
-		if err := chmodDir(to, 0o755); err != nil {
-			return err
-		}
+// exchange puts what is at from in the place of what is at to, in the same
+// directory.
+func exchange(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE)
+	if err == unix.ENOENT {
+		return moveDir(from, to)
 	}
-	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_EXCHANGE); err != nil {
+	if err != nil {
 		return &os.LinkError{Op: "exchange", Old: from, New: to, Err: err}
 	}
-	return sealDir(to)
+	return nil
 }
 
 // replaceRow corrects what the database says of an object.

@@ -160,6 +160,9 @@ func (v *verifier) checkouts(ctx context.Context) error {
 		problem := func(file string, err error) {
 			v.problem(Problem{File: join(v.s.path("checkouts/"+name), file), Err: err, damage: damagedCheckout})
 		}
+		if strings.HasPrefix(name, tempPrefix) {
+			return nil // somebody is making it
+		}
 		d, err := store.ParseDigest(name)
 		if err != nil {
 			problem("", errors.New("it does not belong here"))
