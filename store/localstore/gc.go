@@ -403,7 +403,7 @@ func (c *collector) sweepNames(ctx context.Context, fd int, dir string, choose f
 	return nil
 }
 
-// sweepTemps notes what sessions have left that ended.
+// sweepTemps takes what sessions have left that ended.
 func (c *collector) sweepTemps(context.Context) error {
 	entries, err := os.ReadDir(c.s.path("tmp"))
 	if err != nil {
@@ -418,9 +418,16 @@ func (c *collector) sweepTemps(context.Context) error {
 			continue
 		}
 		c.result.Leftovers++
-		if !c.opts.DryRun {
-			c.trash = append(c.trash, e.Name())
+		if c.opts.DryRun {
+			continue
 		}
+		// By a name of this session, because the next collector may come before it
+		// is deleted.
+		trash := c.s.tempName()
+		if err := moveDir(c.s.path("tmp/"+e.Name()), c.s.path("tmp/"+trash)); err != nil {
+			return err
+		}
+		c.trash = append(c.trash, trash)
 	}
 	return nil
 }
