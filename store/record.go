@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // recordMagic begins an encoded object record; its number is that of the format.
@@ -140,4 +141,28 @@ func (d *recordDecoder) bytes(n uint64) []byte {
 	b := d.data[:n]
 	d.data = d.data[n:]
 	return b
+}
+
+// EncodeRealisation writes a realisation as one line without an end: derivation,
+// output and path, with a space between.
+func EncodeRealisation(r Realisation) []byte {
+	return []byte(r.Derivation.String() + " " + r.Output + " " + string(r.Path))
+}
+
+// DecodeRealisation reads what [EncodeRealisation] wrote, and refuses everything
+// else.
+func DecodeRealisation(data []byte) (r Realisation, err error) {
+	fields := strings.Split(string(data), " ")
+	if len(fields) != 3 {
+		return r, errors.New("want derivation, output and path")
+	}
+	if r.Derivation, err = ParseDerivationHash(fields[0]); err != nil {
+		return r, err
+	}
+	if err := CheckName(fields[1]); err != nil {
+		return r, err
+	}
+	r.Output = fields[1]
+	r.Path, err = ParsePath(fields[2])
+	return r, err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"sysc/store"
 	"sysc/store/sign"
@@ -39,7 +38,7 @@ func (p *plan) writeTable(w framer) error {
 		}
 	}
 	for _, r := range p.realisations {
-		if err := w.frame(kindRealisation, encodeRealisation(r.realisation)); err != nil {
+		if err := w.frame(kindRealisation, store.EncodeRealisation(r.realisation)); err != nil {
 			return err
 		}
 		if err := writeSignatures(w, r.signatures); err != nil {
@@ -57,26 +56,6 @@ func writeSignatures(w framer, sigs []sign.Signature) error {
 		}
 	}
 	return nil
-}
-
-func encodeRealisation(r store.Realisation) []byte {
-	return []byte(r.Derivation.String() + " " + r.Output + " " + string(r.Path))
-}
-
-func decodeRealisation(data []byte) (r store.Realisation, err error) {
-	fields := strings.Split(string(data), " ")
-	if len(fields) != 3 {
-		return r, errors.New("want derivation, output and path")
-	}
-	if r.Derivation, err = store.ParseDerivationHash(fields[0]); err != nil {
-		return r, err
-	}
-	if err := store.CheckName(fields[1]); err != nil {
-		return r, err
-	}
-	r.Output = fields[1]
-	r.Path, err = store.ParsePath(fields[2])
-	return r, err
 }
 
 func compareRealisations(a, b store.Realisation) int {
@@ -209,7 +188,7 @@ func (t *table) record(data []byte) error {
 }
 
 func (t *table) realisation(data []byte) error {
-	r, err := decodeRealisation(data)
+	r, err := store.DecodeRealisation(data)
 	if err != nil {
 		return err
 	}

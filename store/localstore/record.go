@@ -35,13 +35,17 @@ func (s *Store) writeRealisation(r store.Realisation) error {
 	if err := store.CheckName(r.Output); err != nil {
 		return fmt.Errorf("output: %w", err)
 	}
-	key := r.Derivation.String() + " " + r.Output
-	name := store.DigestOf([]byte(key))
+	name := realisationName(r)
 	dir := "realisations/" + shardName(name[0])
 	if err := makeDir(s.path(dir), 0o755); err != nil {
 		return err
 	}
-	return s.writeMeta(dir, shardedName(name), []byte(key+" "+string(r.Path)))
+	return s.writeMeta(dir, shardedName(name), store.EncodeRealisation(r))
+}
+
+// realisationName is the digest that a realisation's file is named by.
+func realisationName(r store.Realisation) store.Digest {
+	return store.DigestOf([]byte(r.Derivation.String() + " " + r.Output))
 }
 
 // writeMeta keeps a small file, unless it is there already.
@@ -270,17 +274,11 @@ func readRealisation(dir int, shard, name string) (r store.Realisation, err erro
 	if err != nil {
 		return r, err
 	}
-	fields := strings.Split(string(data), " ")
-	if len(fields) != 3 || store.DigestOf([]byte(fields[0]+" "+fields[1])) != want {
-		return r, errors.New("it is no realisation of that name")
-	}
-	if r.Derivation, err = store.ParseDerivationHash(fields[0]); err != nil {
+	if r, err = store.DecodeRealisation(data); err != nil {
 		return r, err
 	}
-	if err := store.CheckName(fields[1]); err != nil {
-		return r, err
+	if realisationName(r) != want {
+		err = errors.New("it is no realisation of that name")
 	}
-	r.Output = fields[1]
-	r.Path, err = store.ParsePath(fields[2])
 	return r, err
 }

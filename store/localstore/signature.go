@@ -111,10 +111,9 @@ func objectSubject(p store.Path, sigs []sign.Signature) subject {
 }
 
 func realisationSubject(r store.Realisation, sigs []sign.Signature) subject {
-	key := r.Derivation.String() + " " + r.Output
-	name := store.DigestOf([]byte(key))
+	name := realisationName(r)
 	return subject{
-		realisation: r, line: key + " " + string(r.Path),
+		realisation: r, line: string(store.EncodeRealisation(r)),
 		dir: realisationSignatures + "/" + shardName(name[0]), name: shardedName(name), signatures: sigs,
 	}
 }
