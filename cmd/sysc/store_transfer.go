@@ -91,37 +91,13 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 		return err
 	}
 	if output != "" {
-		return writeAside(output, write)
+		const shared = 0o644
+		return atomicfile.Write(output, shared, write)
 	}
 	if file, ok := a.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return errors.New("a stream is not for a terminal: redirect standard output, or name a file with --output")
 	}
 	return write(a.out)
-}
-
-// writeAside makes a file that appears when it is complete.
-func writeAside(path string, write func(io.Writer) error) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.Close(), os.Remove(f.Name()))
-		}
-	}()
-	if err := write(f); err != nil {
-		return err
-	}
-	const shared = 0o644 // of itself a temporary file is private
-	if err := errors.Join(f.Chmod(shared), f.Sync()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), atomicfile.SyncDir(dir))
 }
 
 func (a *app) storeImportCommand() *cobra.Command {

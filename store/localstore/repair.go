@@ -302,7 +302,10 @@ func (r *repairer) objects(ctx context.Context, problems []Problem) error {
 func (r *repairer) object(ctx context.Context, p store.Path, kinds []damage) (bool, error) {
 	o, err := r.s.object(ctx, p)
 	if err != nil {
-		return errors.Is(err, store.ErrNotExist), ignoreMissing(err)
+		if errors.Is(err, store.ErrNotExist) {
+			return true, nil // collected meanwhile
+		}
+		return false, err
 	}
 	if slices.Contains(kinds, damagedRow) {
 		if o, err = r.s.readRecord(p); err != nil || r.s.checkObject(ctx, &o) != nil {
@@ -333,13 +336,6 @@ func (r *repairer) realisations(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, store.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // replace places an object anew, in exchange for what stands there.
