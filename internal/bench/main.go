@@ -45,7 +45,7 @@ func measure(ctx context.Context, b *bench, what string, runs int) error {
 		}
 	}
 	if what != "system" {
-		return measureStore(ctx, runs)
+		return measureStore(ctx, b.sysc, runs)
 	}
 	return nil
 }

@@ -8,17 +8,23 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 )
 
-// measureStore runs the benchmarks of the store, which cmd/sysc has, and prints
-// each beside its peers, with ratios of processor time: sysc's to the peer's.
-func measureStore(ctx context.Context, runs int) error {
+// measureStore runs the benchmarks of the store, which cmd/sysc has, with that
+// binary, and prints each beside its peers, with ratios of processor time: sysc's to the peer's.
+func measureStore(ctx context.Context, binary string, runs int) error {
+	binary, err := filepath.Abs(binary) // the benchmarks run in another directory
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkStore$",
 		"-benchtime", fmt.Sprintf("%dx", runs), "-timeout", "2h", "./cmd/sysc")
 	var out bytes.Buffer
+	cmd.Env = append(os.Environ(), "SYSC_BENCH_BINARY="+binary)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("run benchmarks of the store: %v\n%s", err, out.Bytes())
