@@ -65,18 +65,22 @@ func (a *sourceAdder) add(ctx context.Context, want store.Path, s derivations.So
 }
 
 func (a *sourceAdder) addFile(ctx context.Context, s derivations.Source) (store.Object, error) {
+	add := a.store.AddBlob
+	if s.Executable {
+		add = a.store.AddExecutable
+	}
 	var blob store.Digest
 	var size int64
 	var err error
 	if s.File == "" {
-		blob, size, err = a.store.AddBlob(ctx, bytes.NewReader(s.Content))
+		blob, size, err = add(ctx, bytes.NewReader(s.Content))
 	} else {
 		var f *os.File
 		if f, err = os.OpenFile(s.File, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
 			return store.Object{}, err
 		}
 		defer f.Close()
-		blob, size, err = a.store.AddBlob(ctx, f)
+		blob, size, err = add(ctx, f)
 	}
 	if err != nil {
 		return store.Object{}, err

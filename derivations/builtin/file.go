@@ -26,7 +26,11 @@ func file(ctx context.Context, s *Step) error {
 	}
 	output := s.Derivation.OutputNames()[0]
 	if attrs.Content != nil {
-		blob, size, err := s.Store.AddBlob(ctx, strings.NewReader(*attrs.Content))
+		add := s.Store.AddBlob
+		if attrs.Executable {
+			add = s.Store.AddExecutable
+		}
+		blob, size, err := add(ctx, strings.NewReader(*attrs.Content))
 		if err != nil {
 			return err
 		}

@@ -100,7 +100,11 @@ func (u *untar) entry(ctx context.Context, h *tar.Header, content io.Reader) err
 			return fmt.Errorf("%q: the archive's files have more than %d bytes", h.Name, int64(maxArchive))
 		}
 		e.Type = tree.File
-		if e.Digest, e.Size, err = u.store.AddBlob(ctx, content); err != nil {
+		add := u.store.AddBlob
+		if e.Executable() {
+			add = u.store.AddExecutable
+		}
+		if e.Digest, e.Size, err = add(ctx, content); err != nil {
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
 	default:

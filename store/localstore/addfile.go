@@ -93,7 +93,7 @@ func (h *harvest) small(sl *slot, data []byte, f *fileScan) (err error) {
 	f.filter(data, 0, true)
 	sl.entry.Size = int64(len(data))
 	if len(f.self) == 0 {
-		sl.entry.Digest, err = h.s.addBytes(h.s.blobDirs, data)
+		sl.entry.Digest, err = h.s.addBytes(data, formOf(&sl.entry))
 		return err
 	}
 	file, err := h.privateFile(sl)
@@ -119,7 +119,7 @@ func (h *harvest) large(ctx context.Context, sl *slot, src io.Reader, buf []byte
 	if len(f.self) > 0 {
 		return nil
 	}
-	return h.s.keepFile(int(file.Fd()), file.Name(), e.Digest, e.Size)
+	return h.s.keepFile(int(file.Fd()), file.Name(), e.Digest, e.Size, formOf(e))
 }
 
 // privateFile makes a file that only this process has, out of the builder's
@@ -227,7 +227,7 @@ func (h *harvest) fillFile(ctx context.Context, sl *slot, id string) (store.Dige
 	if err != nil {
 		return d, err
 	}
-	return d, h.s.keepFile(int(file.Fd()), file.Name(), d, n)
+	return d, h.s.keepFile(int(file.Fd()), file.Name(), d, n, formOf(&sl.entry))
 }
 
 // openReadable opens a file or directory of somebody else, and never anything

@@ -36,7 +36,17 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, smallBlob+1); return
 // garbage collection after this process has closed the store, only when an object
 // that has it is registered.
 func (s *Store) AddBlob(ctx context.Context, r io.Reader) (store.Digest, int64, error) {
-	d, n, err := s.addBlob(ctx, r, nil)
+	return s.addBlobAs(ctx, r, plain)
+}
+
+// AddExecutable is AddBlob for what will be an executable file. The blob is the
+// same; that file can be a link to it, without a second copy.
+func (s *Store) AddExecutable(ctx context.Context, r io.Reader) (store.Digest, int64, error) {
+	return s.addBlobAs(ctx, r, executable)
+}
+
+func (s *Store) addBlobAs(ctx context.Context, r io.Reader, as form) (store.Digest, int64, error) {
+	d, n, err := s.addBlob(ctx, r, as)
 	if err != nil {
 		return store.Digest{}, 0, fmt.Errorf("add blob: %w", err)
 	}
@@ -51,7 +61,7 @@ type filter interface {
 	filter(window []byte, offset int64, last bool) int
 }
 
-func (s *Store) addBlob(ctx context.Context, r io.Reader, f filter) (store.Digest, int64, error) {
+func (s *Store) addBlob(ctx context.Context, r io.Reader, as form) (store.Digest, int64, error) {
 	if err := s.markDirty(); err != nil {
 		return store.Digest{}, 0, err
 	}
@@ -61,51 +71,59 @@ func (s *Store) addBlob(ctx context.Context, r io.Reader, f filter) (store.Diges
 	n, err := io.ReadFull(r, buf)
 	switch {
 	case err == nil:
-		return s.addLarge(ctx, r, buf, f)
+		return s.addLarge(ctx, r, buf, as)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 	default:
 		return store.Digest{}, 0, err
 	}
-	data := buf[:n]
-	if f != nil {
-		f.filter(data, 0, true)
-	}
-	d, err := s.addBytes(s.blobDirs, data)
+	d, err := s.addBytes(buf[:n], as)
 	return d, int64(n), err
 }
 
-// addBytes keeps data under its digest in dirs.
-func (s *Store) addBytes(dirs *shards, data []byte) (store.Digest, error) {
+// addBytes keeps a small blob.
+func (s *Store) addBytes(data []byte, as form) (store.Digest, error) {
 	d := store.DigestOf(data)
-	dir, err := dirs.fd(d, true)
+	dir, err := s.blobDirs.fd(d, true)
 	if err != nil {
 		return d, err
 	}
-	name := shardedName(d)
-	there, err := s.relyOn(dirs, dir, d, int64(len(data)))
+	there, err := s.relyOnBlob(dir, d, int64(len(data)), as)
 	if there || err != nil {
 		return d, err
 	}
-	err = s.writeFile(dir, name, data, renameNew)
-	if err == unix.EEXIST && !present(dir, name, int64(len(data))) {
-		err = s.writeFile(dir, name, data, unix.Renameat) // it is damaged
-	}
-	if err != nil && err != unix.EEXIST {
+	if err := s.keepBytes(dir, as.shardedName(d), data, as.mode()); err != nil {
 		return d, fmt.Errorf("write blob: %w", err)
 	}
 	return d, nil
 }
 
-// writeFile makes a small file of the store, 0444, at once, by a rename that
-// does or does not replace what has that name.
-func (s *Store) writeFile(dir int, name string, data []byte, rename func(fromDir int, from string, toDir int, to string) error) error {
+// keepBytes makes a blob or tree of which relyOn has said that it is not there.
+func (s *Store) keepBytes(dir int, name string, data []byte, mode uint32) error {
+	err := s.writeFile(dir, name, data, mode, renameNew)
+	if err != unix.EEXIST || present(dir, name, int64(len(data))) {
+		return ignore(err, unix.EEXIST)
+	}
+	return s.writeFile(dir, name, data, mode, unix.Renameat) // it is damaged
+}
+
+// ignore is nil in place of one error.
+func ignore(err, which error) error {
+	if err == which {
+		return nil
+	}
+	return err
+}
+
+// writeFile makes a small file of the store at once, by a rename that does or does
+// not replace what has that name.
+func (s *Store) writeFile(dir int, name string, data []byte, mode uint32, rename renamer) error {
 	tmp := s.tempName()
-	fd, err := openAt(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o444)
+	fd, err := openAt(dir, tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	err = writeAll(fd, data)
-	err = errors.Join(err, s.seal(fd, 0o444), unix.Close(fd))
+	err = errors.Join(err, s.seal(fd, mode), unix.Close(fd))
 	if err == nil {
 		err = rename(dir, tmp, dir, name)
 	}
@@ -115,19 +133,22 @@ func (s *Store) writeFile(dir int, name string, data []byte, rename func(fromDir
 	return err
 }
 
+// A renamer is rename(2) in one of its kinds.
+type renamer func(fromDir int, from string, toDir int, to string) error
+
 // addLarge copies a stream, whose beginning is in buf, to tmp.
-func (s *Store) addLarge(ctx context.Context, r io.Reader, buf []byte, f filter) (store.Digest, int64, error) {
+func (s *Store) addLarge(ctx context.Context, r io.Reader, buf []byte, as form) (store.Digest, int64, error) {
 	file, err := os.OpenFile(s.path("tmp/"+s.tempName()), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return store.Digest{}, 0, err
 	}
 	defer os.Remove(file.Name()) // fails when all went well: it was renamed
 	defer file.Close()
-	d, n, err := copyHashed(ctx, file, r, buf, f)
+	d, n, err := copyHashed(ctx, file, r, buf, nil)
 	if err != nil {
 		return store.Digest{}, 0, err
 	}
-	return d, n, s.keepFile(int(file.Fd()), file.Name(), d, n)
+	return d, n, s.keepFile(int(file.Fd()), file.Name(), d, n, as)
 }
 
 // copyHashed copies buf and then r to dst, through f, and hashes what it
@@ -194,36 +215,43 @@ func allZero(data []byte) bool {
 
 // keepFile moves a temporary file, open as fd, to where the blob d of n bytes
 // stands.
-func (s *Store) keepFile(fd int, path string, d store.Digest, n int64) error {
+func (s *Store) keepFile(fd int, path string, d store.Digest, n int64, as form) error {
 	dir, err := s.blobDirs.fd(d, true)
 	if err != nil {
 		return err
 	}
-	there, err := s.relyOn(s.blobDirs, dir, d, n)
+	there, err := s.relyOnBlob(dir, d, n, as)
 	if err != nil {
 		return err
 	}
 	if there {
 		return os.Remove(path)
 	}
-	if err := errors.Join(unix.Fchmod(fd, 0o444), futimens(fd)); err != nil {
+	if err := errors.Join(unix.Fchmod(fd, as.mode()), futimens(fd)); err != nil {
 		return err
 	}
-	err = renameNew(unix.AT_FDCWD, path, dir, shardedName(d))
+	name := as.shardedName(d)
+	err = renameNew(unix.AT_FDCWD, path, dir, name)
 	if err != unix.EEXIST {
 		return err
 	}
-	if present(dir, shardedName(d), n) {
+	if present(dir, name, n) {
 		return os.Remove(path)
 	}
-	return unix.Renameat(unix.AT_FDCWD, path, dir, shardedName(d)) // it is damaged
+	return unix.Renameat(unix.AT_FDCWD, path, dir, name) // it is damaged
+}
+
+// relyOnBlob keeps a blob from being collected, whether it is there or about to be,
+// and reports whether it is there in any form.
+func (s *Store) relyOnBlob(dir int, d store.Digest, size int64, likely form) (there bool, err error) {
+	return s.relyOn(s.blobDirs, dir, d, func() bool { return presentBlob(dir, d, size, likely) })
 }
 
 // relyOn keeps a blob or tree from being collected, whether it is there or about
 // to be, and reports whether it is there.
-func (s *Store) relyOn(dirs *shards, dir int, d store.Digest, size int64) (there bool, err error) {
+func (s *Store) relyOn(dirs *shards, dir int, d store.Digest, look func() bool) (there bool, err error) {
 	err = s.session.rely(&dirs.gates[d[0]], dir, func() error {
-		there = present(dir, shardedName(d), size)
+		there = look()
 		return nil
 	}, note{digest: d})
 	return there, err
@@ -261,7 +289,7 @@ func (s *Store) addBlobFile(ctx context.Context, path string) (d store.Digest, n
 	}
 	tmp := s.path("tmp/" + s.tempName())
 	if st.Nlink != 1 || int(st.Uid) != os.Geteuid() || unix.Rename(path, tmp) != nil {
-		if d, n, err = s.addBlob(ctx, src, nil); err != nil {
+		if d, n, err = s.addBlob(ctx, src, plain); err != nil {
 			return d, 0, err
 		}
 		return d, n, os.Remove(path)
@@ -271,7 +299,7 @@ func (s *Store) addBlobFile(ctx context.Context, path string) (d store.Digest, n
 	if d, n, err = hashFile(ctx, src); err != nil {
 		return d, 0, err
 	}
-	err = s.keepFile(fd, tmp, d, n)
+	err = s.keepFile(fd, tmp, d, n, plain)
 	return d, n, err
 }
 
@@ -303,31 +331,11 @@ func (s *Store) OpenBlob(ctx context.Context, d store.Digest) (*os.File, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	fd, err := s.openSharded(s.blobDirs, d)
+	fd, f, err := s.openBlob(d)
 	if err != nil {
 		return nil, fmt.Errorf("open blob %s: %w", d, err)
 	}
-	return os.NewFile(uintptr(fd), s.path("blobs/"+shardName(d[0])+"/"+shardedName(d))), nil
-}
-
-func (s *Store) openSharded(dirs *shards, d store.Digest) (int, error) {
-	dir, err := dirs.fd(d, false)
-	if err != nil {
-		return -1, err
-	}
-	fd, err := openAt(dir, shardedName(d), unix.O_RDONLY, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return -1, store.ErrNotExist
-	}
-	return fd, err
-}
-
-// present reports whether a regular file of that size stands at name. The size
-// is no proof of the content; for what a power cut may have left, see recover.
-func present(dir int, name string, size int64) bool {
-	var st unix.Stat_t
-	err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == size
+	return os.NewFile(uintptr(fd), s.path("blobs/"+shardName(d[0])+"/"+f.shardedName(d))), nil
 }
 
 // seal gives a new file its mode, in case the umask took some of it, and the

@@ -265,15 +265,11 @@ func (c *checkout) symlink(dir int, e *tree.Entry) error {
 // file writes one file, as a link where that gives the same.
 func (c *checkout) file(ctx context.Context, dir int, e *tree.Entry) error {
 	if c.link && c.linkable(e) {
-		mode := uint32(tree.ModeFile)
-		if e.Executable() {
-			mode = tree.ModeExecutable
-		}
-		done, err := c.s.linkBlob(ctx, dir, e.Name, e, mode)
+		done, err := c.s.linkBlob(ctx, dir, e.Name, e)
 		if done || err != nil {
 			return err
 		}
-		return c.s.copyBlob(ctx, dir, e, mode, nil)
+		return c.s.copyBlob(ctx, dir, e, formOf(e).mode(), nil)
 	}
 	var owner func(fd int) error
 	if c.owned(e) {

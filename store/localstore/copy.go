@@ -8,20 +8,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"sysc/store"
 	"sysc/store/tree"
 )
 
-// executableSuffix ends the name of a blob's executable inode. A mode belongs to
-// an inode, so a file that is executable in one tree and not in another needs
-// two of them.
-const executableSuffix = ".x"
-
-// linkBlob links e's blob to name, as a file with mode 0444 or 0555. It returns
+// linkBlob links e's blob to name, in the form that goes with e's mode. It returns
 // false when it has to be copied: the file system sets a limit to links (65,000
 // on ext4), or knows none. Empty files are always copied, for they alone would
 // reach it.
-func (s *Store) linkBlob(ctx context.Context, dir int, name string, e *tree.Entry, mode uint32) (bool, error) {
+func (s *Store) linkBlob(ctx context.Context, dir int, name string, e *tree.Entry) (bool, error) {
 	if e.Size == 0 {
 		return false, nil
 	}
@@ -29,13 +23,10 @@ func (s *Store) linkBlob(ctx context.Context, dir int, name string, e *tree.Entr
 	if err != nil {
 		return false, fmt.Errorf("blob %s: %w", e.Digest, err)
 	}
-	blob := shardedName(e.Digest)
-	if mode == tree.ModeExecutable {
-		blob += executableSuffix
-	}
+	blob := formOf(e).shardedName(e.Digest)
 	err = unix.Linkat(shard, blob, dir, name, 0)
-	if err == unix.ENOENT && mode == tree.ModeExecutable {
-		if err := s.makeExecutable(ctx, shard, e); err != nil {
+	if err == unix.ENOENT {
+		if err := s.makeForm(ctx, shard, e); err != nil {
 			return false, err
 		}
 		err = unix.Linkat(shard, blob, dir, name, 0)
@@ -45,27 +36,23 @@ func (s *Store) linkBlob(ctx context.Context, dir int, name string, e *tree.Entr
 		return true, nil
 	case unix.EMLINK, unix.EPERM, unix.EXDEV, unix.EOPNOTSUPP:
 		return false, nil
-	case unix.ENOENT:
-		return false, fmt.Errorf("blob %s: %w", e.Digest, store.ErrNotExist)
 	}
 	return false, err
 }
 
-// makeExecutable makes the inode for executable files of e's blob.
-func (s *Store) makeExecutable(ctx context.Context, shard int, e *tree.Entry) error {
+// makeForm makes the form of e's blob that goes with e's mode from the other one.
+func (s *Store) makeForm(ctx context.Context, shard int, e *tree.Entry) error {
+	f := formOf(e)
 	aside := *e
 	aside.Name = s.tempName()
-	err := s.copyBlob(ctx, shard, &aside, tree.ModeExecutable, nil)
+	err := s.copyBlob(ctx, shard, &aside, f.mode(), nil)
 	if err == nil {
-		err = renameNew(shard, aside.Name, shard, shardedName(e.Digest)+executableSuffix)
+		err = renameNew(shard, aside.Name, shard, f.shardedName(e.Digest))
 	}
 	if err != nil {
 		unix.Unlinkat(shard, aside.Name, 0)
 	}
-	if err == unix.EEXIST {
-		return nil
-	}
-	return err
+	return ignore(err, unix.EEXIST)
 }
 
 // renameNew renames, but not in place of a file that somebody else has just made:
@@ -102,7 +89,7 @@ func (s *Store) copyBlob(ctx context.Context, dir int, e *tree.Entry, mode uint3
 }
 
 func (s *Store) copyContent(ctx context.Context, dst int, e *tree.Entry) error {
-	src, err := s.openSharded(s.blobDirs, e.Digest)
+	src, _, err := s.openBlob(e.Digest)
 	if err != nil {
 		return fmt.Errorf("blob %s: %w", e.Digest, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +81,7 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if !opts.DryRun {
 		err = s.dropReserve()
 	}
-	c := &collector{s: s, opts: opts, trees: map[store.Digest]bool{}, blobs: map[store.Digest]bool{}}
+	c := &collector{s: s, opts: opts, trees: map[store.Digest]bool{}, blobs: map[store.Digest]forms{}}
 	if err == nil {
 		c.sessions, err = newSessions(s.path("sessions"))
 	}
@@ -108,8 +107,9 @@ type collector struct {
 	live  map[store.Path]bool
 	roots map[store.Digest]bool // trees of live objects
 
-	mu           sync.Mutex
-	trees, blobs map[store.Digest]bool // what live objects need
+	mu    sync.Mutex // of what live objects need:
+	trees map[store.Digest]bool
+	blobs map[store.Digest]forms
 }
 
 // collect takes stock of objects, once, and then removes what neither belongs to
@@ -126,10 +126,16 @@ func (c *collector) collect(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := c.sweepShards(ctx, c.s.treeDirs, c.trees, &c.result.Trees); err != nil {
+	needed := func(d store.Digest) forms {
+		if c.trees[d] {
+			return plain.set()
+		}
+		return 0
+	}
+	if err := c.sweepShards(ctx, c.s.treeDirs, needed, &c.result.Trees); err != nil {
 		return err
 	}
-	return c.sweepShards(ctx, c.s.blobDirs, c.blobs, &c.result.Blobs)
+	return c.sweepShards(ctx, c.s.blobDirs, func(d store.Digest) forms { return c.blobs[d] }, &c.result.Blobs)
 }
 
 // behind calls fn while the gate of an open directory is closed and all notes
@@ -268,7 +274,7 @@ func (c *collector) markTree(ctx context.Context, d store.Digest, depth int) err
 	c.mu.Lock()
 	for _, e := range t.Entries {
 		if e.Type == tree.File {
-			c.blobs[e.Digest] = true
+			c.blobs[e.Digest] |= formOf(&e).set()
 		}
 	}
 	c.mu.Unlock()
@@ -473,7 +479,7 @@ func (c *collector) sweepLocks(context.Context) error {
 }
 
 // sweepShards unlinks what is not needed, on all cores.
-func (c *collector) sweepShards(ctx context.Context, dirs *shards, live map[store.Digest]bool, count *int) error {
+func (c *collector) sweepShards(ctx context.Context, dirs *shards, needed func(store.Digest) forms, count *int) error {
 	var removed, leftovers, room atomic.Int64
 	err := par.Do(ctx, len(dirs.fds), c.s.jobs, func(ctx context.Context, i int) error {
 		fd, err := dirs.fd(store.Digest{byte(i)}, false)
@@ -483,7 +489,7 @@ func (c *collector) sweepShards(ctx context.Context, dirs *shards, live map[stor
 		if err != nil {
 			return err
 		}
-		s := shardSweep{c: c, fd: fd, name: shardName(byte(i)), live: live}
+		s := shardSweep{c: c, fd: fd, name: shardName(byte(i)), needed: needed}
 		err = s.sweep(ctx)
 		removed.Add(s.removed)
 		leftovers.Add(s.leftovers)
@@ -501,12 +507,19 @@ func (c *collector) sweepShards(ctx context.Context, dirs *shards, live map[stor
 
 // A shardSweep is that of one directory of blobs or trees.
 type shardSweep struct {
-	c    *collector
-	fd   int
-	name string
-	live map[store.Digest]bool
+	c      *collector
+	fd     int
+	name   string
+	needed func(store.Digest) forms
 
 	removed, leftovers, room int64
+}
+
+// A victim is a file that goes, unless somebody uses it.
+type victim struct {
+	name string
+	// spare is set when the same blob stays in its other form, or goes with it.
+	spare bool
 }
 
 func (s *shardSweep) sweep(ctx context.Context) error {
@@ -514,15 +527,11 @@ func (s *shardSweep) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	names = slices.DeleteFunc(names, func(name string) bool {
-		d, ok := s.digest(name)
-		return ok && s.live[d]
-	})
-	for some := range slices.Chunk(names, sweepEvery) {
+	for some := range slices.Chunk(s.choose(names), sweepEvery) {
 		err := s.c.behind(ctx, s.fd, func() error {
-			for _, name := range some {
-				if err := s.remove(name); err != nil {
-					return fmt.Errorf("%s: %w", name, err)
+			for _, v := range some {
+				if err := s.remove(v); err != nil {
+					return fmt.Errorf("%s: %w", v.name, err)
 				}
 			}
 			return nil
@@ -534,13 +543,36 @@ func (s *shardSweep) sweep(ctx context.Context) error {
 	return nil
 }
 
-func (s *shardSweep) digest(name string) (store.Digest, bool) {
-	return parseSharded(s.name, strings.TrimSuffix(name, executableSuffix))
+// choose returns what nothing live needs. Of a blob that is needed in one form and
+// there in both, the other goes.
+func (s *shardSweep) choose(names []string) []victim {
+	slices.Sort(names) // forms of one blob are neighbours
+	var victims []victim
+	for i, name := range names {
+		d, f, ok := s.parse(name)
+		twin := f.other().shardedName(d)
+		both := ok && (i > 0 && names[i-1] == twin || i+1 < len(names) && names[i+1] == twin)
+		needed := forms(0)
+		if ok {
+			needed = s.needed(d)
+		}
+		if needed == 0 || both && !needed.has(f) {
+			victims = append(victims, victim{name: name, spare: both && (needed != 0 || f == executable)})
+		}
+	}
+	return victims
+}
+
+func (s *shardSweep) parse(name string) (store.Digest, form, bool) {
+	name, f := cutForm(name)
+	d, ok := parseSharded(s.name, name)
+	return d, f, ok
 }
 
 // remove unlinks one file unless somebody uses it.
-func (s *shardSweep) remove(name string) error {
-	d, ok := s.digest(name)
+func (s *shardSweep) remove(v victim) error {
+	name := v.name
+	d, _, ok := s.parse(name)
 	if ok && s.c.sessions.hasDigest(d) || !ok && s.c.sessions.owns(name) {
 		return nil
 	}
@@ -553,7 +585,7 @@ func (s *shardSweep) remove(name string) error {
 	}
 	if !ok {
 		s.leftovers++
-	} else if !strings.HasSuffix(name, executableSuffix) {
+	} else if !v.spare {
 		s.removed++
 	}
 	const blockSize = 512 // of st_blocks, see stat(3type)

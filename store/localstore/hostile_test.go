@@ -334,8 +334,8 @@ func TestHostileListing(t *testing.T) {
 			if bytes.Equal(data, legal) {
 				t.Fatal("nothing changed")
 			}
-			d, err := s.addBytes(s.treeDirs, data)
-			must(t, err)
+			d := store.DigestOf(data)
+			must(t, s.keepTree(d, data))
 			if _, err := s.Tree(ctx, d); err == nil {
 				t.Error("Tree accepted it")
 			}

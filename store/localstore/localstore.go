@@ -1,8 +1,8 @@
 // Package localstore keeps a store in one directory of this machine.
 //
 //	DIR/store/      objects of kinds file and tree, as files and directories
-//	DIR/blobs/ab/   contents of files, 0444, named by the rest of their digest;
-//	                "<name>.x" is the same content as an executable file, 0555
+//	DIR/blobs/ab/   contents of files, 0444, named by the rest of their digest, or
+//	                as executable files, 0555, "<name>.x"; see form.go
 //	DIR/trees/ab/   encodings of trees, named likewise
 //	DIR/checkouts/  root trees as read-only directories, named by their digest
 //	DIR/records/    what the database knows of objects, DIR/realisations/ and

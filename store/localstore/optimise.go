@@ -122,7 +122,7 @@ func (o *optimiser) file(ctx context.Context, dir int, e *tree.Entry) error {
 		return err
 	}
 	tmp := o.s.tempName()
-	if done, err := o.s.linkBlob(ctx, dir, tmp, e, e.Mode); !done || err != nil {
+	if done, err := o.s.linkBlob(ctx, dir, tmp, e); !done || err != nil {
 		return err
 	}
 	if err := unix.Renameat(dir, tmp, dir, e.Name); err != nil {
@@ -140,14 +140,10 @@ func (s *Store) isLinked(dir int, e *tree.Entry) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	blob := shardedName(e.Digest)
-	if e.Executable() {
-		blob += executableSuffix
-	}
 	var here, there unix.Stat_t
 	if err := unix.Fstatat(dir, e.Name, &here, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return false, err
 	}
-	err = unix.Fstatat(shard, blob, &there, unix.AT_SYMLINK_NOFOLLOW)
+	err = unix.Fstatat(shard, formOf(e).shardedName(e.Digest), &there, unix.AT_SYMLINK_NOFOLLOW)
 	return err == nil && here.Ino == there.Ino && here.Dev == there.Dev, nil
 }

@@ -398,7 +398,7 @@ func damagedShards(t *testing.T, dir string) (damaged []string) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		must(t, err)
-		name := strings.TrimSuffix(filepath.Base(file), executableSuffix)
+		name, _ := cutForm(filepath.Base(file))
 		if want, ok := parseSharded(filepath.Base(filepath.Dir(file)), name); !ok || store.DigestOf(data) != want {
 			damaged = append(damaged, file)
 		}

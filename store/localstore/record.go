@@ -61,7 +61,7 @@ func (s *Store) writeMeta(dir, name string, data []byte) error {
 	if err := s.markDirty(); err != nil {
 		return err
 	}
-	if err := s.writeFile(fd, name, data, unix.Renameat); err != nil {
+	if err := s.writeFile(fd, name, data, tree.ModeFile, unix.Renameat); err != nil {
 		return fmt.Errorf("write %s/%s: %w", dir, name, err)
 	}
 	return nil
@@ -225,7 +225,7 @@ func (s *Store) HasBlob(ctx context.Context, d store.Digest, size int64) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("look blob %s up: %w", d, err)
 	}
-	there, err := s.relyOn(s.blobDirs, dir, d, size)
+	there, err := s.relyOnBlob(dir, d, size, plain)
 	if err != nil {
 		return false, fmt.Errorf("look blob %s up: %w", d, err)
 	}

@@ -196,7 +196,8 @@ func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, sinc
 		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil || !changedSince(&st, since) {
 			continue
 		}
-		want, ok := parseSharded(shardName(shard), strings.TrimSuffix(name, executableSuffix))
+		base, _ := cutForm(name)
+		want, ok := parseSharded(shardName(shard), base)
 		if ok {
 			got, err := hashAt(ctx, fd, name)
 			if err != nil && ctx.Err() != nil {

@@ -258,7 +258,7 @@ func (s *Store) placeFile(ctx context.Context, path string, e tree.Entry) error 
 	}
 	defer unix.Close(dir)
 	e.Name = filepath.Base(path)
-	done, err := s.linkBlob(ctx, dir, e.Name, &e, e.Mode)
+	done, err := s.linkBlob(ctx, dir, e.Name, &e)
 	if done || err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (m *memory) keep(s *Store) error {
 		return err
 	}
 	defer unix.Close(dir)
-	return s.writeFile(dir, filepath.Base(m.path), encodeMemory(m.files), unix.Renameat)
+	return s.writeFile(dir, filepath.Base(m.path), encodeMemory(m.files), tree.ModeFile, unix.Renameat)
 }
 
 func (m *memory) sameAsKnown() bool {
@@ -189,7 +189,7 @@ func (h *harvest) known(path string, st *unix.Stat_t) (e tree.Entry, ok bool, er
 	if err != nil {
 		return e, false, err
 	}
-	if ok, err = h.s.relyOn(h.s.blobDirs, dir, e.Digest, e.Size); ok {
+	if ok, err = h.s.relyOnBlob(dir, e.Digest, e.Size, formOf(&e)); ok {
 		h.memory.remember(path, st, e.Digest)
 	}
 	return e, ok, err

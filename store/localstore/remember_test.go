@@ -77,7 +77,7 @@ func TestRemember(t *testing.T) {
 	s = reopen(t, s)
 	gc(t, s, GCOptions{})
 	add()
-	must(t, os.Remove(s.blobPath("second")))
+	must(t, os.Remove(s.blobPath("second")+executableSuffix))
 	s = reopen(t, s)
 	register(t, s, add())
 	verify(t, s)

@@ -13,6 +13,7 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
+	"sysc/internal/filelock"
 	"sysc/internal/par"
 	"sysc/store"
 	"sysc/store/tree"
@@ -39,8 +40,13 @@ type RepairResult struct {
 //
 // A damaged database cannot be repaired, only made anew: see [Rebuild].
 func (s *Store) Repair(ctx context.Context, from []*Store, report func(Problem)) (RepairResult, error) {
+	// A collector takes away one form of a blob because the other is there.
+	unlock, err := filelock.Lock(ctx, s.path("locks/"+collectLock), s.waiter("a collection of garbage"))
+	if err != nil {
+		return RepairResult{}, fmt.Errorf("repair: %w", err)
+	}
 	r := &repairer{s: s, from: from}
-	if err := r.run(ctx, report); err != nil {
+	if err := errors.Join(r.run(ctx, report), unlock()); err != nil {
 		return r.result, fmt.Errorf("repair: %w", err)
 	}
 	return r.result, nil
@@ -148,11 +154,8 @@ func setMeta(path string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	mode := uint32(tree.ModeFile)
-	if strings.HasSuffix(path, executableSuffix) {
-		mode = tree.ModeExecutable
-	}
-	return errors.Join(unix.Fchmod(fd, mode), futimens(fd))
+	_, as := cutForm(path)
+	return errors.Join(unix.Fchmod(fd, as.mode()), futimens(fd))
 }
 
 // complete fetches what objects lack, and notes which it cannot help.
@@ -237,24 +240,15 @@ func (r *repairer) blob(ctx context.Context, e *tree.Entry) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if present(dir, shardedName(e.Digest), e.Size) {
+	if presentBlob(dir, e.Digest, e.Size, formOf(e)) {
 		return true, nil
-	}
-	// The executable inode is a copy of its own. Verify has looked at it.
-	if fd, err := openAt(dir, shardedName(e.Digest)+executableSuffix, unix.O_RDONLY|unix.O_NONBLOCK, 0); err == nil {
-		f := os.NewFile(uintptr(fd), "blob")
-		got, _, err := r.s.addBlob(ctx, f, nil)
-		f.Close()
-		if err != nil || got == e.Digest {
-			return err == nil, err
-		}
 	}
 	for _, from := range r.from {
 		f, err := from.OpenBlob(ctx, e.Digest)
 		if err != nil {
 			continue
 		}
-		got, _, err := r.s.addBlob(ctx, f, nil)
+		got, _, err := r.s.addBlob(ctx, f, formOf(e))
 		f.Close()
 		if err != nil {
 			return false, err

@@ -44,7 +44,7 @@ func newDamaged(t testing.TB) *damaged {
 	s := newStore(t)
 	d := &damaged{Store: s}
 	d.lib = add(t, s, AddOptions{Name: "lib"}, "lib/lib.so=library", "doc/readme=text")
-	d.app = add(t, s, AddOptions{Name: "app", Candidates: []store.Path{d.lib.Path}}, "bin/app*=uses "+d.lib.Path.ID(), "doc/readme=text")
+	d.app = add(t, s, AddOptions{Name: "app", Candidates: []store.Path{d.lib.Path}}, "bin/app*=uses "+d.lib.Path.ID(), "bin/copy=uses "+d.lib.Path.ID(), "doc/readme=text")
 	d.root = add(t, s, AddOptions{Name: "root", Kind: store.KindRoot}, "etc/motd=hello", "doc/readme=text")
 	var err error
 	d.file, err = s.AddDir(ctx, write(t, "f=plain")+"/f", &AddOptions{Name: "file"})

@@ -29,12 +29,25 @@ func (s *Store) AddTree(ctx context.Context, t *tree.Tree) (store.Digest, error)
 	if err := s.markDirty(); err != nil {
 		return store.Digest{}, fmt.Errorf("add tree: %w", err)
 	}
-	d, err := s.addBytes(s.treeDirs, data)
-	if err != nil {
+	d := store.DigestOf(data)
+	if err := s.keepTree(d, data); err != nil {
 		return store.Digest{}, fmt.Errorf("add tree: %w", err)
 	}
 	s.trees.put(d, t, len(data))
 	return d, nil
+}
+
+func (s *Store) keepTree(d store.Digest, data []byte) error {
+	dir, err := s.treeDirs.fd(d, true)
+	if err != nil {
+		return err
+	}
+	name := shardedName(d)
+	there, err := s.relyOn(s.treeDirs, dir, d, func() bool { return present(dir, name, int64(len(data))) })
+	if there || err != nil {
+		return err
+	}
+	return s.keepBytes(dir, name, data, tree.ModeFile)
 }
 
 // Tree returns a tree, which must not be changed. It implements tree.Source:
@@ -56,7 +69,7 @@ func (s *Store) Tree(ctx context.Context, d store.Digest) (*tree.Tree, error) {
 }
 
 func (s *Store) readTree(d store.Digest) (*tree.Tree, int, error) {
-	fd, err := s.openSharded(s.treeDirs, d)
+	fd, err := openSharded(s.treeDirs, d, plain)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -220,18 +220,15 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 		return err
 	}
 	blobs := dirs == v.s.blobDirs
-	for _, name := range names {
+	slices.Sort(names) // forms of one blob are neighbours
+	for i, name := range names {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if strings.HasPrefix(name, tempPrefix) {
 			continue // somebody is writing it
 		}
-		plain := name
-		if blobs {
-			plain = strings.TrimSuffix(name, executableSuffix)
-		}
-		n, err := v.sharded(ctx, fd, shard, name, plain)
+		n, err := v.sharded(ctx, fd, shard, name, blobs)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -246,7 +243,7 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 		switch {
 		case !blobs:
 			v.result.Trees++
-		case plain == name:
+		case i == 0 || names[i-1] != strings.TrimSuffix(name, executableSuffix):
 			v.result.Blobs++
 			fallthrough
 		default:
@@ -257,8 +254,13 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 	return nil
 }
 
-func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name, plain string) (int64, error) {
-	want, ok := parseSharded(shardName(shard), plain)
+// sharded reads one file, of a blob or a tree, and returns its size.
+func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name string, blob bool) (int64, error) {
+	base, as := name, plain
+	if blob {
+		base, as = cutForm(name)
+	}
+	want, ok := parseSharded(shardName(shard), base)
 	if !ok {
 		return 0, errors.New("it does not belong here")
 	}
@@ -271,11 +273,7 @@ func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name, plain
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	mode := uint32(tree.ModeFile)
-	if plain != name {
-		mode = tree.ModeExecutable
-	}
-	meta := checkFile(fd, mode)
+	meta := checkFile(fd, as.mode())
 	if meta != nil && !isMeta(meta) {
 		return 0, meta
 	}
@@ -415,7 +413,7 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 			good = c.listing(ctx, e.Digest, join(at, e.Name), depth+1) && good
 		case tree.File:
 			shard, err := c.s.blobDirs.fd(e.Digest, false)
-			if err != nil || !present(shard, shardedName(e.Digest), e.Size) {
+			if err != nil || !presentBlob(shard, e.Digest, e.Size, formOf(e)) {
 				good = fail(join(at, e.Name), fmt.Errorf("blob %s of %d bytes is missing", e.Digest, e.Size))
 			}
 		}
@@ -510,11 +508,7 @@ func (c *dirCheck) file(ctx context.Context, dir int, name string, e *tree.Entry
 		return err
 	}
 	defer unix.Close(fd)
-	mode := uint32(tree.ModeFile)
-	if e.Executable() {
-		mode = tree.ModeExecutable
-	}
-	if err := checkFile(fd, mode); err != nil {
+	if err := checkFile(fd, formOf(e).mode()); err != nil {
 		return err
 	}
 	if linked, err := c.s.isLinked(dir, &tree.Entry{Name: name, Digest: e.Digest, Mode: e.Mode}); linked || err != nil {
