@@ -120,7 +120,7 @@ func (s *Store) addDir(ctx context.Context, dir string, opts *AddOptions) (store
 	err = par.Run(ctx, s.jobs, func(ctx context.Context, q *par.Queue) error {
 		var err error
 		if len(top.slots) == 1 {
-			err = h.entry(ctx, q, top, &top.slots[0])
+			err = h.entries(ctx, q, top, top.slots)
 		} else {
 			err = h.list(ctx, q, top)
 		}
@@ -227,7 +227,7 @@ type slot struct {
 
 // list reads d's names and takes care of them in batches.
 func (h *harvest) list(ctx context.Context, q *par.Queue, d *inDir) error {
-	names, err := listDir(d.fd)
+	names, err := readNames(d.fd)
 	if err != nil {
 		return fmt.Errorf("%q: %w", d.path, err)
 	}
@@ -252,43 +252,51 @@ func (h *harvest) list(ctx context.Context, q *par.Queue, d *inDir) error {
 }
 
 func (h *harvest) entries(ctx context.Context, q *par.Queue, d *inDir, slots []slot) error {
+	stats := make([]unix.Stat_t, len(slots))
+	for i := range slots {
+		if err := h.stat(d, &slots[i], &stats[i]); err != nil {
+			return fmt.Errorf("%q: %w", join(d.path, slots[i].entry.Name), err)
+		}
+	}
+	if err := h.known(d, slots, stats); err != nil {
+		return err
+	}
 	for i := range slots {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := h.entry(ctx, q, d, &slots[i]); err != nil {
-			return err
+		if slots[i].keep {
+			continue // it is known
+		}
+		if err := h.entry(ctx, q, d, &slots[i], &stats[i]); err != nil {
+			return fmt.Errorf("%q: %w", join(d.path, slots[i].entry.Name), err)
 		}
 	}
 	return nil
 }
 
-func (h *harvest) entry(ctx context.Context, q *par.Queue, d *inDir, sl *slot) error {
-	path := join(d.path, sl.entry.Name)
-	fail := func(err error) error { return fmt.Errorf("%q: %w", path, err) }
+// stat looks at a name, and in it for references.
+func (h *harvest) stat(d *inDir, sl *slot, st *unix.Stat_t) error {
 	if err := h.name(sl); err != nil {
-		return fail(err)
+		return err
 	}
-	var st unix.Stat_t
-	if err := unix.Fstatat(d.fd, sl.disk, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return fail(err)
-	}
-	var err error
+	return unix.Fstatat(d.fd, sl.disk, st, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func (h *harvest) entry(ctx context.Context, q *par.Queue, d *inDir, sl *slot, st *unix.Stat_t) error {
+	path := join(d.path, sl.entry.Name)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		err = h.file(ctx, d, sl, path, &st)
+		return h.file(ctx, d, sl, path, st)
 	case unix.S_IFLNK:
-		err = h.symlink(d, sl, path, &st)
+		return h.symlink(d, sl, path, st)
 	case unix.S_IFDIR:
 		d.left.Add(1)
 		q.Add(h.dir(d, sl, path))
-	default:
-		if h.meta(sl, path, &st, nil); sl.keep {
-			err = fmt.Errorf("it is a %s", fileType(st.Mode))
-		}
+		return nil
 	}
-	if err != nil {
-		return fail(err)
+	if h.meta(sl, path, st, nil); sl.keep {
+		return fmt.Errorf("it is a %s", fileType(st.Mode))
 	}
 	return nil
 }

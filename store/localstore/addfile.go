@@ -16,12 +16,6 @@ import (
 // file takes one regular file in.
 func (h *harvest) file(ctx context.Context, d *inDir, sl *slot, path string, st *unix.Stat_t) error {
 	sl.entry.Type = tree.File
-	if e, ok, err := h.known(path, st); ok || err != nil {
-		h.countLink(path, st)
-		e.Name = sl.entry.Name
-		sl.entry, sl.keep = e, true
-		return err
-	}
 	fd, err := openReadable(d.fd, sl.disk, 0)
 	if err != nil {
 		return err

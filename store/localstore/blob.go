@@ -244,13 +244,13 @@ func (s *Store) keepFile(fd int, path string, d store.Digest, n int64, as form) 
 // relyOnBlob keeps a blob from being collected, whether it is there or about to be,
 // and reports whether it is there in any form.
 func (s *Store) relyOnBlob(dir int, d store.Digest, size int64, likely form) (there bool, err error) {
-	return s.relyOn(s.blobDirs, dir, d, func() bool { return presentBlob(dir, d, size, likely) })
+	return s.relyOn(s.blobDirs, d, func() bool { return presentBlob(dir, d, size, likely) })
 }
 
 // relyOn keeps a blob or tree from being collected, whether it is there or about
 // to be, and reports whether it is there.
-func (s *Store) relyOn(dirs *shards, dir int, d store.Digest, look func() bool) (there bool, err error) {
-	err = s.session.rely(&dirs.gates[d[0]], dir, func() error {
+func (s *Store) relyOn(dirs *shards, d store.Digest, look func() bool) (there bool, err error) {
+	err = s.session.rely(dirs.gate, func() error {
 		there = look()
 		return nil
 	}, note{digest: d})

@@ -63,7 +63,7 @@ func (s *Store) makeCheckout(ctx context.Context, root store.Digest, dir string)
 // relyOnCheckout keeps a checkout from being collected, and reports whether it
 // is there.
 func (s *Store) relyOnCheckout(root store.Digest, dir string) (there bool, err error) {
-	err = s.session.rely(&s.checkoutDir.gate, s.checkoutDir.fd, func() error {
+	err = s.session.rely(s.checkoutDir, func() error {
 		_, err := os.Lstat(dir)
 		there = err == nil
 		if errors.Is(err, fs.ErrNotExist) {

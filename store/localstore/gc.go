@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -138,10 +137,9 @@ func (c *collector) collect(ctx context.Context) error {
 	return c.sweepShards(ctx, c.s.blobDirs, func(d store.Digest) forms { return c.blobs[d] }, &c.result.Blobs)
 }
 
-// behind calls fn while the gate of an open directory is closed and all notes
-// are known.
-func (c *collector) behind(ctx context.Context, dir int, fn func() error) error {
-	reopen, err := closeGate(ctx, dir)
+// behind calls fn while a gate is closed and all notes are known.
+func (c *collector) behind(ctx context.Context, gate *gatedDir, fn func() error) error {
+	reopen, err := gate.shut(ctx)
 	if err != nil {
 		return err
 	}
@@ -156,7 +154,7 @@ func (c *collector) behind(ctx context.Context, dir int, fn func() error) error 
 // transaction: what is registered before it is noted, what is registered after it
 // refers to nothing that has gone.
 func (c *collector) decide(ctx context.Context) error {
-	return c.behind(ctx, c.s.objectDir.fd, func() error {
+	return c.behind(ctx, c.s.objectDir, func() error {
 		starts, err := c.starts(ctx)
 		if err != nil {
 			return err
@@ -315,7 +313,7 @@ func (c *collector) sweepObjects(ctx context.Context) error {
 			return c.sessions.hasObject(p) || c.sessions.owns(name) || valid[p] && !(c.opts.DryRun && dead[p])
 		}), nil
 	}
-	err := c.sweepNames(ctx, c.s.objectDir.fd, "store", func(names []string) ([]string, error) {
+	err := c.sweepNames(ctx, c.s.objectDir, "store", func(names []string) ([]string, error) {
 		names, err := choose(names)
 		for _, name := range names {
 			if !dead[store.Path(name)] {
@@ -351,7 +349,7 @@ func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]
 		return err
 	}
 	for some := range slices.Chunk(names, sweepEvery) {
-		err := c.behind(ctx, c.s.objectDir.fd, func() error {
+		err := c.behind(ctx, c.s.objectDir, func() error {
 			chosen, err := choose(some)
 			if err != nil {
 				return err
@@ -371,7 +369,7 @@ func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]
 }
 
 func (c *collector) sweepCheckouts(ctx context.Context) error {
-	return c.sweepNames(ctx, c.s.checkoutDir.fd, "checkouts", func(names []string) ([]string, error) {
+	return c.sweepNames(ctx, c.s.checkoutDir, "checkouts", func(names []string) ([]string, error) {
 		names = slices.DeleteFunc(names, func(name string) bool {
 			d, err := store.ParseDigest(name)
 			return err == nil && (c.roots[d] || c.sessions.hasDigest(d)) || c.sessions.owns(name)
@@ -382,21 +380,26 @@ func (c *collector) sweepCheckouts(ctx context.Context) error {
 }
 
 // sweepNames moves to the trash what choose takes of the names in a directory.
-func (c *collector) sweepNames(ctx context.Context, fd int, dir string, choose func(names []string) ([]string, error)) error {
-	names, err := listDir(fd)
+func (c *collector) sweepNames(ctx context.Context, gate *gatedDir, dir string, choose func(names []string) ([]string, error)) error {
+	names, err := listDir(gate.fd)
 	if err != nil {
 		return err
 	}
+	tmp, err := openDir(unix.AT_FDCWD, c.s.path("tmp"))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tmp)
 	for some := range slices.Chunk(names, sweepEvery) {
-		err := c.behind(ctx, fd, func() error {
+		err := c.behind(ctx, gate, func() error {
 			chosen, err := choose(some)
 			if err != nil || c.opts.DryRun {
 				return err
 			}
 			for _, name := range chosen {
 				trash := c.s.tempName()
-				if err := moveDir(c.s.path(dir+"/"+name), c.s.path("tmp/"+trash)); err != nil {
-					return err
+				if err := moveDirAt(gate.fd, name, tmp, trash); err != nil {
+					return fmt.Errorf("%s: %w", dir, err)
 				}
 				c.trash = append(c.trash, trash)
 			}
@@ -478,41 +481,58 @@ func (c *collector) sweepLocks(context.Context) error {
 	return nil
 }
 
-// sweepShards unlinks what is not needed, on all cores.
+// sweepShards unlinks what is not needed: of some shards at a time, on all cores.
 func (c *collector) sweepShards(ctx context.Context, dirs *shards, needed func(store.Digest) forms, count *int) error {
-	var removed, leftovers, room atomic.Int64
-	err := par.Do(ctx, len(dirs.fds), c.s.jobs, func(ctx context.Context, i int) error {
-		fd, err := dirs.fd(store.Digest{byte(i)}, false)
-		if errors.Is(err, store.ErrNotExist) {
-			return nil
-		}
+	for shard := 0; shard < len(dirs.fds); shard += c.s.jobs {
+		sweeps, err := c.openSweeps(ctx, dirs, shard, needed)
 		if err != nil {
 			return err
 		}
-		s := shardSweep{c: c, fd: fd, name: shardName(byte(i)), needed: needed}
-		err = s.sweep(ctx)
-		removed.Add(s.removed)
-		leftovers.Add(s.leftovers)
-		room.Add(s.room)
-		if err != nil {
-			return fmt.Errorf("%s/%s: %w", dirs.dir, s.name, err)
+		for slices.ContainsFunc(sweeps, func(s *shardSweep) bool { return len(s.victims) > 0 }) {
+			err := c.behind(ctx, dirs.gate, func() error {
+				return par.Do(ctx, len(sweeps), c.s.jobs, func(_ context.Context, i int) error { return sweeps[i].some() })
+			})
+			if err != nil {
+				return err
+			}
 		}
-		return nil
+		for _, s := range sweeps {
+			*count += s.removed
+			c.result.Leftovers += s.leftovers
+			c.result.Bytes += s.room
+		}
+	}
+	return nil
+}
+
+// openSweeps finds out what goes from as many shards as there are jobs.
+func (c *collector) openSweeps(ctx context.Context, dirs *shards, first int, needed func(store.Digest) forms) ([]*shardSweep, error) {
+	sweeps := make([]*shardSweep, min(c.s.jobs, len(dirs.fds)-first))
+	return sweeps, par.Do(ctx, len(sweeps), c.s.jobs, func(_ context.Context, i int) error {
+		shard := byte(first + i)
+		s := &shardSweep{c: c, dir: dirs.dir, name: shardName(shard), needed: needed}
+		sweeps[i] = s
+		var err error
+		if s.fd, err = dirs.fd(store.Digest{shard}, false); errors.Is(err, store.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			err = s.list()
+		}
+		return err
 	})
-	*count += int(removed.Load())
-	c.result.Leftovers += int(leftovers.Load())
-	c.result.Bytes += room.Load()
-	return err
 }
 
 // A shardSweep is that of one directory of blobs or trees.
 type shardSweep struct {
-	c      *collector
-	fd     int
-	name   string
-	needed func(store.Digest) forms
+	c         *collector
+	fd        int
+	dir, name string
+	needed    func(store.Digest) forms
 
-	removed, leftovers, room int64
+	victims            []victim
+	removed, leftovers int
+	room               int64
 }
 
 // A victim is a file that goes, unless somebody uses it.
@@ -522,24 +542,24 @@ type victim struct {
 	spare bool
 }
 
-func (s *shardSweep) sweep(ctx context.Context) error {
+func (s *shardSweep) list() error {
 	names, err := listDir(s.fd)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s/%s: %w", s.dir, s.name, err)
 	}
-	for some := range slices.Chunk(s.choose(names), sweepEvery) {
-		err := s.c.behind(ctx, s.fd, func() error {
-			for _, v := range some {
-				if err := s.remove(v); err != nil {
-					return fmt.Errorf("%s: %w", v.name, err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+	s.victims = s.choose(names)
+	return nil
+}
+
+// some removes as many victims as may go while a gate is closed.
+func (s *shardSweep) some() error {
+	n := min(sweepEvery, len(s.victims))
+	for _, v := range s.victims[:n] {
+		if err := s.remove(v); err != nil {
+			return fmt.Errorf("%s/%s/%s: %w", s.dir, s.name, v.name, err)
 		}
 	}
+	s.victims = s.victims[n:]
 	return nil
 }
 

@@ -144,14 +144,19 @@ func (s *Store) openLocked(ctx context.Context, database string) (err error) {
 	if s.session, err = openSession(s.path("sessions")); err != nil {
 		return err
 	}
-	if s.objectDir, err = openGatedDir(s.path("store")); err != nil {
+	turnstile := s.path("sessions")
+	if s.objectDir, err = openGatedDir(s.path("store"), turnstile); err != nil {
 		return err
 	}
-	if s.checkoutDir, err = openGatedDir(s.path("checkouts")); err != nil {
+	if s.checkoutDir, err = openGatedDir(s.path("checkouts"), turnstile); err != nil {
 		return err
 	}
-	s.blobDirs = newShards(s.path("blobs"))
-	s.treeDirs = newShards(s.path("trees"))
+	if s.blobDirs, err = openShards(s.path("blobs"), turnstile); err != nil {
+		return err
+	}
+	if s.treeDirs, err = openShards(s.path("trees"), turnstile); err != nil {
+		return err
+	}
 	s.trees = newTreeCache(treeCacheSize)
 	s.sync = newSyncer(s)
 	if s.db, err = openDatabase(ctx, s.path(database)); err != nil {
@@ -166,12 +171,14 @@ func (s *Store) Close() error {
 	if s.db != nil {
 		errs = append(errs, s.db.close())
 	}
-	if s.blobDirs != nil {
-		errs = append(errs, s.blobDirs.close(), s.treeDirs.close())
+	for _, d := range []*shards{s.blobDirs, s.treeDirs} {
+		if d != nil {
+			errs = append(errs, d.close())
+		}
 	}
 	for _, d := range []*gatedDir{s.objectDir, s.checkoutDir} {
 		if d != nil {
-			errs = append(errs, unix.Close(d.fd))
+			errs = append(errs, d.close())
 		}
 	}
 	if s.session != nil {
@@ -180,7 +187,7 @@ func (s *Store) Close() error {
 	if s.unlock != nil {
 		errs = append(errs, s.unlock())
 	}
-	s.db, s.blobDirs, s.objectDir, s.checkoutDir, s.session, s.unlock = nil, nil, nil, nil, nil, nil
+	s.db, s.blobDirs, s.treeDirs, s.objectDir, s.checkoutDir, s.session, s.unlock = nil, nil, nil, nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

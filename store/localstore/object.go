@@ -46,7 +46,7 @@ func (s *Store) relyOnObjects(paths []store.Path, look func() error) error {
 		}
 		notes[i].object = p
 	}
-	return s.session.rely(&s.objectDir.gate, s.objectDir.fd, look, notes...)
+	return s.session.rely(s.objectDir, look, notes...)
 }
 
 func queryObject(conn *sqlite.Conn, p store.Path) (store.Object, error) {

@@ -173,24 +173,72 @@ func decodeMemory(data []byte) map[string]remembered {
 	return known
 }
 
-// known finds out whether a file is in the store already, unchanged.
-func (h *harvest) known(path string, st *unix.Stat_t) (e tree.Entry, ok bool, err error) {
-	if h.opts.Known != nil {
-		e, ok = h.opts.Known(path, st)
-		return e, ok, nil
+// known fills in the entries of files that are in the store already, unchanged.
+func (h *harvest) known(d *inDir, slots []slot, stats []unix.Stat_t) error {
+	if h.opts.Known == nil && h.memory == nil {
+		return nil
+	}
+	maybe := make([]tree.Entry, len(slots))
+	for i := range slots {
+		if stats[i].Mode&unix.S_IFMT != unix.S_IFREG {
+			continue
+		}
+		path := join(d.path, slots[i].entry.Name)
+		if h.memory != nil {
+			maybe[i], _ = h.memory.lookUp(path, &stats[i])
+		} else if e, ok := h.opts.Known(path, &stats[i]); ok {
+			h.setKnown(&slots[i], e, path, &stats[i])
+		}
 	}
 	if h.memory == nil {
-		return e, false, nil
+		return nil
 	}
-	if e, ok = h.memory.lookUp(path, st); !ok {
-		return e, false, nil
-	}
-	dir, err := h.s.blobDirs.fd(e.Digest, true)
+	there, err := h.s.relyOnAll(maybe)
 	if err != nil {
-		return e, false, err
+		return err
 	}
-	if ok, err = h.s.relyOnBlob(dir, e.Digest, e.Size, formOf(&e)); ok {
-		h.memory.remember(path, st, e.Digest)
+	for i := range slots {
+		if there[i] {
+			path := join(d.path, slots[i].entry.Name)
+			h.setKnown(&slots[i], maybe[i], path, &stats[i])
+			h.memory.remember(path, &stats[i], maybe[i].Digest)
+		}
 	}
-	return e, ok, err
+	return nil
+}
+
+func (h *harvest) setKnown(sl *slot, e tree.Entry, path string, st *unix.Stat_t) {
+	h.countLink(path, st)
+	e.Name = sl.entry.Name
+	sl.entry, sl.keep = e, true
+}
+
+// relyOnAll keeps the blobs of files from being collected, and reports which are
+// there. Entries that are no files are left out.
+func (s *Store) relyOnAll(entries []tree.Entry) (there []bool, err error) {
+	there = make([]bool, len(entries))
+	var notes []note
+	for i := range entries {
+		if entries[i].Type == tree.File {
+			notes = append(notes, note{digest: entries[i].Digest})
+		}
+	}
+	if len(notes) == 0 {
+		return there, nil
+	}
+	err = s.session.rely(s.blobDirs.gate, func() error {
+		for i := range entries {
+			e := &entries[i]
+			if e.Type != tree.File {
+				continue
+			}
+			dir, err := s.blobDirs.fd(e.Digest, true)
+			if err != nil {
+				return err
+			}
+			there[i] = presentBlob(dir, e.Digest, e.Size, formOf(e))
+		}
+		return nil
+	}, notes...)
+	return there, err
 }

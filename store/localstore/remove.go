@@ -49,15 +49,20 @@ func (s *Store) discard(ctx context.Context, path string) error {
 	return removeTree(ctx, s.path("tmp"), name, s.jobs)
 }
 
-// moveDir renames, also a directory that its owner cannot write to: moving one
-// to another parent changes its "..".
+// moveDir is moveDirAt by paths.
 func moveDir(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EACCES) {
-		if err := chmodDir(from, 0o755); err != nil {
+	return moveDirAt(unix.AT_FDCWD, from, unix.AT_FDCWD, to)
+}
+
+// moveDirAt renames, also a directory that its owner cannot write to: moving one
+// to another parent changes its "..".
+func moveDirAt(fromDir int, from string, toDir int, to string) error {
+	err := renameNew(fromDir, from, toDir, to)
+	if err == unix.EACCES {
+		if err := chmodDir(fromDir, from, 0o755); err != nil {
 			return err
 		}
-		err = unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+		err = renameNew(fromDir, from, toDir, to)
 	}
 	if err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
@@ -67,8 +72,8 @@ func moveDir(from, to string) error {
 
 // chmodDir changes the mode of a directory, never that of what a link in its
 // place leads to.
-func chmodDir(path string, mode uint32) error {
-	fd, err := openDir(unix.AT_FDCWD, path)
+func chmodDir(dir int, name string, mode uint32) error {
+	fd, err := openDir(dir, name)
 	if err != nil {
 		return err
 	}
@@ -133,8 +138,8 @@ func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
 	return func(ctx context.Context, q *par.Queue) error {
 		at := r.fdOf(parent)
 		// Most names are files, and a directory says EISDIR.
-		err := unix.Unlinkat(at, name, 0)
-		if err == nil || err == unix.ENOENT {
+		err := r.unlink(parent, name, 0)
+		if err == nil {
 			return r.release(parent)
 		}
 		if err != unix.EISDIR && err != unix.EPERM {
@@ -156,7 +161,7 @@ func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
 
 // empty unlinks what it can in d and queues the directories.
 func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth int) error {
-	names, err := listDir(d.fd)
+	names, err := readNames(d.fd)
 	if err != nil {
 		return &os.PathError{Op: "read", Path: d.name, Err: err}
 	}
@@ -165,8 +170,8 @@ func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth i
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err := unix.Unlinkat(d.fd, name, 0)
-		if err == nil || err == unix.ENOENT {
+		err := r.unlink(d, name, 0)
+		if err == nil {
 			continue
 		}
 		if err != unix.EISDIR && err != unix.EPERM {
@@ -197,6 +202,9 @@ func (r *remover) moveUp(at int, name, up string) error {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := unix.Fchmod(fd, 0o700); err != nil {
+		return err
+	}
 	return unix.Renameat(at, name, r.top, up)
 }
 
@@ -204,12 +212,25 @@ func (r *remover) moveUp(at int, name, up string) error {
 func (r *remover) release(d *removeDir) error {
 	for d != nil && d.left.Add(-1) == 0 {
 		r.open.close(d.fd)
-		if err := unix.Unlinkat(r.fdOf(d.parent), d.name, unix.AT_REMOVEDIR); err != nil && err != unix.ENOENT {
+		if err := r.unlink(d.parent, d.name, unix.AT_REMOVEDIR); err != nil {
 			return &os.PathError{Op: "remove directory", Path: d.name, Err: err}
 		}
 		d = d.parent
 	}
 	return nil
+}
+
+// unlink removes a name in d, which is made writable if that is what it takes.
+func (r *remover) unlink(d *removeDir, name string, flags int) error {
+	at := r.fdOf(d)
+	err := unix.Unlinkat(at, name, flags)
+	if err == unix.EACCES && d != nil {
+		if err := unix.Fchmod(at, 0o700); err != nil {
+			return err
+		}
+		err = unix.Unlinkat(at, name, flags)
+	}
+	return ignore(err, unix.ENOENT)
 }
 
 func (r *remover) fdOf(d *removeDir) int {
@@ -219,7 +240,8 @@ func (r *remover) fdOf(d *removeDir) int {
 	return d.fd
 }
 
-// openForRemoval opens a directory and makes it writable for its owner.
+// openForRemoval opens a directory, which is made readable for its owner if that
+// is what it takes.
 func openForRemoval(at int, name string) (int, error) {
 	fd, err := openDir(at, name)
 	if errors.Is(err, unix.EACCES) {
@@ -227,19 +249,7 @@ func openForRemoval(at int, name string) (int, error) {
 			return -1, err
 		}
 	}
-	if err != nil {
-		return -1, err
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	if st.Mode&0o300 != 0o300 {
-		// If it is not ours this fails, and so will what comes next.
-		unix.Fchmod(fd, 0o700)
-	}
-	return fd, nil
+	return fd, err
 }
 
 // openUnreadable opens a file or directory that its mode keeps its owner out

@@ -2,7 +2,6 @@ package localstore
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -184,95 +183,20 @@ func (n *session) note(notes ...note) error {
 	return nil
 }
 
-// A gate is passed, by any number of processes and goroutines at once, to note
-// something and see whether it is there, and closed by a collector to remove
-// things. It is a lock on the directory that the things are in.
-type gate struct {
-	mu    sync.Mutex
-	users int
-}
-
-// A gatedDir is an open directory with a gate.
-type gatedDir struct {
-	fd int
-	gate
-}
-
-func openGatedDir(path string) (*gatedDir, error) {
-	fd, err := openDir(unix.AT_FDCWD, path)
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return &gatedDir{fd: fd}, nil
-}
-
-// rely notes that this session relies on things in dir and looks whether they
+// rely notes that this session relies on things behind a gate and looks whether they
 // are there, in the way that makes a collector notice.
-func (n *session) rely(g *gate, dir int, look func() error, notes ...note) error {
+func (n *session) rely(g *gatedDir, look func() error, notes ...note) error {
 	if n.has(notes...) {
 		return look()
 	}
-	if err := g.enter(dir); err != nil {
+	if err := g.enter(); err != nil {
 		return err
 	}
-	defer g.leave(dir)
+	defer g.leave()
 	if err := n.note(notes...); err != nil {
 		return err
 	}
 	return look()
-}
-
-// enter waits while the gate is closed, which is for milliseconds.
-func (g *gate) enter(dir int) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.users == 0 {
-		// The lock belongs to the descriptor, which all goroutines share.
-		if err := flock(dir, unix.LOCK_SH); err != nil {
-			return fmt.Errorf("enter gate: %w", err)
-		}
-	}
-	g.users++
-	return nil
-}
-
-func (g *gate) leave(dir int) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.users--; g.users == 0 {
-		flock(dir, unix.LOCK_UN) // fails only for a bad descriptor
-	}
-}
-
-// closeGate closes the gate of an open directory for everybody, this process
-// included, until reopen is called.
-func closeGate(ctx context.Context, dir int) (reopen func(), err error) {
-	// Another descriptor, because those who pass the gate in this process hold
-	// their lock by dir.
-	own, err := openDir(dir, ".")
-	if err != nil {
-		return nil, err
-	}
-	done := make(chan error, 1)
-	go func() { done <- flock(own, unix.LOCK_EX) }()
-	select {
-	case err := <-done:
-		if err != nil {
-			unix.Close(own)
-			return nil, fmt.Errorf("close gate: %w", err)
-		}
-		return func() { unix.Close(own) }, nil
-	case <-ctx.Done():
-		go func() {
-			<-done
-			unix.Close(own)
-		}()
-		return nil, ctx.Err()
-	}
-}
-
-func flock(fd, how int) error {
-	return ignoreEINTR(func() error { return unix.Flock(fd, how) })
 }
 
 // sessions is what a collector knows of all sessions. It is safe for concurrent

@@ -3,7 +3,6 @@ package localstore
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -14,52 +13,58 @@ import (
 
 // shards are the 256 directories that blobs or trees are spread over, by the
 // first byte of their digest, and open descriptors of those in use, so that no
-// look-up walks a path. It is safe for concurrent use.
+// look-up walks a path. They have one gate, so that many blobs can be looked up
+// within it. It is safe for concurrent use.
 type shards struct {
-	dir   string
-	mu    [256]sync.Mutex
-	fds   [256]int // 0: not open yet
-	gates [256]gate
+	dir     string
+	gate    *gatedDir
+	shardMu [256]sync.Mutex
+	fds     [256]int // 0: not open yet
 }
 
-func newShards(dir string) *shards { return &shards{dir: dir} }
+func openShards(dir, turnstile string) (*shards, error) {
+	gate, err := openGatedDir(dir, turnstile)
+	if err != nil {
+		return nil, err
+	}
+	return &shards{dir: dir, gate: gate}, nil
+}
 
 // fd returns the descriptor of the directory for d. With create it is made when
 // it is missing, otherwise that is store.ErrNotExist.
 func (s *shards) fd(d store.Digest, create bool) (int, error) {
 	i := d[0]
-	s.mu[i].Lock()
-	defer s.mu[i].Unlock()
+	s.shardMu[i].Lock()
+	defer s.shardMu[i].Unlock()
 	if s.fds[i] != 0 {
 		return s.fds[i], nil
 	}
-	path := filepath.Join(s.dir, shardName(i))
-	fd, err := openDir(unix.AT_FDCWD, path)
-	if errors.Is(err, unix.ENOENT) {
+	fd, err := openDir(s.gate.fd, shardName(i))
+	if err == unix.ENOENT {
 		if !create {
 			return -1, store.ErrNotExist
 		}
-		if err := makeDir(path, 0o755); err != nil {
+		if err := makeDir(filepath.Join(s.dir, shardName(i)), 0o755); err != nil {
 			return -1, err
 		}
-		fd, err = openDir(unix.AT_FDCWD, path)
+		fd, err = openDir(s.gate.fd, shardName(i))
 	}
 	if err != nil {
-		return -1, fmt.Errorf("open %s: %w", path, err)
+		return -1, fmt.Errorf("open %s/%s: %w", s.dir, shardName(i), err)
 	}
 	s.fds[i] = fd
 	return fd, nil
 }
 
 func (s *shards) close() error {
-	var errs []error
+	errs := []error{s.gate.close()}
 	for i := range s.fds {
-		s.mu[i].Lock()
+		s.shardMu[i].Lock()
 		if s.fds[i] != 0 {
 			errs = append(errs, unix.Close(s.fds[i]))
 			s.fds[i] = 0
 		}
-		s.mu[i].Unlock()
+		s.shardMu[i].Unlock()
 	}
 	return errors.Join(errs...)
 }
@@ -108,7 +113,25 @@ func listDir(fd int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := os.NewFile(uintptr(own), "directory")
-	defer f.Close()
-	return f.Readdirnames(-1)
+	defer unix.Close(own)
+	return readNames(own)
+}
+
+var nameBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return &b }}
+
+// readNames is listDir for a descriptor that nobody else reads, once.
+func readNames(fd int) (names []string, err error) {
+	bufp := nameBuffers.Get().(*[]byte)
+	defer nameBuffers.Put(bufp)
+	for {
+		n := 0
+		err := ignoreEINTR(func() (err error) {
+			n, err = unix.Getdents(fd, *bufp)
+			return err
+		})
+		if err != nil || n == 0 {
+			return names, err
+		}
+		_, _, names = unix.ParseDirent((*bufp)[:n], -1, names)
+	}
 }

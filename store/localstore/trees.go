@@ -43,7 +43,7 @@ func (s *Store) keepTree(d store.Digest, data []byte) error {
 		return err
 	}
 	name := shardedName(d)
-	there, err := s.relyOn(s.treeDirs, dir, d, func() bool { return present(dir, name, int64(len(data))) })
+	there, err := s.relyOn(s.treeDirs, d, func() bool { return present(dir, name, int64(len(data))) })
 	if there || err != nil {
 		return err
 	}

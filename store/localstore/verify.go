@@ -456,7 +456,7 @@ func (c *dirCheck) dir(ctx context.Context, fd int, d store.Digest, at string, d
 	} else if err := checkStat(&st, tree.ModeDir); err != nil {
 		fail("", err)
 	}
-	names, err := listDir(fd)
+	names, err := readNames(fd)
 	if err != nil {
 		fail("", err)
 		return
