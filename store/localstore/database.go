@@ -22,7 +22,8 @@ const applicationID = 0x73797363
 // Realisations have no foreign key: they outlive their object, so that a graph
 // resolves without building what garbage collection took.
 //
-// These are the tables of version 1; version 2 has signatureSchema, too.
+// These are the tables of version 1; version 2 has signatureSchema, too, and a copy
+// of every row on disk (see record.go).
 const schema = `
 CREATE TABLE object (
 	id      INTEGER PRIMARY KEY,
@@ -66,7 +67,9 @@ type database struct {
 	idle  []*sqlite.Conn
 }
 
-func openDatabase(ctx context.Context, path string) (*database, error) {
+// openDatabase opens the database at path and lets migrate bring it to this
+// version's schema.
+func openDatabase(ctx context.Context, path string, migrate func(*sqlite.Conn) error) (*database, error) {
 	db := &database{path: path, slots: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
 	if err := db.do(ctx, migrate); err != nil {
 		db.close()
@@ -89,33 +92,6 @@ func isCorrupt(err error) bool {
 // ErrDamaged says that a store's database cannot be read. [Rebuild] makes it
 // anew.
 var ErrDamaged = errors.New("its database is damaged")
-
-// migrate brings a database to this version's schema. An empty one, also one
-// that a crash left empty, gets the tables.
-func migrate(conn *sqlite.Conn) (err error) {
-	version, err := userVersion(conn)
-	if err != nil || version == schemaVersion {
-		return err
-	}
-	if version > schemaVersion {
-		return &VersionError{version, schemaVersion}
-	}
-	end, err := sqlitex.ImmediateTransaction(conn)
-	if err != nil {
-		return err
-	}
-	defer end(&err)
-	// Another process may have been quicker.
-	if version, err = userVersion(conn); err != nil || version == schemaVersion {
-		return err
-	}
-	script := signatureSchema
-	if version == 0 {
-		script = schema + signatureSchema
-	}
-	script += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
-	return sqlitex.ExecuteScript(conn, script, nil)
-}
 
 func userVersion(conn *sqlite.Conn) (version int, err error) {
 	err = sqlitex.Execute(conn, "PRAGMA user_version", &sqlitex.ExecOptions{

@@ -159,7 +159,7 @@ func (s *Store) openLocked(ctx context.Context, database string) (err error) {
 	}
 	s.trees = newTreeCache(treeCacheSize)
 	s.sync = newSyncer(s)
-	if s.db, err = openDatabase(ctx, s.path(database)); err != nil {
+	if s.db, err = openDatabase(ctx, s.path(database), s.migrate); err != nil {
 		return err
 	}
 	return s.recover(ctx)

@@ -160,19 +160,14 @@ func (s *Store) Realisations(ctx context.Context, keys []RealisationKey) (map[Re
 	return out, nil
 }
 
+// everyRealisation is a query for [queryRealisations].
+const everyRealisation = `SELECT derivation, output, path FROM realisation`
+
 // allRealisations returns all that the database has.
 func (s *Store) allRealisations(ctx context.Context) (all []store.Realisation, err error) {
 	err = s.db.do(ctx, func(conn *sqlite.Conn) error {
-		const query = `SELECT derivation, output, path FROM realisation`
-		return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{
-			ResultFunc: func(stmt *sqlite.Stmt) error {
-				d, err := columnDigest(stmt, 0)
-				all = append(all, store.Realisation{
-					Derivation: store.DerivationHash(d), Output: stmt.ColumnText(1), Path: store.Path(stmt.ColumnText(2)),
-				})
-				return err
-			},
-		})
+		all, err = queryRealisations(conn, everyRealisation)
+		return err
 	})
 	return all, err
 }
