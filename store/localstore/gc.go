@@ -120,7 +120,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -348,6 +348,7 @@ func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]
 	if err != nil || c.opts.DryRun {
 		return err
 	}
+	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, tempPrefix) }) // see sweepMeta
 	for some := range slices.Chunk(names, sweepEvery) {
 		err := c.behind(ctx, c.s.objectDir, func() error {
 			chosen, err := choose(some)

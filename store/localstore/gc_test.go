@@ -1,9 +1,11 @@
 package localstore
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +85,41 @@ func TestGC(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	verify(t, s)
+}
+
+// What a killed process was writing beside the database goes, what a living one
+// writes stays.
+func TestGCTakesUnfinishedFiles(t *testing.T) {
+	g := newSigned(t)
+	must(t, g.AddRoot(t.Context(), "keep", g.app.Path))
+	dirs, err := g.metaDirs()
+	must(t, err)
+	if len(dirs) != 5 { // two of realisations
+		t.Fatalf("directories: %q", dirs)
+	}
+	var mine, left []string
+	for i, dir := range dirs {
+		mine = append(mine, g.path(dir+"/"+g.tempName()))
+		left = append(left, g.path(dir+"/"+tempPrefix+"-killed-"+strconv.Itoa(i)))
+	}
+	for _, file := range slices.Concat(mine, left) {
+		must(t, os.WriteFile(file, []byte("half"), 0o444))
+	}
+	must(t, os.WriteFile(g.path("realisations/stranger"), nil, 0o444))
+	for _, opts := range []GCOptions{{DryRun: true}, {}} {
+		if got := gc(t, g.Store, opts); got.Leftovers != len(left) {
+			t.Errorf("%+v: %+v", opts, got)
+		}
+	}
+	for _, file := range left {
+		if _, err := os.Lstat(file); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there", file)
+		}
+	}
+	for _, file := range mine {
+		must(t, os.Remove(file))
+	}
+	g.expect(t, g.onObject, g.onResult)
 }
 
 // leftovers makes what killed processes leave.

@@ -1,0 +1,88 @@
+package localstore
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// metaDirs returns the directories of the small files beside the database: records,
+// realisations and signatures, sorted.
+func (s *Store) metaDirs() ([]string, error) {
+	dirs := []string{"records", objectSignatures}
+	for _, dir := range []string{"realisations", realisationSignatures} {
+		shards, err := os.ReadDir(s.path(dir))
+		if ignoreNotExist(err) != nil {
+			return nil, err
+		}
+		for _, shard := range shards {
+			if shard.IsDir() { // else Verify names it
+				dirs = append(dirs, dir+"/"+shard.Name())
+			}
+		}
+	}
+	slices.Sort(dirs)
+	return dirs, nil
+}
+
+// sweepMeta removes the temporary files among records, realisations and signatures
+// that processes have left which were killed.
+func (c *collector) sweepMeta(ctx context.Context) error {
+	dirs, err := c.s.metaDirs()
+	if err != nil {
+		return err
+	}
+	for _, dir := range dirs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.sweepMetaDir(dir); err != nil {
+			return fmt.Errorf("%s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+func (c *collector) sweepMetaDir(dir string) error {
+	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
+	if err == unix.ENOENT {
+		return nil // nothing was ever signed
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	names, err := listDir(fd)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, tempPrefix) })
+	if len(names) == 0 {
+		return nil
+	}
+	// In this order: a name that was read belongs to a session that began before.
+	if err := c.sessions.refresh(); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if c.sessions.owns(name) {
+			continue
+		}
+		var err error
+		if !c.opts.DryRun {
+			err = unix.Unlinkat(fd, name, 0)
+		}
+		switch err {
+		case nil:
+			c.result.Leftovers++
+		case unix.ENOENT: // it got its name before its session ended
+		default:
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
