@@ -60,10 +60,13 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	return paths, buildError(err)
 }
 
-// buildError gives the failure of a program its exit code; others have theirs.
+// buildError gives the failure of a program, and of what it made, its exit code;
+// others have theirs.
 func buildError(err error) error {
 	var exit *build.ExitError
-	if errors.As(err, &exit) {
+	var reference *build.ReferenceError
+	var size *build.SizeError
+	if errors.As(err, &exit) || errors.As(err, &reference) || errors.As(err, &size) {
 		return &exitCode{code: exitBuild, cause: err}
 	}
 	return err
