@@ -1,15 +1,14 @@
 package lang
 
 import (
-	"math"
 	"math/big"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/derivations"
+	"sysc/internal/bytesize"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/store"
@@ -128,7 +127,9 @@ func (r *fields) size(name string) int64 {
 		n, accuracy = plain.AsBigFloat().Int64()
 		ok = accuracy == big.Exact && n > 0
 	case cty.String:
-		n, ok = parseSize(plain.AsString())
+		var err error
+		n, err = bytesize.Parse(plain.AsString())
+		ok = err == nil
 	}
 	if !ok {
 		r.fail(name, "Invalid size", name+" is a whole number of bytes, at least 1, or a text with K, M, G or T for powers of 1024, as in \"500M\": this "+
@@ -136,21 +137,4 @@ func (r *fields) size(name string) int64 {
 		return 0
 	}
 	return n
-}
-
-// parseSize reads digits and perhaps K, M, G or T. Zero, and what needs more than
-// 63 bits, is no size.
-func parseSize(text string) (bytes int64, ok bool) {
-	digits, shift := text, 0
-	if i := strings.IndexAny(text, "KMGT"); i >= 0 && i == len(text)-1 {
-		digits, shift = text[:i], 10*(strings.IndexByte("KMGT", text[i])+1)
-	}
-	if strings.TrimLeft(digits, "0123456789") != "" {
-		return 0, false // ParseInt takes a sign
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 || n > math.MaxInt64>>shift {
-		return 0, false
-	}
-	return n << shift, true
 }

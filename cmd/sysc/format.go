@@ -8,20 +8,6 @@ import (
 	"time"
 )
 
-// formatBytes writes a number of bytes for people: "999 B", "2.1 MiB".
-func formatBytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, prefix := float64(n)/unit, 0
-	for value >= unit && prefix < len("KMGTPE")-1 {
-		value /= unit
-		prefix++
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTPE"[prefix])
-}
-
 // formatDuration writes how long something took: "0.3s", "12s", "3m05s".
 func formatDuration(d time.Duration) string {
 	switch {
@@ -48,23 +34,6 @@ func plural(n int, noun string) string {
 		return fmt.Sprintf("%d %s", n, noun)
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// parseBytes reads a size: digits, and K, M, G or T for powers of 1024.
-func parseBytes(text string) (int64, error) {
-	digits := strings.TrimRight(strings.ToUpper(text), "IB")
-	shift := 0
-	if n := len(digits); n > 0 {
-		if i := strings.IndexByte("KMGT", digits[n-1]); i >= 0 {
-			shift = 10 * (i + 1)
-			digits = digits[:n-1]
-		}
-	}
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || n <= 0 || n > math.MaxInt64>>shift {
-		return 0, fmt.Errorf("%q is no size: want a number with K, M, G or T, such as 500M", text)
-	}
-	return n << shift, nil
 }
 
 // parseAge reads a duration, also in days: "36h", "30d".

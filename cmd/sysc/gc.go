@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/internal/bytesize"
 	"sysc/store/localstore"
 	"sysc/systems/activate"
 	"sysc/systems/generation"
@@ -50,7 +51,7 @@ The current one stays in any case.`,
 
 func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 	if flags.maxFree != "" {
-		if flags.MaxFree, err = parseBytes(flags.maxFree); err != nil {
+		if flags.MaxFree, err = bytesize.Parse(flags.maxFree); err != nil {
 			return fmt.Errorf("read --max-free: %w", err)
 		}
 	}
@@ -87,7 +88,7 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 	if len(deleted) > 0 {
 		a.say("%s %s of %s.", verb, plural(len(deleted), "generation"), a.root)
 	}
-	a.say("%s %s, %s; %s stay.", verb, plural(len(result.Objects), "object"), formatBytes(result.Bytes), plural(result.Kept, "object"))
+	a.say("%s %s, %s; %s stay.", verb, plural(len(result.Objects), "object"), bytesize.Format(result.Bytes), plural(result.Kept, "object"))
 	if flags.DryRun && len(deleted) > 0 {
 		a.say("What only these generations need would go as well.")
 	}

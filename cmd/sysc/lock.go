@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/systems/distro/debian"
 )
@@ -179,9 +180,9 @@ func (s *statusLine) download(path string, done, total int64) {
 	s.last = time.Now()
 	of := ""
 	if total > 0 {
-		of = " of " + formatBytes(total)
+		of = " of " + bytesize.Format(total)
 	}
-	s.print(fmt.Sprintf("Fetching %s  %s%s", path, formatBytes(done), of))
+	s.print(fmt.Sprintf("Fetching %s  %s%s", path, bytesize.Format(done), of))
 }
 
 func (s *statusLine) print(text string) {

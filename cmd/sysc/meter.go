@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"sysc/internal/bytesize"
 )
 
 // A meter shows how many bytes of a long piece of work are done: on a terminal a
@@ -37,12 +39,12 @@ func (m *meter) show(done, total int64) {
 		return
 	}
 	m.shown = now
-	text := fmt.Sprintf("%s: %s", m.what, formatBytes(done))
+	text := fmt.Sprintf("%s: %s", m.what, bytesize.Format(done))
 	if total > 0 {
-		text += fmt.Sprintf(" of %s (%d %%)", formatBytes(total), done*100/total)
+		text += fmt.Sprintf(" of %s (%d %%)", bytesize.Format(total), done*100/total)
 	}
 	rate := float64(done) / now.Sub(m.began).Seconds()
-	fmt.Fprintf(m.w, "\r\x1b[K%s, %s/s", text, formatBytes(int64(rate)))
+	fmt.Fprintf(m.w, "\r\x1b[K%s, %s/s", text, bytesize.Format(int64(rate)))
 }
 
 // end removes the line.

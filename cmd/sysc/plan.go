@@ -12,6 +12,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store"
 	"sysc/store/localstore"
@@ -205,7 +206,7 @@ func (a *app) printPlan(p *planned, all bool) error {
 	if p.work.Steps > 0 {
 		text := "To do: " + plural(p.work.Steps, "step")
 		if p.work.Fetch > 0 {
-			text += ", fetch " + formatBytes(p.work.Fetch)
+			text += ", fetch " + bytesize.Format(p.work.Fetch)
 		}
 		fmt.Fprintf(a.out, "%s.\n", text)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"sysc/derivations/build"
+	"sysc/internal/bytesize"
 )
 
 // A progress shows the events of a build. Its zero value shows nothing.
@@ -146,9 +147,9 @@ func (p *progress) summary() string {
 	elapsed := time.Since(p.started)
 	line := fmt.Sprintf("%d of %s", p.done, plural(p.total, "step"))
 	if p.bytes > 0 {
-		line += fmt.Sprintf(", fetched %s of %s", formatBytes(p.fetched), formatBytes(p.bytes))
+		line += fmt.Sprintf(", fetched %s of %s", bytesize.Format(p.fetched), bytesize.Format(p.bytes))
 		if p.fetched < p.bytes && elapsed > time.Second {
-			line += fmt.Sprintf(" (%s/s)", formatBytes(int64(float64(p.fetched)/elapsed.Seconds())))
+			line += fmt.Sprintf(" (%s/s)", bytesize.Format(int64(float64(p.fetched)/elapsed.Seconds())))
 		}
 	}
 	return line + ", " + formatDuration(elapsed)
@@ -162,7 +163,7 @@ func (s *runningStep) describe() string {
 	}
 	text := verb + " " + s.name
 	if s.builder == fetchBuilder && s.total > 0 {
-		text += fmt.Sprintf("  %s of %s", formatBytes(s.done), formatBytes(s.total))
+		text += fmt.Sprintf("  %s of %s", bytesize.Format(s.done), bytesize.Format(s.total))
 	}
 	return text
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/internal/bytesize"
 	"sysc/store"
 	"sysc/store/localstore"
 )
@@ -141,7 +142,7 @@ func (a *app) storeInfo(ctx context.Context, st *localstore.Store, args []string
 		return a.printJSON(info)
 	}
 	fmt.Fprintf(a.out, "path        %s\nkind        %s\ntree        %s\n", p.Logical(), info.Kind, info.Tree)
-	fmt.Fprintf(a.out, "size        %s (closure %s in %s)\n", formatBytes(o.Size), formatBytes(info.ClosureSize), plural(len(closure), "object"))
+	fmt.Fprintf(a.out, "size        %s (closure %s in %s)\n", bytesize.Format(o.Size), bytesize.Format(info.ClosureSize), plural(len(closure), "object"))
 	a.printPaths("references", info.References)
 	a.printPaths("referrers", info.Referrers)
 	for _, s := range signatures {
@@ -217,7 +218,7 @@ func (a *app) storeOptimise(ctx context.Context, st *localstore.Store, _ []strin
 	if a.json {
 		return a.printJSON(result)
 	}
-	a.say("Linked %s, %s saved.", plural(result.Files, "file"), formatBytes(result.Bytes))
+	a.say("Linked %s, %s saved.", plural(result.Files, "file"), bytesize.Format(result.Bytes))
 	return nil
 }
 

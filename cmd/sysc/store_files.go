@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/internal/atomicfile"
+	"sysc/internal/bytesize"
 	"sysc/store"
 	"sysc/store/localstore"
 	"sysc/store/tree"
@@ -164,7 +165,7 @@ func (f listedFile) String() string {
 	if f.Target != "" {
 		name += " -> " + quotedName(f.Target)
 	}
-	size := formatBytes(f.Size)
+	size := bytesize.Format(f.Size)
 	if f.Type == tree.Link.String() {
 		size = ""
 	}

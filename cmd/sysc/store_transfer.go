@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"sysc/internal/atomicfile"
+	"sysc/internal/bytesize"
 	"sysc/store"
 	"sysc/store/export"
 	"sysc/store/localstore"
@@ -86,7 +87,7 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 		result, err := export.Export(ctx, w, st, paths, opts)
 		if err == nil {
 			m.end()
-			a.say("Exported %s, %s.", plural(result.Objects, "object"), formatBytes(result.Bytes))
+			a.say("Exported %s, %s.", plural(result.Objects, "object"), bytesize.Format(result.Bytes))
 		}
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/internal/bytesize"
 	"sysc/store/localstore"
 )
 
@@ -65,7 +66,7 @@ func (a *app) storeVerify(ctx context.Context, st *localstore.Store) error {
 		for _, p := range problems {
 			fmt.Fprintln(a.out, p)
 		}
-		a.say("Read %s: %s, %s, %s.", formatBytes(result.Bytes), plural(result.Objects, "object"),
+		a.say("Read %s: %s, %s, %s.", bytesize.Format(result.Bytes), plural(result.Objects, "object"),
 			plural(result.Trees, "tree"), plural(result.Blobs, "blob"))
 	}
 	if len(problems) > 0 {

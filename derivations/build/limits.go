@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sysc/derivations"
+	"sysc/internal/bytesize"
 	"sysc/store"
 	"sysc/store/localstore"
 )
@@ -86,28 +87,14 @@ func (e *SizeError) Error() string {
 	if e.Limit == derivations.MaxClosureSize {
 		with = " with all that it depends on"
 	}
-	fmt.Fprintf(&b, "output %q has %s%s, and %s allows %s", e.Output, sizeText(e.Have), with, e.Limit, sizeText(e.Want))
+	fmt.Fprintf(&b, "output %q has %s%s, and %s allows %s", e.Output, bytesize.FormatExact(e.Have), with, e.Limit, bytesize.FormatExact(e.Want))
 	if len(e.Largest) > 0 {
 		b.WriteString("; the largest are")
 	}
 	for _, o := range e.Largest {
-		fmt.Fprintf(&b, "\n  %s, %s", o.Path.Logical(), sizeText(o.Size))
+		fmt.Fprintf(&b, "\n  %s, %s", o.Path.Logical(), bytesize.FormatExact(o.Size))
 	}
 	return b.String()
-}
-
-// sizeText writes a number of bytes for people, and exactly.
-func sizeText(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	value, prefix := float64(n)/unit, 0
-	for value >= unit && prefix < len("KMGTPE")-1 {
-		value /= unit
-		prefix++
-	}
-	return fmt.Sprintf("%.1f %ciB (%d bytes)", value, "KMGTPE"[prefix], n)
 }
 
 // A limitCheck compares what a step made with the limits of its derivation.

@@ -126,16 +126,6 @@ func TestSizeLimits(t *testing.T) {
 	}
 }
 
-func TestSizeText(t *testing.T) {
-	for n, want := range map[int64]string{
-		1023: "1023 bytes", 1024: "1.0 KiB (1024 bytes)", 5<<20 + 1<<19: "5.5 MiB (5767168 bytes)", 1<<63 - 1: "8.0 EiB (9223372036854775807 bytes)",
-	} {
-		if got := sizeText(n); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 // TestBrokenLimitsLeaveNothing: what breaks a limit is neither valid nor recorded,
 // and does not come to be when the same is made without limits before or after.
 func TestBrokenLimitsLeaveNothing(t *testing.T) {
