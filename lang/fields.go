@@ -30,9 +30,9 @@ func (r *fields) fail(name, summary, detail string) {
 	r.diags = append(r.diags, diag.New(diag.Error, r.rangeOf(name), summary, "%s", detail))
 }
 
-// plain evaluates an argument for use in the derivation; ok is false when it is
-// not set or wrong.
-func (r *fields) plain(name string) (v cty.Value, ok bool) {
+// evaluated evaluates an argument and keeps its marks, for messages; ok is false
+// when it is not set or wrong. sensitive says why it cannot be that.
+func (r *fields) evaluated(name, sensitive string) (v cty.Value, ok bool) {
 	a := r.body.Attr(name)
 	if a == nil {
 		return cty.NilVal, false
@@ -42,13 +42,21 @@ func (r *fields) plain(name string) (v cty.Value, ok bool) {
 	if diags.HasErrors() {
 		return cty.NilVal, false
 	}
-	v, marks := eval.Plain(v)
-	if marks.Sensitive {
-		r.fail(name, "Sensitive value in the store",
-			"This value is marked sensitive, and everybody can read derivations and what they make. Give the build what is not secret, or mark a part of it nonsensitive.")
+	if _, marks := eval.Plain(v); marks.Sensitive {
+		r.fail(name, "Sensitive value in the store", sensitive)
 		return cty.NilVal, false
 	}
 	return v, true
+}
+
+// plain is [fields.evaluated] for use in the derivation, without marks.
+func (r *fields) plain(name string) (v cty.Value, ok bool) {
+	v, ok = r.evaluated(name,
+		"This value is marked sensitive, and everybody can read derivations and what they make. Give the build what is not secret, or mark a part of it nonsensitive.")
+	if ok {
+		v, _ = eval.Plain(v)
+	}
+	return v, ok
 }
 
 // converted is [fields.plain] with conversion; a null counts as not set.

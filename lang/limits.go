@@ -34,31 +34,17 @@ func (r *fields) limits(d *derivations.Derivation) {
 	}
 }
 
-// evaluated evaluates an argument and keeps its marks, for messages; ok is false
-// when it is null, not set or wrong.
-func (r *fields) evaluated(name string) (v cty.Value, ok bool) {
-	a := r.body.Attr(name)
-	if a == nil {
-		return cty.NilVal, false
-	}
-	v, diags := eval.Evaluate(a.Expr, r.m.scope)
-	r.diags = append(r.diags, diags...)
-	if diags.HasErrors() {
-		return cty.NilVal, false
-	}
-	plain, marks := eval.Plain(v)
-	if marks.Sensitive {
-		r.fail(name, "Sensitive value in the store", "Everybody can read the limits of a derivation, so none of them can be sensitive.")
-		return cty.NilVal, false
-	}
-	return v, !plain.IsNull()
+// limit evaluates an argument, see [fields.evaluated]; a null counts as not set.
+func (r *fields) limit(name string) (v cty.Value, ok bool) {
+	v, ok = r.evaluated(name, "Everybody can read the limits of a derivation, so none of them can be sensitive.")
+	return v, ok && !v.IsNull()
 }
 
 // objects reads a list of store objects, nil when it is not set. outputs are the
 // names of the derivation's own outputs, and named tells whether the list takes
 // them.
 func (r *fields) objects(name string, outputs []string, named bool) *[]string {
-	v, ok := r.evaluated(name)
+	v, ok := r.limit(name)
 	if !ok {
 		return nil
 	}
@@ -115,7 +101,7 @@ func objectText(v cty.Value) (text, problem string) {
 
 // size reads a number of bytes, 0 when it is not set.
 func (r *fields) size(name string) int64 {
-	v, ok := r.evaluated(name)
+	v, ok := r.limit(name)
 	if !ok {
 		return 0
 	}
