@@ -74,6 +74,8 @@ type Source interface {
 // A Destination is a store to import into. What was added to it, or found there,
 // has to stay until the import is done. Register must make durable what an object
 // consists of, and refuse one whose id is not what contents and references give.
+// AddSignatures gets those by trusted keys, which are right, and AddHearsay those
+// that anybody may have made up: how many of these it keeps is up to the store.
 type Destination interface {
 	tree.Source
 	tree.Sink
@@ -84,6 +86,7 @@ type Destination interface {
 	Realisation(ctx context.Context, d store.DerivationHash, output string) (store.Path, error)
 	Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error
 	AddSignatures(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error
+	AddHearsay(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error
 }
 
 // Progress is told, now and then, how many bytes of how many are done. It is

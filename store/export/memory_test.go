@@ -103,3 +103,7 @@ func (m *memory) AddSignatures(_ context.Context, objects map[store.Path][]sign.
 	}
 	return nil
 }
+
+func (m *memory) AddHearsay(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error {
+	return m.AddSignatures(ctx, objects, realisations)
+}

@@ -27,7 +27,7 @@ func (m *importer) flush(ctx context.Context) error {
 	}
 	var later []signedRealisation
 	var realisations []store.Realisation
-	onResults := map[store.Realisation][]sign.Signature{}
+	trusted, others := newSignatures(), newSignatures()
 	for _, one := range m.realisations {
 		if !ready[one.realisation.Path] && !m.valid[one.realisation.Path] {
 			later = append(later, one)
@@ -48,9 +48,9 @@ func (m *importer) flush(ctx context.Context) error {
 			}
 			realisations = append(realisations, one.realisation)
 		}
-		if sigs := m.worth(sign.Realisation(one.realisation), one.signatures); len(sigs) > 0 {
-			onResults[one.realisation] = sigs
-		}
+		right, unknown := m.opts.Trusted.Divide(sign.Realisation(one.realisation), one.signatures)
+		trusted.addRealisation(one.realisation, right)
+		others.addRealisation(one.realisation, unknown)
 	}
 	if len(objects) > 0 || len(realisations) > 0 {
 		if err := m.dst.Register(ctx, objects, realisations); err != nil {
@@ -62,29 +62,16 @@ func (m *importer) flush(ctx context.Context) error {
 	}
 	m.result.Present += len(m.batch) - len(objects)
 	m.result.Realisations += len(realisations)
-	onObjects := map[store.Path][]sign.Signature{}
 	for _, one := range m.batch {
-		if sigs := m.worth(sign.Object(&one.object), one.signatures); len(sigs) > 0 {
-			onObjects[one.object.Path] = sigs
-		}
+		right, unknown := m.opts.Trusted.Divide(sign.Object(&one.object), one.signatures)
+		trusted.addObject(one.object.Path, right)
+		others.addObject(one.object.Path, unknown)
 	}
 	m.batch, m.batchBytes, m.realisations = nil, 0, later
-	if len(onObjects) == 0 && len(onResults) == 0 {
-		return nil
+	if err := trusted.keep(ctx, m.dst.AddSignatures); err != nil {
+		return err
 	}
-	return m.dst.AddSignatures(ctx, onObjects, onResults)
-}
-
-// worth returns the signatures that are worth keeping: those that are right, and
-// those of keys that this store does not know.
-func (m *importer) worth(s sign.Statement, sigs []sign.Signature) []sign.Signature {
-	var out []sign.Signature
-	for _, sig := range sigs {
-		if !m.opts.Trusted.Has(sig.Key) || len(m.opts.Trusted.Verify(s, []sign.Signature{sig})) > 0 {
-			out = append(out, sig)
-		}
-	}
-	return out
+	return others.keep(ctx, m.dst.AddHearsay)
 }
 
 // A standing says what the store has in the place of a realisation.

@@ -2,6 +2,8 @@ package export
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,5 +106,47 @@ func TestSignatureMoved(t *testing.T) {
 	_, err := importBytes(newStore(t), seal(frames), ImportOptions{Trusted: trust(t, testKey(t, "a"))})
 	if err == nil || !strings.Contains(err.Error(), `the signature of "a" is wrong`) {
 		t.Errorf("%v", err)
+	}
+}
+
+// A stream with signatures that somebody made up takes no room from the right ones.
+func TestJunkSignatures(t *testing.T) {
+	ctx := t.Context()
+	src, lib, app := newSmall(t)
+	a := testKey(t, "a")
+	good := exportBytes(t, src, ExportOptions{Realisations: true, Sign: []sign.SecretKey{a}}, app.Path)
+	var junk []rawFrame
+	for i := range maxSignatures {
+		junk = append(junk, rawFrame{kindSignature, []byte(sign.Signature{Key: fmt.Sprintf("k%03d", i)}.String())})
+	}
+	var frames []rawFrame
+	for _, f := range split(exportBytes(t, src, ExportOptions{Realisations: true}, app.Path)) {
+		frames = append(frames, f)
+		if f.kind == kindRecord || f.kind == kindRealisation {
+			frames = append(frames, junk...)
+		}
+	}
+	evil := seal(frames)
+	for name, first := range map[string][]byte{"before": evil, "after": good} {
+		dst := newStore(t)
+		for _, data := range [][]byte{first, evil, good} {
+			_, err := importBytes(dst, data, ImportOptions{Trusted: trust(t, a), AllowUnsigned: true})
+			must(t, err)
+		}
+		sigs, err := dst.Signatures(ctx, lib.Path)
+		must(t, err)
+		if !slices.Contains(sigs, a.Sign(sign.Object(&lib))) || len(sigs) > 20 {
+			t.Errorf("%s: of the object: %d signatures", name, len(sigs))
+		}
+		all, err := dst.RealisationsOf(ctx, []store.Path{app.Path})
+		must(t, err)
+		sigs, err = dst.RealisationSignatures(ctx, all[0])
+		must(t, err)
+		if !slices.Contains(sigs, a.Sign(sign.Realisation(all[0]))) || len(sigs) > 20 {
+			t.Errorf("%s: of the realisation: %d signatures", name, len(sigs))
+		}
+		// It can still be passed on.
+		verify(t, dst)
+		exportBytes(t, dst, ExportOptions{Realisations: true, Sign: []sign.SecretKey{testKey(t, "b")}}, app.Path)
 	}
 }

@@ -31,6 +31,11 @@ const (
 // maxSignatures bounds those of one object or realisation.
 const maxSignatures = 1000
 
+// maxHearsay is how many signatures a thing may have before another one that nobody
+// has looked at is left out. Anybody can make them up, and must not take the room
+// of those that somebody trusts.
+const maxHearsay = 16
+
 // maxSignatureFile bounds what is read as their file, in bytes.
 const maxSignatureFile = 1 << 20
 
@@ -59,26 +64,54 @@ END;
 
 // AddSignatures keeps signatures of valid objects and of recorded realisations,
 // all of them or none; anything else is store.ErrNotExist, wrapped. Those that are
-// there already stay. Whether they are right is for the caller to know, and for
-// whoever looks them up. They are durable when AddSignatures returns nil.
+// there already stay. They should be right, and by keys that the caller trusts:
+// others are for [Store.AddHearsay]. They are durable when AddSignatures returns
+// nil.
 //
 // An object's signatures go when garbage collection takes it, those of a
 // realisation when another object takes its place.
 func (s *Store) AddSignatures(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error {
-	if err := s.addSignatures(ctx, objects, realisations); err != nil {
+	if err := s.addSignatures(ctx, objects, realisations, mergeAll); err != nil {
 		return fmt.Errorf("add signatures: %w", err)
 	}
 	return nil
 }
 
-func (s *Store) addSignatures(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error {
+// AddHearsay is [Store.AddSignatures] for signatures of which the caller cannot
+// tell whether they are right, such as those by keys that it does not know. They
+// are kept for others who can, as long as a thing has few signatures; more are left
+// out.
+func (s *Store) AddHearsay(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) error {
+	if err := s.addSignatures(ctx, objects, realisations, mergeHearsay); err != nil {
+		return fmt.Errorf("add signatures: %w", err)
+	}
+	return nil
+}
+
+// A mergeFunc adds signatures to those that a thing has.
+type mergeFunc func(have, more []sign.Signature) []sign.Signature
+
+func mergeAll(have, more []sign.Signature) []sign.Signature { return sign.Merge(have, more) }
+
+// mergeHearsay adds the first of more, until there are maxHearsay.
+func mergeHearsay(have, more []sign.Signature) []sign.Signature {
+	for _, sig := range sign.Merge(more) {
+		if len(have) >= maxHearsay {
+			break
+		}
+		have = sign.Merge(have, []sign.Signature{sig})
+	}
+	return have
+}
+
+func (s *Store) addSignatures(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature, merge mergeFunc) error {
 	// What a file has and what is added to it must be one step.
 	unlock, err := s.Lock(ctx, "signatures", s.waiter("signatures of the store "+s.dir))
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	subjects, err := s.subjects(ctx, objects, realisations)
+	subjects, err := s.subjects(ctx, objects, realisations, merge)
 	if err != nil || len(subjects) == 0 {
 		return err
 	}
@@ -120,7 +153,7 @@ func realisationSubject(r store.Realisation, sigs []sign.Signature) subject {
 
 // subjects checks what is to be added, and leaves out what is there. Objects stay
 // valid from here on.
-func (s *Store) subjects(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature) ([]subject, error) {
+func (s *Store) subjects(ctx context.Context, objects map[store.Path][]sign.Signature, realisations map[store.Realisation][]sign.Signature, merge mergeFunc) ([]subject, error) {
 	valid, err := s.Valid(ctx, slices.Collect(maps.Keys(objects)))
 	if err != nil {
 		return nil, err
@@ -153,7 +186,7 @@ func (s *Store) subjects(ctx context.Context, objects map[store.Path][]sign.Sign
 					return fmt.Errorf("%s: %w", one.line, err)
 				}
 			}
-			if one.signatures = sign.Merge(have, one.signatures); len(one.signatures) > len(have) {
+			if one.signatures = merge(have, one.signatures); len(one.signatures) > len(have) {
 				fresh = append(fresh, one)
 			}
 		}
@@ -237,11 +270,12 @@ func insertSignatures(conn *sqlite.Conn, subjects []subject) error {
 	return nil
 }
 
-// writeSignatures keeps them on disk, together with what the file has.
+// writeSignatures keeps them on disk, together with what the file has, if there is
+// room for that.
 func (s *Store) writeSignatures(one *subject) error {
 	have, err := s.readSignatures(one)
-	if err == nil {
-		one.signatures = sign.Merge(have, one.signatures)
+	if all := sign.Merge(have, one.signatures); err == nil && len(all) <= maxSignatures {
+		one.signatures = all
 	}
 	if len(one.signatures) > maxSignatures {
 		return fmt.Errorf("%d signatures, at most %d", len(one.signatures), maxSignatures)

@@ -107,6 +107,56 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
+// However many signatures anybody makes up, there is room for right ones.
+func TestHearsay(t *testing.T) {
+	ctx := t.Context()
+	g := newSigned(t)
+	must(t, g.AddHearsay(ctx, map[store.Path][]sign.Signature{g.lib.Path: g.onObject}, nil)) // nothing new
+	g.expect(t, g.onObject, g.onResult)
+	var junk []sign.Signature
+	for i := range maxSignatures {
+		junk = append(junk, sign.Signature{Key: fmt.Sprintf("k%03d", i)})
+	}
+	fill := func(junk []sign.Signature) {
+		t.Helper()
+		must(t, g.AddHearsay(ctx, map[store.Path][]sign.Signature{g.lib.Path: junk}, map[store.Realisation][]sign.Signature{g.realisation: junk}))
+	}
+	fill(junk[:5])
+	fill(junk)
+	onObject := sign.Merge(g.onObject, junk[:maxHearsay-len(g.onObject)])
+	onResult := sign.Merge(g.onResult, junk[:maxHearsay-len(g.onResult)])
+	g.expect(t, onObject, onResult)
+	fill(junk[500:])
+	g.expect(t, onObject, onResult)
+
+	c := newKey(t, "z")
+	right, rightResult := c.Sign(sign.Object(&g.lib)), c.Sign(sign.Realisation(g.realisation))
+	must(t, g.AddSignatures(ctx, map[store.Path][]sign.Signature{g.lib.Path: {right}}, map[store.Realisation][]sign.Signature{g.realisation: {rightResult}}))
+	onObject, onResult = append(onObject, right), append(onResult, rightResult)
+	g.expect(t, onObject, onResult)
+	fill(junk)
+	g.expect(t, onObject, onResult)
+	verify(t, g.Store)
+	err := g.AddHearsay(ctx, map[store.Path][]sign.Signature{fakePath(t, '1'): junk}, nil)
+	if !errors.Is(err, store.ErrNotExist) {
+		t.Errorf("of an object that is not valid: %v", err)
+	}
+}
+
+// What a killed process has left in a file takes no room either.
+func TestSignaturesLeftInFile(t *testing.T) {
+	g := newSigned(t)
+	text := string(g.lib.Path) + "\n"
+	for i := range maxSignatures {
+		text += sign.Signature{Key: fmt.Sprint("k", i)}.String() + "\n"
+	}
+	overwrite(t, g.objectFile(), text)
+	right := newKey(t, "c").Sign(sign.Object(&g.lib))
+	must(t, g.AddSignatures(t.Context(), map[store.Path][]sign.Signature{g.lib.Path: {right}}, nil))
+	g.expect(t, sign.Merge(g.onObject, []sign.Signature{right}), g.onResult)
+	verify(t, g.Store)
+}
+
 func TestSignaturesBeside(t *testing.T) {
 	g := newSigned(t)
 	second := open(t, g.Dir())

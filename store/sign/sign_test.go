@@ -3,10 +3,13 @@ package sign
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -184,6 +187,74 @@ func TestTrust(t *testing.T) {
 	if _, err := Trust(a.Public(), evil.Public()); err == nil || !strings.Contains(err.Error(), `called "a"`) {
 		t.Errorf("two keys of one name: %v", err)
 	}
+}
+
+func TestDivide(t *testing.T) {
+	a, b, c, evil := testKey(t, "a"), testKey(t, "b"), testKey(t, "c"), testKey(t, "evil")
+	evil.name = "a" // it says so
+	o := object()
+	s := Object(&o)
+	junk := Signature{Key: "d"}
+	trusted, others := trust(t, a, b).Divide(s, []Signature{c.Sign(s), b.Sign(s), evil.Sign(s), junk, a.Sign(s), {Key: "b"}, b.Sign(s)})
+	if want := []Signature{a.Sign(s), b.Sign(s)}; !slices.Equal(trusted, want) {
+		t.Errorf("trusted %v, want %v", trusted, want)
+	}
+	if want := []Signature{c.Sign(s), junk}; !slices.Equal(others, want) {
+		t.Errorf("others %v, want %v", others, want)
+	}
+	if trusted, others := (TrustedKeys{}).Divide(s, []Signature{a.Sign(s)}); trusted != nil || len(others) != 1 {
+		t.Errorf("nobody is trusted: %v, %v", trusted, others)
+	}
+}
+
+// The owner of a trusted key can make many signatures of one thing; one is enough.
+func TestDivideTakesOneOfEachKey(t *testing.T) {
+	k := testKey(t, "a")
+	o := object()
+	s := Object(&o)
+	sigs := []Signature{k.Sign(s), signAnew(k, s, "1"), signAnew(k, s, "2")}
+	for _, sig := range sigs {
+		if !k.Public().Verify(s, sig) {
+			t.Fatalf("%s is wrong", sig)
+		}
+	}
+	trusted, others := trust(t, k).Divide(s, sigs)
+	if len(trusted) != 1 || len(others) != 0 {
+		t.Errorf("trusted %v, others %v", trusted, others)
+	}
+}
+
+// signAnew makes another right signature by the same key: RFC 8032, 5.1.6, with a
+// nonce of its own.
+func signAnew(k SecretKey, s Statement, nonce string) Signature {
+	seed := sha256.Sum256([]byte(nonce))
+	r := ed25519.NewKeyFromSeed(seed[:])
+	hash := sha512.New()
+	for _, part := range [][]byte{r[ed25519.SeedSize:], k.key()[ed25519.SeedSize:], s} {
+		hash.Write(part)
+	}
+	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+	sum := littleEndian(hash.Sum(nil))
+	sum.Mul(sum, scalar(k.key())).Add(sum, scalar(r)).Mod(sum, order)
+	sig := Signature{Key: k.Name()}
+	copy(sig.Bytes[:], r[ed25519.SeedSize:])
+	sum.FillBytes(sig.Bytes[32:])
+	slices.Reverse(sig.Bytes[32:])
+	return sig
+}
+
+// scalar returns the number that a private key is: RFC 8032, 5.1.5.
+func scalar(k ed25519.PrivateKey) *big.Int {
+	h := sha512.Sum512(k.Seed())
+	h[0] &= 248
+	h[31] = h[31]&127 | 64
+	return littleEndian(h[:32])
+}
+
+func littleEndian(b []byte) *big.Int {
+	b = slices.Clone(b)
+	slices.Reverse(b)
+	return new(big.Int).SetBytes(b)
 }
 
 func TestGenerate(t *testing.T) {

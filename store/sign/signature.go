@@ -95,3 +95,20 @@ func (t TrustedKeys) Verify(s Statement, sigs []Signature) []string {
 	slices.Sort(names)
 	return slices.Compact(names)
 }
+
+// Divide returns the signatures by which trusted keys vouch for a statement, one of
+// each key, and those of keys that are not trusted, which may be right or wrong. Wrong
+// ones in the name of a trusted key are in neither list.
+func (t TrustedKeys) Divide(s Statement, sigs []Signature) (trusted, others []Signature) {
+	last := "" // key that has vouched
+	for _, sig := range Merge(sigs) {
+		switch k, ok := t.keys[sig.Key]; {
+		case !ok:
+			others = append(others, sig)
+		case sig.Key != last && k.Verify(s, sig):
+			trusted = append(trusted, sig)
+			last = sig.Key
+		}
+	}
+	return trusted, others
+}
