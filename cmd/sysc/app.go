@@ -30,6 +30,9 @@ type app struct {
 	progress string
 	vars     []string // --var
 	varFiles []string // --var-file
+
+	work  localstore.Progress // of the store
+	meter *meter              // that of now, or nil
 }
 
 func newApp(out, err io.Writer, getenv func(string) string) *app {
@@ -116,16 +119,18 @@ func (a *app) openStoreWith(ctx context.Context, opts *localstore.Options) (*loc
 	if err != nil {
 		return nil, err
 	}
+	m := a.newStoreMeter()
 	st, err := localstore.Open(ctx, dir, opts)
+	m.end()
 	if errors.Is(err, localstore.ErrDamaged) {
 		err = fmt.Errorf("%w: sysc store verify --repair makes a new one from what is on disk", err)
 	}
 	return st, err
 }
 
-// storeOptions lets the store tell what it waits for.
+// storeOptions lets the store tell what it waits for and what it does.
 func (a *app) storeOptions() *localstore.Options {
-	return &localstore.Options{Wait: func(what, holder string) { a.waitFor(what)(holder) }}
+	return &localstore.Options{Wait: func(what, holder string) { a.waitFor(what)(holder) }, Progress: &a.work}
 }
 
 func (a *app) storePath() (string, error) {
@@ -146,11 +151,17 @@ func (a *app) storePath() (string, error) {
 
 // colour reports whether w is a terminal that shall get colours.
 func (a *app) colour(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && a.getenv("NO_COLOR") == "" && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return a.getenv("NO_COLOR") == "" && a.terminal(w)
 }
 
-// width is the number of columns of w's terminal, or 0.
+// terminal reports whether w is a terminal that knows escape sequences.
+func (a *app) terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+}
+
+// width is the number of columns of w's terminal, or 0 if it has none or does not
+// say.
 func (a *app) width(w io.Writer) int {
 	if file, ok := w.(*os.File); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
@@ -162,7 +173,7 @@ func (a *app) width(w io.Writer) int {
 
 // say writes a line of talk to standard error.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.err, format+"\n", args...)
+	a.meter.above(func() { fmt.Fprintf(a.err, format+"\n", args...) })
 }
 
 // diagnose prints diagnostics and returns an error when there are errors.

@@ -67,7 +67,9 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	m := a.newStoreMeter()
 	result, err := st.GC(ctx, flags.GCOptions)
+	m.end()
 	if err != nil {
 		return err
 	}

@@ -3,56 +3,219 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sysc/internal/bytesize"
+	"sysc/store/localstore"
 )
 
-// A meter shows how many bytes of a long piece of work are done: on a terminal a
-// line that changes, elsewhere nothing. It is safe for concurrent use.
+// A meter shows how far a long piece of work is: on a terminal a line that
+// changes, elsewhere a line now and then. What is done soon is done in silence.
+// A nil meter shows nothing. It is safe for concurrent use.
 type meter struct {
-	w    io.Writer // nil: show nothing
-	what string
+	w     io.Writer
+	width func() int // of the terminal; nil: w is none
+	step  func() localstore.Step
 
-	mu    sync.Mutex
-	began time.Time
-	shown time.Time
+	stop    chan struct{}
+	stopped sync.WaitGroup
+
+	mu   sync.Mutex
+	next time.Time // when to write again
+	line string    // on the screen now
 }
 
-// newMeter returns a meter for what is being done, as in "Importing".
-func (a *app) newMeter(what string) *meter {
-	m := &meter{what: what, began: time.Now()}
-	if a.progress != "none" && a.width(a.err) > 0 {
-		m.w = a.err
+const (
+	meterPatience = 500 * time.Millisecond // how long nothing is shown on a terminal
+	meterInterval = 100 * time.Millisecond
+)
+
+// newMeter returns a meter that asks step what is being done. end must be called
+// before the command prints its result.
+func (a *app) newMeter(step func() localstore.Step) *meter {
+	m := &meter{w: a.err, step: step, stop: make(chan struct{})}
+	patience := plainInterval
+	switch terminal := a.terminal(a.err); {
+	case a.progress == "tree", a.progress == "auto" && terminal:
+		patience = meterPatience
+		m.width = func() int { return a.width(a.err) }
+	case a.progress == "auto", a.progress == "plain":
+	default:
+		return nil
 	}
+	m.next = time.Now().Add(patience)
+	a.meter = m
+	m.stopped.Go(m.tick)
 	return m
 }
 
-// show is told how much is done; a total of 0 is not known.
-func (m *meter) show(done, total int64) {
-	const interval = 100 * time.Millisecond
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	if m.w == nil || now.Sub(m.began) < interval || now.Sub(m.shown) < interval {
-		return
-	}
-	m.shown = now
-	text := fmt.Sprintf("%s: %s", m.what, bytesize.Format(done))
-	if total > 0 {
-		text += fmt.Sprintf(" of %s (%d %%)", bytesize.Format(total), done*100/total)
-	}
-	rate := float64(done) / now.Sub(m.began).Seconds()
-	fmt.Fprintf(m.w, "\r\x1b[K%s, %s/s", text, bytesize.Format(int64(rate)))
+// newStoreMeter returns a meter for what the store is going to do.
+func (a *app) newStoreMeter() *meter {
+	began := time.Now()
+	return a.newMeter(func() localstore.Step {
+		s := a.work.Now()
+		if s.Began.Before(began) {
+			return localstore.Step{} // of an earlier call
+		}
+		return s
+	})
 }
 
-// end removes the line.
-func (m *meter) end() {
+// tick draws until end is called.
+func (m *meter) tick() {
+	ticker := time.NewTicker(meterInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-m.stop:
+			return
+		case now := <-ticker.C:
+			m.draw(now)
+		}
+	}
+}
+
+func (m *meter) draw(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.w != nil && !m.shown.IsZero() {
-		fmt.Fprint(m.w, "\r\x1b[K")
+	if now.Before(m.next) {
+		return
 	}
-	m.w = nil
+	s := m.step()
+	if s.Name == "" {
+		return
+	}
+	elapsed := max(now.Sub(s.Began), 0) // it may have begun after the tick
+	if m.width == nil {
+		m.next = now.Add(plainInterval)
+		fmt.Fprintln(m.w, stepLine(s, elapsed, 0))
+		return
+	}
+	width := m.width()
+	if width <= 1 {
+		width = 80 // it does not say
+	}
+	width-- // a line that fills the last column would wrap
+	if line := clip(stepLine(s, elapsed, width), width); line != m.line {
+		fmt.Fprintf(m.w, "\r%s\x1b[K", line)
+		m.line = line
+	}
+}
+
+// above calls write, which writes lines to the same place, without the meter's own
+// line on the screen.
+func (m *meter) above(write func()) {
+	if m == nil {
+		write()
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.erase()
+	write()
+}
+
+func (m *meter) erase() {
+	if m.line != "" {
+		fmt.Fprint(m.w, "\r\x1b[K")
+		m.line = ""
+	}
+}
+
+// end removes the line. It may be called again.
+func (m *meter) end() {
+	if m == nil || m.stop == nil {
+		return
+	}
+	close(m.stop)
+	m.stopped.Wait()
+	m.stop = nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.erase()
+}
+
+// stepLine describes a step that began so long ago, in at most width columns, if
+// width is not 0:
+// "Adding files: 120 files, 1.2 GiB of 4.0 GiB, 30 %, 400.0 MiB/s, 7s left".
+func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
+	const settled = time.Second // what is younger cannot be extrapolated
+	var files, bytes, part, rate string
+	duration := formatDuration(elapsed)
+	if s.Files > 0 {
+		files = plural(int(s.Files), "file")
+	}
+	if s.Bytes > 0 {
+		if bytes = bytesize.Format(s.Bytes); s.Size > 0 {
+			bytes += " of " + bytesize.Format(s.Size)
+		}
+		if elapsed >= settled {
+			rate = bytesize.Format(int64(float64(s.Bytes)/elapsed.Seconds())) + "/s"
+		}
+	}
+	if s.Part > 0 {
+		part = fmt.Sprintf("%d %%", int(s.Part*100))
+	}
+	// Only bytes of which there are so many take about the same time each.
+	if s.Size > 0 && s.Part > 0 && elapsed >= settled {
+		duration = timeLeft(elapsed, s.Part)
+	}
+	facts := []*string{&files, &bytes, &part, &rate, &duration}
+	line := joinFacts(s.Name, facts)
+	for _, least := range []*string{&rate, &bytes, &duration, &files, &part} {
+		if width == 0 || len(line) <= width {
+			break
+		}
+		*least = ""
+		line = joinFacts(s.Name, facts)
+	}
+	return line
+}
+
+func joinFacts(name string, facts []*string) string {
+	sep := ": "
+	for _, f := range facts {
+		if *f != "" {
+			name += sep + *f
+			sep = ", "
+		}
+	}
+	return name
+}
+
+// timeLeft guesses from how long a part of the work took: "7s left". Nothing is
+// said of more than a day: that is no guess.
+func timeLeft(elapsed time.Duration, part float64) string {
+	const most = 24 * time.Hour
+	left := elapsed.Seconds() * (1 - part) / part
+	if left > most.Seconds() {
+		return formatDuration(elapsed)
+	}
+	return fmt.Sprintf("%v left", time.Duration(math.Ceil(left))*time.Second)
+}
+
+// A transfer is a step of store/export, for a meter. It is safe for concurrent use.
+type transfer struct {
+	name        string
+	began       time.Time
+	done, total atomic.Int64
+}
+
+func newTransfer(name string) *transfer { return &transfer{name: name, began: time.Now()} }
+
+// progress is an export.Progress.
+func (t *transfer) progress(done, total int64) {
+	t.total.Store(total)
+	t.done.Store(done)
+}
+
+func (t *transfer) step() localstore.Step {
+	s := localstore.Step{Name: t.name, Began: t.began, Bytes: t.done.Load(), Size: t.total.Load()}
+	if s.Size > 0 {
+		s.Part = float64(s.Bytes) / float64(s.Size)
+	}
+	return s
 }

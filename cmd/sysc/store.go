@@ -211,7 +211,9 @@ func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) 
 }
 
 func (a *app) storeOptimise(ctx context.Context, st *localstore.Store, _ []string) error {
+	m := a.newStoreMeter()
 	result, err := st.Optimise(ctx)
+	m.end()
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,8 @@ func (a *app) storeAdd(ctx context.Context, st *localstore.Store, path, name, ou
 			return fmt.Errorf("%w: choose another one with --name", err)
 		}
 	}
+	m := a.newStoreMeter()
+	defer m.end()
 	o, err := st.AddDir(ctx, path, &localstore.AddOptions{Name: name, OutsideLinks: true, Remember: true})
 	if err != nil {
 		return err
@@ -54,6 +56,7 @@ func (a *app) storeAdd(ctx context.Context, st *localstore.Store, path, name, ou
 	if err := st.Register(ctx, []store.Object{o}, nil); err != nil {
 		return err
 	}
+	m.end()
 	if outLink != "" {
 		if err := atomicfile.Symlink(st.PhysicalPath(o.Path), outLink); err != nil {
 			return err
@@ -252,6 +255,8 @@ them. Owners and extended attributes are left out.`,
 		if e.Type != tree.Dir {
 			return fmt.Errorf("%q is a %v, not a directory", file, e.Type)
 		}
+		m := a.newStoreMeter()
+		defer m.end()
 		return st.Checkout(ctx, e.Digest, args[1], store.CheckoutOptions{Link: !copies})
 	})
 	cmd.Flags().BoolVar(&copies, "copy", false, "make copies, which may be changed")

@@ -80,9 +80,10 @@ func readPaths(file string) ([]store.Path, error) {
 }
 
 func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []store.Path, output string, opts export.ExportOptions) error {
-	m := a.newMeter("Exporting")
+	t := newTransfer("Exporting")
+	opts.Progress = t.progress
+	m := a.newMeter(t.step)
 	defer m.end()
-	opts.Progress = m.show
 	write := func(w io.Writer) error {
 		result, err := export.Export(ctx, w, st, paths, opts)
 		if err == nil {
@@ -151,8 +152,9 @@ func readTrusted(files []string) (sign.TrustedKeys, error) {
 }
 
 func (a *app) storeImport(ctx context.Context, st *localstore.Store, r io.Reader, opts export.ImportOptions) error {
-	m := a.newMeter("Importing")
-	opts.Progress = m.show
+	t := newTransfer("Importing")
+	opts.Progress = t.progress
+	m := a.newMeter(t.step)
 	result, err := export.Import(ctx, r, st, opts)
 	m.end()
 	var untrusted *export.UntrustedError

@@ -50,7 +50,9 @@ func (l *problemList) add(p localstore.Problem) { *l = append(*l, printable(p.St
 
 func (a *app) storeVerify(ctx context.Context, st *localstore.Store) error {
 	problems := problemList{}
+	m := a.newStoreMeter()
 	result, err := st.Verify(ctx, problems.add)
+	m.end()
 	if err != nil {
 		return err
 	}
@@ -91,7 +93,9 @@ func (a *app) storeRepair(ctx context.Context, from []string) (err error) {
 		others = append(others, other)
 	}
 	problems := problemList{}
+	m := a.newStoreMeter()
 	result, err := st.Repair(ctx, others, problems.add)
+	m.end()
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,10 @@ func (a *app) printRepair(result localstore.RepairResult, problems problemList) 
 func (a *app) openDamaged(ctx context.Context) (*localstore.Store, error) {
 	st, err := a.openStore(ctx)
 	if err == nil {
-		if err = st.CheckDatabase(ctx); err == nil {
+		m := a.newStoreMeter()
+		err = st.CheckDatabase(ctx)
+		m.end()
+		if err == nil {
 			return st, nil
 		}
 		err = errors.Join(err, st.Close())
@@ -139,7 +146,9 @@ func (a *app) openDamaged(ctx context.Context) (*localstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	m := a.newStoreMeter()
 	result, err := localstore.Rebuild(ctx, dir, a.storeOptions())
+	m.end()
 	if err != nil {
 		return nil, err
 	}

@@ -100,11 +100,13 @@ func (s *Store) addDir(ctx context.Context, dir string, opts *AddOptions) (store
 	if err := unix.Fstatat(parent, base, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return store.Object{}, err
 	}
+	h.work = &work{name: "Adding files"}
 	top := &inDir{fd: parent}
 	top.left.Store(1)
 	switch kind := st.Mode & unix.S_IFMT; {
 	case kind == unix.S_IFREG && (opts.Kind == 0 || opts.Kind == store.KindFile):
 		h.opts.Kind = store.KindFile
+		h.work.size = st.Size
 		top.slots = []slot{{disk: base, entry: tree.Entry{Name: store.FileEntry}}}
 	case kind == unix.S_IFDIR && opts.Kind != store.KindFile:
 		h.opts.Kind = max(opts.Kind, store.KindTree)
@@ -117,6 +119,7 @@ func (s *Store) addDir(ctx context.Context, dir string, opts *AddOptions) (store
 	default:
 		return store.Object{}, fmt.Errorf("it is a %s, want a %s", fileType(st.Mode), wanted(opts.Kind))
 	}
+	s.opts.Progress.begin(h.work)
 	err = par.Run(ctx, s.jobs, func(ctx context.Context, q *par.Queue) error {
 		var err error
 		if len(top.slots) == 1 {
@@ -182,6 +185,7 @@ type harvest struct {
 	scanner *scanner
 	open    fdSet
 	memory  *memory // or nil
+	work    *work
 
 	mu      sync.Mutex
 	seen    map[int]bool // candidates that the contents refer to
@@ -287,6 +291,7 @@ func (h *harvest) entry(ctx context.Context, q *par.Queue, d *inDir, sl *slot, s
 	path := join(d.path, sl.entry.Name)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
+		h.work.files.Add(1)
 		return h.file(ctx, d, sl, path, st)
 	case unix.S_IFLNK:
 		return h.symlink(d, sl, path, st)

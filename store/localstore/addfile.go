@@ -70,7 +70,7 @@ func (h *harvest) content(ctx context.Context, sl *slot, fd int) error {
 	bufp := buffers.Get().(*[]byte)
 	defer buffers.Put(bufp)
 	buf := *bufp
-	src := rawFile(fd)
+	src := h.work.reader(rawFile(fd))
 	n, err := io.ReadFull(src, buf)
 	switch {
 	case err == nil:

@@ -108,6 +108,7 @@ type checkout struct {
 	layout
 	euid, egid uint32
 	open       fdSet
+	work       *work
 }
 
 // An outDir is a directory being filled. When left is 0 it gets its mode, owner
@@ -124,6 +125,11 @@ type outDir struct {
 const batch = 256
 
 func (s *Store) checkout(ctx context.Context, root store.Digest, dst string, l layout) error {
+	t, err := s.Tree(ctx, root)
+	if err != nil {
+		return err
+	}
+	w := s.opts.Progress.begin(&work{name: "Placing files", total: t.Size()})
 	if err := os.Mkdir(dst, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -131,7 +137,7 @@ func (s *Store) checkout(ctx context.Context, root store.Digest, dst string, l l
 	if err != nil {
 		return fmt.Errorf("open %s: %w", dst, err)
 	}
-	c := &checkout{s: s, layout: l, euid: uint32(os.Geteuid()), egid: uint32(os.Getegid())}
+	c := &checkout{s: s, layout: l, euid: uint32(os.Geteuid()), egid: uint32(os.Getegid()), work: w}
 	defer c.open.closeAll()
 	c.open.add(fd)
 	if names, err := listDir(fd); err != nil || len(names) > 0 {
@@ -211,6 +217,8 @@ func (c *checkout) entries(ctx context.Context, d *outDir, entries []tree.Entry)
 		switch e.Type {
 		case tree.File:
 			err = c.file(ctx, d.fd, e)
+			c.work.files.Add(1)
+			c.work.done.Add(e.Size)
 		case tree.Link:
 			err = c.symlink(d.fd, e)
 		}

@@ -92,7 +92,7 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	}
 	err = errors.Join(err, unlock())
 	// Whatever ctx says: it is invisible by now, and may be large.
-	err = errors.Join(err, removeTrees(context.WithoutCancel(ctx), s.path("tmp"), c.trash, s.jobs))
+	err = errors.Join(err, removeTrees(context.WithoutCancel(ctx), s.path("tmp"), c.trash, s.jobs, c.beginSweep(0)))
 	return c.result, errors.Join(err, s.makeReserve())
 }
 
@@ -243,7 +243,9 @@ func (c *collector) mark(ctx context.Context) error {
 			live = append(live, p)
 		}
 	}
+	w := c.s.opts.Progress.begin(&work{name: "Looking for garbage", total: int64(len(live))})
 	return par.Do(ctx, len(live), c.s.jobs, func(ctx context.Context, i int) error {
+		defer w.done.Add(1)
 		if err := c.markTree(ctx, tops[live[i]], 0); err != nil {
 			// With a listing gone nobody knows which blobs it names.
 			return fmt.Errorf("%s: %w; no blob was removed, see sysc store verify", live[i], err)
@@ -483,10 +485,22 @@ func (c *collector) sweepLocks(context.Context) error {
 	return nil
 }
 
+// beginSweep begins a step that goes through so many directories, 0 if that is not
+// known.
+func (c *collector) beginSweep(total int) *work {
+	name := "Removing garbage"
+	if c.opts.DryRun {
+		name = "Measuring garbage"
+	}
+	return c.s.opts.Progress.begin(&work{name: name, total: int64(total)})
+}
+
 // sweepShards unlinks what is not needed: of some shards at a time, on all cores.
 func (c *collector) sweepShards(ctx context.Context, dirs *shards, needed func(store.Digest) forms, count *int) error {
-	for shard := 0; shard < len(dirs.fds); shard += c.s.jobs {
-		sweeps, err := c.openSweeps(ctx, dirs, shard, needed)
+	existing := dirs.existing()
+	w := c.beginSweep(len(existing))
+	for some := range slices.Chunk(existing, c.s.jobs) {
+		sweeps, err := c.openSweeps(ctx, dirs, some, needed)
 		if err != nil {
 			return err
 		}
@@ -502,26 +516,24 @@ func (c *collector) sweepShards(ctx context.Context, dirs *shards, needed func(s
 			*count += s.removed
 			c.result.Leftovers += s.leftovers
 			c.result.Bytes += s.room
+			w.files.Add(int64(s.removed + s.leftovers))
+			w.bytes.Add(s.room)
 		}
+		w.done.Add(int64(len(sweeps)))
 	}
 	return nil
 }
 
-// openSweeps finds out what goes from as many shards as there are jobs.
-func (c *collector) openSweeps(ctx context.Context, dirs *shards, first int, needed func(store.Digest) forms) ([]*shardSweep, error) {
-	sweeps := make([]*shardSweep, min(c.s.jobs, len(dirs.fds)-first))
-	return sweeps, par.Do(ctx, len(sweeps), c.s.jobs, func(_ context.Context, i int) error {
-		shard := byte(first + i)
-		s := &shardSweep{c: c, dir: dirs.dir, name: shardName(shard), needed: needed}
+// openSweeps finds out what goes from some shards.
+func (c *collector) openSweeps(ctx context.Context, dirs *shards, some []byte, needed func(store.Digest) forms) ([]*shardSweep, error) {
+	sweeps := make([]*shardSweep, len(some))
+	return sweeps, par.Do(ctx, len(sweeps), c.s.jobs, func(_ context.Context, i int) (err error) {
+		s := &shardSweep{c: c, dir: dirs.dir, name: shardName(some[i]), needed: needed}
 		sweeps[i] = s
-		var err error
-		if s.fd, err = dirs.fd(store.Digest{shard}, false); errors.Is(err, store.ErrNotExist) {
-			return nil
+		if s.fd, err = dirs.fd(store.Digest{some[i]}, false); err != nil {
+			return err
 		}
-		if err == nil {
-			err = s.list()
-		}
-		return err
+		return s.list()
 	})
 }
 

@@ -50,6 +50,8 @@ type Options struct {
 	// Wait is told, once per lock, what is being waited for and who holds it, as
 	// "pid 4711 (sysc)". nil means waiting in silence.
 	Wait func(what, holder string)
+	// Progress, if not nil, is kept up to date on what takes long.
+	Progress *Progress
 	// Jobs is how many files are worked on at once. 0 means as many as there
 	// are cores.
 	Jobs int

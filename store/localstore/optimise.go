@@ -33,6 +33,7 @@ func (s *Store) Optimise(ctx context.Context) (OptimiseResult, error) {
 
 type optimiser struct {
 	s     *Store
+	work  *work
 	files atomic.Int64
 	bytes atomic.Int64
 }
@@ -42,7 +43,9 @@ func (o *optimiser) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	o.work = o.s.opts.Progress.begin(&work{name: "Linking files", total: int64(len(objects))})
 	return par.Do(ctx, len(objects), o.s.jobs, func(ctx context.Context, i int) error {
+		defer o.work.done.Add(1)
 		err := o.object(ctx, objects[i])
 		if errors.Is(err, store.ErrNotExist) {
 			return nil // collected meanwhile
@@ -117,6 +120,7 @@ func (o *optimiser) entries(ctx context.Context, fd int, t *tree.Tree, depth int
 
 // file makes e.Name in dir a link to its blob.
 func (o *optimiser) file(ctx context.Context, dir int, e *tree.Entry) error {
+	o.work.files.Add(1)
 	linked, err := o.s.isLinked(dir, e)
 	if linked || err != nil || e.Size == 0 {
 		return err

@@ -62,8 +62,10 @@ func (s *Store) tellAgain(ctx context.Context, result *RebuildResult) error {
 	if err != nil {
 		return err
 	}
+	w := s.opts.Progress.begin(&work{name: "Reading records", total: int64(len(entries))})
 	a := newAdopter(s)
 	for _, e := range entries {
+		w.done.Add(1)
 		p, err := store.ParsePath(e.Name())
 		if err != nil {
 			continue // being made

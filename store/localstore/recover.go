@@ -146,8 +146,11 @@ func (s *Store) oldMarks() ([]fs.FileInfo, error) {
 // recheck looks at everything that changed at since or later.
 func (s *Store) recheck(ctx context.Context, since time.Time) error {
 	for _, dirs := range []*shards{s.blobDirs, s.treeDirs} {
-		err := par.Do(ctx, len(dirs.fds), s.jobs, func(ctx context.Context, i int) error {
-			return s.recheckShard(ctx, dirs, byte(i), since)
+		existing := dirs.existing()
+		w := s.opts.Progress.begin(&work{name: "Looking for what a power cut left", total: int64(len(existing))})
+		err := par.Do(ctx, len(existing), s.jobs, func(ctx context.Context, i int) error {
+			defer w.done.Add(1)
+			return s.recheckShard(ctx, dirs, existing[i], since, w)
 		})
 		if err != nil {
 			return err
@@ -179,7 +182,7 @@ func (s *Store) recheck(ctx context.Context, since time.Time) error {
 	return nil
 }
 
-func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, since time.Time) error {
+func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, since time.Time, w *work) error {
 	fd, err := dirs.fd(store.Digest{shard}, false)
 	if errors.Is(err, store.ErrNotExist) {
 		return nil
@@ -199,7 +202,7 @@ func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, sinc
 		base, _ := cutForm(name)
 		want, ok := parseSharded(shardName(shard), base)
 		if ok {
-			got, err := hashAt(ctx, fd, name)
+			got, err := hashAt(ctx, fd, name, w)
 			if err != nil && ctx.Err() != nil {
 				return err
 			}
@@ -292,14 +295,14 @@ func changedSince(st *unix.Stat_t, since time.Time) bool {
 	return !time.Unix(st.Ctim.Unix()).Before(since)
 }
 
-// hashAt reads a file of the store.
-func hashAt(ctx context.Context, dir int, name string) (store.Digest, error) {
+// hashAt reads a file of the store. The bytes are counted in w.
+func hashAt(ctx context.Context, dir int, name string, w *work) (store.Digest, error) {
 	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return store.Digest{}, err
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	d, _, err := hashFile(ctx, f)
+	d, _, err := hashFile(ctx, w.reader(f))
 	return d, err
 }

@@ -208,6 +208,7 @@ func (h *harvest) known(d *inDir, slots []slot, stats []unix.Stat_t) error {
 }
 
 func (h *harvest) setKnown(sl *slot, e tree.Entry, path string, st *unix.Stat_t) {
+	h.work.files.Add(1)
 	h.countLink(path, st)
 	e.Name = sl.entry.Name
 	sl.entry, sl.keep = e, true

@@ -87,11 +87,11 @@ func chmodDir(dir int, name string, mode uint32) error {
 // are too deep to hold open all the way are moved up first. Several cores work
 // at it.
 func removeTree(ctx context.Context, parent, name string, jobs int) error {
-	return removeTrees(ctx, parent, []string{name}, jobs)
+	return removeTrees(ctx, parent, []string{name}, jobs, &work{})
 }
 
-// removeTrees is removeTree for many names in parent.
-func removeTrees(ctx context.Context, parent string, names []string, jobs int) error {
+// removeTrees is removeTree for many names in parent. The files are counted in w.
+func removeTrees(ctx context.Context, parent string, names []string, jobs int, w *work) error {
 	if len(names) == 0 {
 		return nil
 	}
@@ -100,7 +100,7 @@ func removeTrees(ctx context.Context, parent string, names []string, jobs int) e
 		return fmt.Errorf("remove %s: %w", filepath.Join(parent, names[0]), err)
 	}
 	defer unix.Close(top)
-	r := &remover{top: top, prefix: names[0]}
+	r := &remover{top: top, prefix: names[0], work: w}
 	defer r.open.closeAll()
 	err = par.Run(ctx, jobs, func(ctx context.Context, q *par.Queue) error {
 		for _, name := range names[1:] {
@@ -119,6 +119,7 @@ type remover struct {
 	prefix string // of their names there
 	moved  atomic.Int64
 	open   fdSet
+	work   *work
 }
 
 // removeDepth is how many nested directories are held open, per core.
@@ -140,6 +141,7 @@ func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
 		// Most names are files, and a directory says EISDIR.
 		err := r.unlink(parent, name, 0)
 		if err == nil {
+			r.work.files.Add(1)
 			return r.release(parent)
 		}
 		if err != unix.EISDIR && err != unix.EPERM {
@@ -172,6 +174,7 @@ func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth i
 		}
 		err := r.unlink(d, name, 0)
 		if err == nil {
+			r.work.files.Add(1)
 			continue
 		}
 		if err != unix.EISDIR && err != unix.EPERM {

@@ -71,7 +71,7 @@ func (r *repairer) run(ctx context.Context, report func(Problem)) (err error) {
 	}
 	r.result.Found = len(problems)
 	defer func() {
-		err = errors.Join(err, removeTrees(ctx, r.s.path("tmp"), r.trash, r.s.jobs))
+		err = errors.Join(err, removeTrees(ctx, r.s.path("tmp"), r.trash, r.s.jobs, &work{}))
 	}()
 	if err := r.s.markDirty(); err != nil {
 		return err
@@ -170,7 +170,9 @@ func (r *repairer) complete(ctx context.Context) error {
 	for p := range tops {
 		paths = append(paths, p)
 	}
+	w := r.s.opts.Progress.begin(&work{name: "Mending objects", total: int64(len(paths))})
 	return par.Do(ctx, len(paths), r.s.jobs, func(ctx context.Context, i int) error {
+		defer w.done.Add(1)
 		ok, err := r.tree(ctx, tops[paths[i]], 0)
 		if !ok && err == nil {
 			r.mu.Lock()

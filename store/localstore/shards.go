@@ -56,6 +56,18 @@ func (s *shards) fd(d store.Digest, create bool) (int, error) {
 	return fd, nil
 }
 
+// existing returns the first bytes of digests for which there is a directory.
+func (s *shards) existing() []byte {
+	var all []byte
+	for i := range s.fds {
+		// Other errors are for who works on it.
+		if _, err := s.fd(store.Digest{byte(i)}, false); !errors.Is(err, store.ErrNotExist) {
+			all = append(all, byte(i))
+		}
+	}
+	return all
+}
+
 func (s *shards) close() error {
 	errs := []error{s.gate.close()}
 	for i := range s.fds {

@@ -59,6 +59,7 @@ func (y *syncer) sync() error {
 
 func (s *Store) syncNow() error {
 	began := time.Now()
+	s.opts.Progress.begin(&work{name: "Writing to disk"})
 	f, err := os.Open(s.dir)
 	if err != nil {
 		return fmt.Errorf("sync: %w", err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -109,6 +110,7 @@ func (v *verifier) database(ctx context.Context) error {
 // CheckDatabase lets SQLite look for damage. What it finds is an error that wraps
 // [ErrDamaged]; [Rebuild] is the remedy.
 func (s *Store) CheckDatabase(ctx context.Context) error {
+	s.opts.Progress.begin(&work{name: "Verifying the database"})
 	err := s.db.do(ctx, func(conn *sqlite.Conn) error {
 		return sqlitex.Execute(conn, "PRAGMA integrity_check(1)", &sqlitex.ExecOptions{
 			ResultFunc: func(stmt *sqlite.Stmt) error {
@@ -127,8 +129,11 @@ func (s *Store) CheckDatabase(ctx context.Context) error {
 
 func (v *verifier) shards(ctx context.Context) error {
 	for _, dirs := range []*shards{v.s.blobDirs, v.s.treeDirs} {
-		err := par.Do(ctx, len(dirs.fds), v.s.jobs, func(ctx context.Context, i int) error {
-			return v.shard(ctx, dirs, byte(i))
+		existing := dirs.existing()
+		v.begin(filepath.Base(dirs.dir), len(existing))
+		err := par.Do(ctx, len(existing), v.s.jobs, func(ctx context.Context, i int) error {
+			defer v.work.done.Add(1)
+			return v.shard(ctx, dirs, existing[i])
 		})
 		if err != nil {
 			return err
@@ -144,7 +149,9 @@ func (v *verifier) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.begin("objects", len(objects))
 	return par.Do(ctx, len(objects), v.s.jobs, func(ctx context.Context, i int) error {
+		defer v.work.done.Add(1)
 		return v.object(ctx, objects[i])
 	})
 }
@@ -155,7 +162,9 @@ func (v *verifier) checkouts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.begin("check-outs", len(names))
 	return par.Do(ctx, len(names), v.s.jobs, func(ctx context.Context, i int) error {
+		defer v.work.done.Add(1)
 		name := names[i]
 		problem := func(file string, err error) {
 			v.problem(Problem{File: join(v.s.path("checkouts/"+name), file), Err: err, damage: damagedCheckout})
@@ -191,12 +200,18 @@ func (v *verifier) realisations(context.Context) error {
 }
 
 type verifier struct {
-	s *Store
+	s    *Store
+	work *work // the present step
 
 	mu     sync.Mutex
 	report func(Problem)
 	result VerifyResult
 	good   map[store.Digest]bool // trees of which everything is there
+}
+
+// begin begins a step of so many things.
+func (v *verifier) begin(what string, total int) {
+	v.work = v.s.opts.Progress.begin(&work{name: "Verifying " + what, total: int64(total)})
 }
 
 func (v *verifier) problem(p Problem) {
@@ -277,7 +292,8 @@ func (v *verifier) sharded(ctx context.Context, dir int, shard byte, name string
 	if meta != nil && !isMeta(meta) {
 		return 0, meta
 	}
-	got, n, err := hashFile(ctx, f)
+	got, n, err := hashFile(ctx, v.work.reader(f))
+	v.work.files.Add(1)
 	if err == nil && got != want {
 		err = fmt.Errorf("its contents have digest %s", got)
 	}
@@ -481,6 +497,7 @@ func (c *dirCheck) dir(ctx context.Context, fd int, d store.Digest, at string, d
 			err = checkLink(fd, e)
 		case tree.File:
 			err = c.file(ctx, fd, e.Name, e)
+			c.work.files.Add(1)
 		}
 		if err != nil {
 			fail(e.Name, err)
@@ -514,7 +531,7 @@ func (c *dirCheck) file(ctx context.Context, dir int, name string, e *tree.Entry
 	if linked, err := c.s.isLinked(dir, &tree.Entry{Name: name, Digest: e.Digest, Mode: e.Mode}); linked || err != nil {
 		return err
 	}
-	got, _, err := hashFile(ctx, rawFile(fd))
+	got, _, err := hashFile(ctx, c.work.reader(rawFile(fd)))
 	if err == nil && got != e.Digest {
 		err = fmt.Errorf("its contents have digest %s, want %s", got, e.Digest)
 	}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sysc/internal/crashtest"
+)
+
+// A pseudoTerminal is a terminal with a command at its other end.
+type pseudoTerminal struct {
+	t       *testing.T
+	master  *os.File
+	cmd     *exec.Cmd
+	written string // all that the command wrote
+}
+
+// onTerminal starts a command on a terminal of that many columns.
+func onTerminal(t *testing.T, columns uint16, cmd *exec.Cmd) *pseudoTerminal {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	must(err)
+	t.Cleanup(func() { master.Close() })
+	must(unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	must(err)
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(err)
+	defer slave.Close()
+	must(unix.IoctlSetWinsize(int(slave.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}))
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	must(cmd.Start())
+	t.Cleanup(func() { cmd.Process.Kill() })
+	return &pseudoTerminal{t: t, master: master, cmd: cmd}
+}
+
+// read reads until the command has written what pattern matches, or to the end.
+func (p *pseudoTerminal) read(pattern string) {
+	p.t.Helper()
+	const patience = time.Minute
+	timer := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
+	defer timer.Stop()
+	want := regexp.MustCompile(pattern)
+	for buf := make([]byte, 4096); !want.MatchString(p.written); {
+		n, err := p.master.Read(buf)
+		p.written += string(buf[:n])
+		if errors.Is(err, unix.EIO) { // the other end is closed
+			p.t.Fatalf("no %q; in the end %q", pattern, p.written[max(0, len(p.written)-200):])
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// finish reads to the end and returns the exit code.
+func (p *pseudoTerminal) finish() int {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.master)
+	if err != nil && !errors.Is(err, unix.EIO) {
+		p.t.Fatal(err)
+	}
+	p.written += string(rest)
+	p.cmd.Wait() // the code says it
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// screen is what can be read in the end, if no line was longer than the terminal
+// is wide.
+func (p *pseudoTerminal) screen() string {
+	const eraseLine = "\x1b[K"
+	rows, column := []string{""}, 0
+	for rest := p.written; rest != ""; {
+		row := &rows[len(rows)-1]
+		n := 1
+		switch {
+		case rest[0] == '\r':
+			column = 0
+		case rest[0] == '\n':
+			rows = append(rows, "")
+		case strings.HasPrefix(rest, eraseLine):
+			*row = (*row)[:column]
+			n = len(eraseLine)
+		default:
+			*row = (*row)[:column] + rest[:1] + (*row)[min(column+1, len(*row)):]
+			column++
+		}
+		rest = rest[n:]
+	}
+	return strings.Join(rows, "\n")
+}
+
+// longest is the length of the longest line that a meter has shown.
+func (p *pseudoTerminal) longest() int {
+	longest := 0
+	for _, line := range regexp.MustCompile(`\r([^\r\n]*)\x1b\[K`).FindAllStringSubmatch(p.written, -1) {
+		longest = max(longest, len(line[1]))
+	}
+	return longest
+}
+
+// storeCommand returns a command about the store in a directory.
+func storeCommand(t *testing.T, store string, args ...string) *exec.Cmd {
+	cmd := crashtest.Self(t, asSysc, append([]string{"store"}, args...)...)
+	cmd.Env = append(cmd.Env, "SYSC_STORE="+store, "TERM=xterm", "NO_COLOR=1")
+	return cmd
+}
+
+// What takes long says so on a terminal, and leaves nothing there, interrupted or
+// not.
+func TestTerminalVerify(t *testing.T) {
+	dir := t.TempDir()
+	t.Cleanup(func() { makeRemovable(dir) })
+	store, file := filepath.Join(dir, "store"), filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("content"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	add := onTerminal(t, 80, storeCommand(t, store, "add", file))
+	if code := add.finish(); code != 0 || !regexp.MustCompile(`^`+regexp.QuoteMeta(store)+`/store/\w{32}-file\n$`).MatchString(add.screen()) {
+		t.Fatalf("add ended with %d and left %q of %q", code, add.screen(), add.written)
+	}
+	blobs, err := filepath.Glob(filepath.Join(store, "blobs/*/*"))
+	if err != nil || len(blobs) != 1 {
+		t.Fatal(blobs, err)
+	}
+	// A hole that nobody will ever have read.
+	const huge = 1 << 40
+	if err := errors.Join(os.Chmod(blobs[0], 0o644), os.Truncate(blobs[0], huge)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		columns uint16
+		want    string
+		args    []string
+	}{
+		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[K`, []string{"verify"}},
+		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[K`, []string{"verify", "--repair", "--json"}},
+		{30, `Verifying blobs: [\d.]+s\x1b\[K`, []string{"verify"}},
+		{8, `\rVerifyi\x1b\[K`, []string{"verify"}},
+	} {
+		verify := onTerminal(t, c.columns, storeCommand(t, store, c.args...))
+		verify.read(c.want)
+		const interrupt = "\x03"
+		if _, err := io.WriteString(verify.master, interrupt); err != nil {
+			t.Fatal(err)
+		}
+		code := verify.finish()
+		if got := verify.screen(); code != exitInterrupted || !strings.HasPrefix(got, "Interrupted: ") || strings.Count(got, "\n") != 1 {
+			t.Errorf("%v ended with %d and left %q of %q", c.args, code, got, verify.written)
+		}
+		if got := verify.longest(); got >= int(c.columns) {
+			t.Errorf("%v wrote %d characters to a line of %d", c.args, got, c.columns)
+		}
+	}
+}
+
+func TestTerminalAdd(t *testing.T) {
+	dir := t.TempDir()
+	t.Cleanup(func() { makeRemovable(dir) })
+	many := filepath.Join(dir, "many")
+	if err := os.Mkdir(many, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	// Much to read and little to write: names of one file.
+	const names, size = 30_000, 256 << 10
+	first := filepath.Join(many, "0")
+	if err := os.WriteFile(first, make([]byte, size), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for i := 1; i < names; i++ {
+		if err := os.Link(first, filepath.Join(many, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := storeCommand(t, filepath.Join(dir, "store"), "add", many)
+	cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
+	add := onTerminal(t, 80, cmd)
+	add.read(`Adding files: \d+ files, [\d.]+ \wiB, [\d.]+s\x1b\[K`)
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	code := add.finish()
+	if got := add.screen(); code != exitInterrupted || !strings.HasPrefix(got, "Interrupted: ") || strings.Count(got, "\n") != 1 {
+		t.Errorf("it ended with %d and left %q of %q", code, got, add.written)
+	}
+}
