@@ -1,6 +1,7 @@
 package localstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -12,7 +13,7 @@ import (
 
 // scanShare says when looking rows up one by one costs more than reading the
 // whole table: when it is for more than one in so many.
-const scanShare = 8
+const scanShare = 16
 
 // queryClosure returns the objects of paths and all that they refer to, sorted. A
 // path that is not valid is store.ErrNotExist, wrapped.
@@ -28,7 +29,7 @@ func queryClosure(conn *sqlite.Conn, paths []store.Path) ([]store.Path, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := graph{conn: conn, budget: int(most / scanShare), seen: make(map[int64]bool, len(starts))}
+	g := graph{conn: conn, budget: int(most / scanShare), seen: make(idSet, most/64+1)}
 	if err := g.follow(starts); err != nil {
 		return nil, err
 	}
@@ -71,61 +72,69 @@ func queryInt(conn *sqlite.Conn, query string) (n int64, err error) {
 type graph struct {
 	conn   *sqlite.Conn
 	budget int // how many rows to look up one by one
-	seen   map[int64]bool
-	all    map[int64][]int64 // every reference there is, once it has been read
+	seen   idSet
+	found  []int64     // what seen has
+	all    []reference // every one there is, sorted, once they have been read
 }
+
+type reference struct{ referrer, target int64 }
+
+// An idSet has a bit for each row id that there may be.
+type idSet []uint64
+
+func (s idSet) has(id int64) bool { return s[id/64]&(1<<(id%64)) != 0 }
+
+func (s idSet) add(id int64) { s[id/64] |= 1 << (id % 64) }
 
 // follow adds what can be reached from ids, and these.
 func (g *graph) follow(ids []int64) error {
-	var queue []int64
-	add := func(id int64) {
-		if !g.seen[id] {
-			g.seen[id] = true
-			queue = append(queue, id)
-		}
-	}
 	for _, id := range ids {
-		add(id)
+		g.add(id)
 	}
-	for i := 0; i < len(queue); i++ {
-		targets, err := g.targets(queue[i], i)
-		if err != nil {
-			return err
+	for i := 0; i < len(g.found); i++ {
+		if i == g.budget+1 {
+			if err := g.readAll(); err != nil {
+				return err
+			}
 		}
-		for _, id := range targets {
-			add(id)
+		if err := g.addTargets(g.found[i]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// targets returns what the done-th object refers to.
-func (g *graph) targets(id int64, done int) ([]int64, error) {
-	if g.all == nil && done > g.budget {
-		if err := g.readAll(); err != nil {
-			return nil, err
-		}
+func (g *graph) add(id int64) {
+	if !g.seen.has(id) {
+		g.seen.add(id)
+		g.found = append(g.found, id)
 	}
+}
+
+// addTargets adds what an object refers to.
+func (g *graph) addTargets(id int64) error {
 	if g.all != nil {
-		return g.all[id], nil
+		i, _ := slices.BinarySearchFunc(g.all, id, func(r reference, id int64) int { return cmp.Compare(r.referrer, id) })
+		for ; i < len(g.all) && g.all[i].referrer == id; i++ {
+			g.add(g.all[i].target)
+		}
+		return nil
 	}
-	var targets []int64
-	err := sqlitex.Execute(g.conn, `SELECT target FROM reference WHERE referrer = ?`, &sqlitex.ExecOptions{
+	return sqlitex.Execute(g.conn, `SELECT target FROM reference WHERE referrer = ?`, &sqlitex.ExecOptions{
 		Args: []any{id},
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			targets = append(targets, stmt.ColumnInt64(0))
+			g.add(stmt.ColumnInt64(0))
 			return nil
 		},
 	})
-	return targets, err
 }
 
 func (g *graph) readAll() error {
-	g.all = map[int64][]int64{}
-	return sqlitex.Execute(g.conn, `SELECT referrer, target FROM reference`, &sqlitex.ExecOptions{
+	g.all = []reference{}
+	// In this order they are on the disk.
+	return sqlitex.Execute(g.conn, `SELECT referrer, target FROM reference ORDER BY referrer, target`, &sqlitex.ExecOptions{
 		ResultFunc: func(stmt *sqlite.Stmt) error {
-			referrer := stmt.ColumnInt64(0)
-			g.all[referrer] = append(g.all[referrer], stmt.ColumnInt64(1))
+			g.all = append(g.all, reference{stmt.ColumnInt64(0), stmt.ColumnInt64(1)})
 			return nil
 		},
 	})
@@ -133,18 +142,18 @@ func (g *graph) readAll() error {
 
 // paths returns the paths of what was seen, in no order.
 func (g *graph) paths() ([]store.Path, error) {
-	paths := make([]store.Path, 0, len(g.seen))
+	paths := make([]store.Path, 0, len(g.found))
 	add := func(stmt *sqlite.Stmt) error {
-		if g.seen[stmt.ColumnInt64(0)] {
+		if g.seen.has(stmt.ColumnInt64(0)) {
 			paths = append(paths, store.Path(stmt.ColumnText(1)))
 		}
 		return nil
 	}
-	if len(g.seen) > g.budget {
+	if len(g.found) > g.budget {
 		err := sqlitex.Execute(g.conn, `SELECT id, path FROM object`, &sqlitex.ExecOptions{ResultFunc: add})
 		return paths, err
 	}
-	for id := range g.seen {
+	for _, id := range g.found {
 		err := sqlitex.Execute(g.conn, `SELECT id, path FROM object WHERE id = ?`, &sqlitex.ExecOptions{Args: []any{id}, ResultFunc: add})
 		if err != nil {
 			return nil, err
