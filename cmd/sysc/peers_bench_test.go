@@ -27,6 +27,7 @@ import (
 // Root gets a file system of its own for all that: one in long use is slower.
 func BenchmarkStore(b *testing.B) {
 	p := newPeers(b)
+	p.makeTree(b)
 	b.Run("add", p.add)
 	b.Run("add-unchanged", p.addUnchanged)
 	b.Run("checkout", p.checkout)
@@ -38,6 +39,7 @@ func BenchmarkStore(b *testing.B) {
 // peers has what all measurements share.
 type peers struct {
 	dir, tree, binary string
+	mirror            string // of Debian packages
 }
 
 // mountFresh mounts a new file system at dir.
@@ -58,18 +60,20 @@ const (
 )
 
 func newPeers(b *testing.B) *peers {
-	p := &peers{dir: b.TempDir(), tree: os.Getenv("SYSC_BENCH_TREE"), binary: os.Getenv("SYSC_BENCH_BINARY")}
+	p := &peers{dir: b.TempDir(), binary: os.Getenv("SYSC_BENCH_BINARY")}
 	b.Cleanup(func() { makeRemovable(p.dir) })
 	if os.Geteuid() == 0 {
 		mountFresh(b, p.dir)
 	}
-	if p.tree == "" {
-		p.tree = filepath.Join(p.dir, "tree")
-		if err := copySome("/usr", p.tree); err != nil {
-			b.Fatal(err)
-		}
-	}
 	return p
+}
+
+// makeTree makes the tree that the store's benchmarks work on.
+func (p *peers) makeTree(b *testing.B) {
+	if p.tree = os.Getenv("SYSC_BENCH_TREE"); p.tree == "" {
+		p.tree = filepath.Join(p.dir, "tree")
+		check(b, copySome("/usr", p.tree))
+	}
 }
 
 // copySome copies files until there are enough.
@@ -193,7 +197,7 @@ func (p *peers) sysc(b *testing.B, dir string, args ...string) error {
 		cmd = exec.Command(p.binary, args...)
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, "SYSC_STORE="+dir+"/store")
+	cmd.Env = append(cmd.Env, "SYSC_STORE="+dir+"/store", "SYSC_DEBIAN_MIRROR="+p.mirror)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("sysc %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
