@@ -31,7 +31,7 @@ func TestOddNames(t *testing.T) {
 	ctx := t.Context()
 	s := newStore(t)
 	long := strings.Repeat("é", 127) + "x"
-	target := strings.Repeat("t/", 2047) + "t"
+	target := longTarget(t)
 	in := write(t, "new\nline=1", "bad\xff\xfeutf8=2", long+"=3", " = ", "-rf=4", "\x01\x7f*=5",
 		"l->"+target, "link->/etc/passwd\n\xff", "empty/", "a/"+long+"/"+long+"=6", "CASE=7", "case=8")
 	must(t, os.WriteFile(in+"/nul", []byte{0}, 0o444))

@@ -95,13 +95,15 @@ func (s *Store) copyContent(ctx context.Context, dst int, e *tree.Entry) error {
 	}
 	defer unix.Close(src)
 	if !s.noReflink.Load() {
-		err := unix.IoctlFileClone(dst, src)
-		if err == nil {
+		switch unix.IoctlFileClone(dst, src) {
+		case nil:
 			return checkSize(dst, e)
+		case unix.EINVAL, unix.ENOTTY, unix.EOPNOTSUPP:
+			// What file systems say that have never heard of it; trying again for
+			// every file would cost a tenth of the time. Another place than the
+			// store's file system (EXDEV) says nothing about the next one.
+			s.noReflink.Store(true)
 		}
-		// EINVAL and ENOTTY are what file systems say that have never heard of
-		// it; trying again for every file would cost a tenth of the time.
-		s.noReflink.Store(true)
 	}
 	if e.Size <= smallBlob {
 		return copySmall(dst, src, e)

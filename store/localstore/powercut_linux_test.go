@@ -114,14 +114,14 @@ func hasMountNamespace(t *testing.T) bool {
 		return true
 	}
 	if os.Geteuid() != 0 {
-		t.Skip("only root can mount a file system and shut it down")
+		t.Skip("only root can mount a file system")
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
 	cmd.Env = append(os.Environ(), env)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
 	if errors.Is(err, unix.EPERM) {
-		t.Skip("only root with CAP_SYS_ADMIN can mount a file system and shut it down")
+		t.Skip("only root with CAP_SYS_ADMIN can mount a file system")
 	}
 	if err != nil || testing.Verbose() {
 		t.Logf("%s", out)
