@@ -20,10 +20,15 @@ import (
 // empty. dst itself gets mode 0755; every time is 1 second after the epoch.
 // What cannot be done without privileges is left out unless opts asks for it:
 // owners, extended attributes, and set-id bits of files that belong to somebody
-// else. After an error dst holds a part of the tree.
+// else. After an error dst holds a part of the tree; a tree of more entries than
+// tree.MaxExpanded is refused before anything is written.
 func (s *Store) Checkout(ctx context.Context, root store.Digest, dst string, opts store.CheckoutOptions) error {
 	l := layout{link: opts.Link, chown: opts.Chown, ownerXattr: opts.OwnerXattr, topMode: 0o755}
-	if err := s.checkout(ctx, root, dst, l); err != nil {
+	err := s.checkListings(ctx, root, false)
+	if err == nil {
+		err = s.checkout(ctx, root, dst, l)
+	}
+	if err != nil {
 		return fmt.Errorf("check out %s to %s: %w", root, dst, err)
 	}
 	return nil
@@ -52,6 +57,9 @@ func (s *Store) makeCheckout(ctx context.Context, root store.Digest, dir string)
 	}
 	defer unlock()
 	if there, err := s.relyOnCheckout(root, dir); there || err != nil {
+		return err
+	}
+	if err := s.checkListings(ctx, root, false); err != nil {
 		return err
 	}
 	if err := s.markDirty(); err != nil {

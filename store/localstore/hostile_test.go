@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"zombiezen.com/go/sqlite"
 
 	"sysc/store"
 	"sysc/store/tree"
@@ -372,55 +373,135 @@ func replaceOnce(t testing.TB, data []byte, old, text string, last bool) []byte 
 	return out
 }
 
-// Listings that nest too deep, or that name few trees very often, cost nobody a
-// stack, or for ever.
+// nest makes a tree of few listings that stand for many: width entries in each of
+// depth listings name the one before, the first of which has the entries bottom.
+func nest(t testing.TB, s *Store, depth, width int, bottom ...tree.Entry) store.Digest {
+	t.Helper()
+	level := &tree.Tree{Entries: bottom}
+	for {
+		d, err := s.AddTree(t.Context(), level)
+		must(t, err)
+		if depth--; depth < 0 {
+			return d
+		}
+		size := level.Size()
+		level = &tree.Tree{}
+		for i := range width {
+			level.Entries = append(level.Entries, tree.Entry{Name: fmt.Sprintf("%02d", i), Type: tree.Dir, Mode: tree.ModeDir, Size: size, Digest: d})
+		}
+	}
+}
+
+func blobEntry(t testing.TB, s *Store, name string) tree.Entry {
+	t.Helper()
+	d, n, err := s.AddBlob(t.Context(), strings.NewReader(name))
+	must(t, err)
+	return tree.Entry{Name: name, Type: tree.File, Mode: tree.ModeFile, Size: n, Digest: d}
+}
+
+func bomb(t testing.TB, kind store.Kind, d store.Digest) store.Object {
+	t.Helper()
+	p, err := store.MakePath(store.MakeID(kind, "bomb", d, nil, nil), "bomb")
+	must(t, err)
+	return store.Object{Path: p, Kind: kind, Tree: d}
+}
+
+// Listings that nest too deep, or that name few trees very often, are refused
+// wherever they would become files or an object, and nothing is written.
 func TestListingBombs(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	wide := nest(t, s, 40, 2) // two to the fortieth directories
+	for _, tt := range []struct {
+		name string
+		tree store.Digest
+		want string
+	}{
+		{"deep", nest(t, s, tree.MaxDepth+1, 1), "deeper than 256 directories"},
+		{"wide", wide, "stands for 134217726 entries, with all that is below it; at most 67108864 are allowed"},
+		{"both", nest(t, s, tree.MaxDepth, 100), "at most 67108864 are allowed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			refused := func(what string, err error) {
+				if err == nil || !strings.Contains(err.Error(), tt.want) {
+					t.Errorf("%s: got %v", what, err)
+				}
+			}
+			began := time.Now()
+			dst := filepath.Join(t.TempDir(), "out")
+			refused("Checkout", s.Checkout(ctx, tt.tree, dst, store.CheckoutOptions{Link: true}))
+			if _, err := os.Lstat(dst); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("Checkout wrote something: %v", err)
+			}
+			_, err := s.CheckoutDir(ctx, tt.tree)
+			refused("CheckoutDir", err)
+			for _, kind := range []store.Kind{store.KindTree, store.KindRoot} {
+				refused("Register", s.Register(ctx, []store.Object{bomb(t, kind, tt.tree)}, nil))
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+	for _, dir := range []string{"store", "checkouts", "records"} {
+		if left, err := os.ReadDir(s.path(dir)); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v, %v", dir, left, err)
+		}
+	}
+	if _, err := tree.Canonical(ctx, s, wide); err != nil {
+		t.Errorf("canonical: %v", err)
+	}
+}
+
+// A bomb that is in the database all the same costs nobody for ever, whole or
+// damaged. The new database does not have it.
+func TestRegisteredBomb(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	s := newStore(t)
-	nest := func(depth, width int) store.Digest {
-		d, err := s.AddTree(ctx, &tree.Tree{})
-		must(t, err)
-		for range depth {
-			level := &tree.Tree{}
-			for i := range width {
-				level.Entries = append(level.Entries, tree.Entry{Name: fmt.Sprint(i), Type: tree.Dir, Mode: tree.ModeDir, Digest: d})
-			}
-			d, err = s.AddTree(ctx, level)
-			must(t, err)
-		}
-		return d
-	}
-	object := func(kind store.Kind, d store.Digest) store.Object {
-		p, err := store.MakePath(store.MakeID(kind, "bomb", d, nil, nil), "bomb")
-		must(t, err)
-		return store.Object{Path: p, Kind: kind, Tree: d}
-	}
-	deep := nest(tree.MaxDepth+1, 1)
-	if err := s.Checkout(ctx, deep, filepath.Join(t.TempDir(), "out"), store.CheckoutOptions{}); err == nil {
-		t.Error("Checkout went too deep")
-	}
-	for _, kind := range []store.Kind{store.KindTree, store.KindRoot} {
-		if err := s.Register(ctx, []store.Object{object(kind, deep)}, nil); err == nil {
-			t.Errorf("Register went too deep for kind %d", kind)
-		}
-	}
-	// Two to the fortieth directories, in forty listings.
-	wide := object(store.KindRoot, nest(40, 2))
-	must(t, s.Register(ctx, []store.Object{wide}, nil))
+	wide := bomb(t, store.KindRoot, nest(t, s, 40, 2, blobEntry(t, s, "bottom")))
+	top, err := s.Tree(ctx, wide.Tree)
+	must(t, err)
+	wide.Size = top.Size()
+	must(t, s.writeRecord(&wide))
+	must(t, s.db.write(ctx, func(conn *sqlite.Conn) error { return insert(conn, []store.Object{wide}, nil) }))
 	must(t, s.AddRoot(ctx, "bomb", wide.Path))
-	if _, err := s.Verify(ctx, func(p Problem) { t.Error(p) }); err != nil {
-		t.Errorf("verify: %v", err)
-	}
+	verify(t, s)
 	s = reopen(t, s)
-	if _, err := s.GC(ctx, GCOptions{}); err != nil {
-		t.Errorf("collect: %v", err)
+	if result := gc(t, s, GCOptions{}); result.Blobs > 0 || result.Trees > 0 {
+		t.Errorf("collected %+v", result)
 	}
-	if _, err := tree.Canonical(ctx, s, wide.Tree); err != nil {
-		t.Errorf("canonical: %v", err)
+	must(t, os.Remove(s.blobPath("bottom")))
+	want := fmt.Sprintf("%s: %q: blob %s of 6 bytes is missing", wide.Path, strings.Repeat("00/", 40)+"bottom", store.DigestOf([]byte("bottom")))
+	if got := problems(t, s); !slices.Equal(got, []string{want}) {
+		t.Errorf("got %q, want %q", got, want)
 	}
+	if result, err := s.Repair(ctx, nil, func(Problem) {}); err != nil || !slices.Equal(result.Lost, []store.Path{wide.Path}) {
+		t.Errorf("repair: %+v, %v", result, err)
+	}
+	_, _, err = s.AddBlob(ctx, strings.NewReader("bottom"))
+	must(t, err)
 	must(t, s.Close())
-	if result, err := Rebuild(ctx, s.Dir(), nil); err != nil || result.Objects != 1 {
+	result, err := Rebuild(ctx, s.Dir(), nil)
+	if err != nil || result.Objects != 0 || len(result.Left) != 1 || !strings.Contains(result.Left[0].String(), "at most 67108864") {
 		t.Errorf("rebuild: %+v, %v", result, err)
+	}
+}
+
+// The last number of entries that is allowed, and the first that is not. Those of a
+// directory count as often as it occurs.
+func TestMostEntries(t *testing.T) {
+	s := newStore(t)
+	// Each level has two entries and twice those of the level below.
+	const depth = 25
+	entries := []tree.Entry{{Name: "00", Type: tree.Dir, Mode: tree.ModeDir, Digest: nest(t, s, depth, 2)}}
+	for count := 2<<depth - 1; count <= tree.MaxExpanded+1; count++ {
+		d, err := s.AddTree(t.Context(), &tree.Tree{Entries: entries})
+		must(t, err)
+		err = s.Register(t.Context(), []store.Object{bomb(t, store.KindRoot, d)}, nil)
+		if (err == nil) != (count <= tree.MaxExpanded) {
+			t.Errorf("%d entries: %v", count, err)
+		}
+		entries = append(slices.Clone(entries), blobEntry(t, s, fmt.Sprintf("%02d", len(entries))))
 	}
 }

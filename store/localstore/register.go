@@ -20,11 +20,11 @@ import (
 // with them. When it returns nil, both are on the disk with everything that
 // belongs to them: contents are synced before the transaction commits.
 //
-// Each object must have the id that its contents and references give, and refer
-// only to objects that are valid or come with it. What it consists of must have
-// been added through this store, or belong to objects that were looked up with
-// it. An object that is valid already is left as it is; a realisation replaces
-// an older one of the same output.
+// Each object must have the id that its contents and references give, no more
+// entries than tree.MaxExpanded, and refer only to objects that are valid or come
+// with it. What it consists of must have been added through this store, or belong
+// to objects that were looked up with it. An object that is valid already is left
+// as it is; a realisation replaces an older one of the same output.
 func (s *Store) Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error {
 	if err := s.register(ctx, objects, realisations); err != nil {
 		return fmt.Errorf("register: %w", err)
@@ -132,56 +132,11 @@ func (s *Store) checkObject(ctx context.Context, o *store.Object) error {
 	if err := checkKind(o.Kind, t); err != nil {
 		return err
 	}
-	if o.Kind == store.KindRoot {
-		// The others are placed on disk, where what is missing is missed.
-		if _, err := (listingCheck{s, map[store.Digest]int{}}).height(ctx, o.Tree, 0); err != nil {
-			return err
-		}
-	} else {
-		canonical, err := tree.Canonical(ctx, s, o.Tree)
-		if err != nil {
-			return err
-		}
-		if canonical != o.Tree {
-			return errors.New("its tree is not canonical")
-		}
+	if err := s.checkListings(ctx, o.Tree, o.Kind != store.KindRoot); err != nil {
+		return err
 	}
 	o.Size = t.Size()
 	return s.checkID(ctx, o)
-}
-
-// A listingCheck looks whether the listings below a tree are there, and no deeper
-// than a tree may be. Otherwise garbage collection could not tell what they keep.
-type listingCheck struct {
-	s       *Store
-	heights map[store.Digest]int
-}
-
-// height returns how many directories are below one another in d, which is itself
-// below depth of them.
-func (c listingCheck) height(ctx context.Context, d store.Digest, depth int) (height int, err error) {
-	if have, ok := c.heights[d]; ok && depth+have <= tree.MaxDepth {
-		return have, nil
-	}
-	if depth > tree.MaxDepth {
-		return 0, fmt.Errorf("deeper than %d directories", tree.MaxDepth)
-	}
-	t, err := c.s.Tree(ctx, d)
-	if err != nil {
-		return 0, err
-	}
-	for i := range t.Entries {
-		if t.Entries[i].Type != tree.Dir {
-			continue
-		}
-		below, err := c.height(ctx, t.Entries[i].Digest, depth+1)
-		if err != nil {
-			return 0, err
-		}
-		height = max(height, below+1)
-	}
-	c.heights[d] = height
-	return height, nil
 }
 
 // checkID compares an object's id with what it has to be.

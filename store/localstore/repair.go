@@ -173,7 +173,7 @@ func (r *repairer) complete(ctx context.Context) error {
 	w := r.s.opts.Progress.begin(&work{name: "Mending objects", total: int64(len(paths))})
 	return par.Do(ctx, len(paths), r.s.jobs, func(ctx context.Context, i int) error {
 		defer w.done.Add(1)
-		ok, err := r.tree(ctx, tops[paths[i]], 0)
+		ok, err := r.tree(ctx, tops[paths[i]], 0, map[store.Digest]bool{})
 		if !ok && err == nil {
 			r.mu.Lock()
 			r.lost[paths[i]] = true
@@ -184,14 +184,16 @@ func (r *repairer) complete(ctx context.Context) error {
 }
 
 // tree makes sure that a tree is there with everything below it. It returns false
-// when that cannot be had.
-func (r *repairer) tree(ctx context.Context, d store.Digest, depth int) (bool, error) {
+// when that cannot be had, and remembers that in lost, for one object: a tree that
+// is too deep in one may not be in another.
+func (r *repairer) tree(ctx context.Context, d store.Digest, depth int, lost map[store.Digest]bool) (bool, error) {
 	r.mu.Lock()
 	whole := r.whole[d]
 	r.mu.Unlock()
-	if whole || depth > tree.MaxDepth {
+	if whole || lost[d] || depth > tree.MaxDepth {
 		return whole, ctx.Err()
 	}
+	lost[d] = true // as long as it is not known to be whole
 	t, err := r.s.Tree(ctx, d)
 	if err != nil {
 		if t, err = r.fetchTree(ctx, d); t == nil {
@@ -205,7 +207,7 @@ func (r *repairer) tree(ctx context.Context, d store.Digest, depth int) (bool, e
 		var err error
 		switch e.Type {
 		case tree.Dir:
-			ok, err = r.tree(ctx, e.Digest, depth+1)
+			ok, err = r.tree(ctx, e.Digest, depth+1, lost)
 		case tree.File:
 			ok, err = r.blob(ctx, e)
 		}
@@ -215,6 +217,7 @@ func (r *repairer) tree(ctx context.Context, d store.Digest, depth int) (bool, e
 		whole = whole && ok
 	}
 	if whole {
+		delete(lost, d)
 		r.mu.Lock()
 		r.whole[d] = true
 		r.mu.Unlock()

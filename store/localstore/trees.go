@@ -95,8 +95,9 @@ func (s *Store) readTree(d store.Digest) (*tree.Tree, int, error) {
 
 // treeCache holds the trees that were used last.
 type treeCache struct {
+	size  int // of all encodings together, at most
 	mu    sync.Mutex
-	room  int
+	room  int       // that is left
 	byUse list.List // of *cachedTree, last used first
 	items map[store.Digest]*list.Element
 }
@@ -107,8 +108,8 @@ type cachedTree struct {
 	size   int
 }
 
-func newTreeCache(room int) *treeCache {
-	return &treeCache{room: room, items: map[store.Digest]*list.Element{}}
+func newTreeCache(size int) *treeCache {
+	return &treeCache{size: size, room: size, items: map[store.Digest]*list.Element{}}
 }
 
 func (c *treeCache) get(d store.Digest) *tree.Tree {
@@ -125,7 +126,7 @@ func (c *treeCache) get(d store.Digest) *tree.Tree {
 func (c *treeCache) put(d store.Digest, t *tree.Tree, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, ok := c.items[d]; ok || size > c.room {
+	if _, ok := c.items[d]; ok || size > c.size {
 		return
 	}
 	c.items[d] = c.byUse.PushFront(&cachedTree{d, t, size})

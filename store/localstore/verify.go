@@ -332,7 +332,7 @@ func checkStat(st *unix.Stat_t, mode uint32) error {
 
 // object checks one valid object: id, listings, and what stands on disk.
 func (v *verifier) object(ctx context.Context, p store.Path) error {
-	check := objectCheck{verifier: v, path: p}
+	check := objectCheck{verifier: v, path: p, bad: map[store.Digest]bool{}}
 	if err := check.run(ctx); err != nil || len(check.problems) == 0 {
 		return err
 	}
@@ -350,6 +350,7 @@ func (v *verifier) object(ctx context.Context, p store.Path) error {
 type objectCheck struct {
 	*verifier
 	path     store.Path
+	bad      map[store.Digest]bool // trees that were reported, where they occur first
 	problems []Problem
 }
 
@@ -407,7 +408,7 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 	c.mu.Lock()
 	good := c.good[d]
 	c.mu.Unlock()
-	if good || ctx.Err() != nil {
+	if good || c.bad[d] || ctx.Err() != nil {
 		return good
 	}
 	fail := func(file string, err error) bool {
@@ -417,6 +418,7 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 	if depth > tree.MaxDepth {
 		return fail(at, fmt.Errorf("deeper than %d directories", tree.MaxDepth))
 	}
+	c.bad[d] = true // as long as it is not known to be good
 	t, err := c.s.Tree(ctx, d)
 	if err != nil {
 		return fail(at, err)
@@ -435,6 +437,7 @@ func (c *objectCheck) listing(ctx context.Context, d store.Digest, at string, de
 		}
 	}
 	if good {
+		delete(c.bad, d)
 		c.mu.Lock()
 		c.good[d] = true
 		c.mu.Unlock()

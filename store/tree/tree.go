@@ -37,6 +37,12 @@ const (
 	MaxXattrValue = 64 << 10  // bytes of an extended attribute (XATTR_SIZE_MAX)
 )
 
+// MaxExpanded is how many entries a tree may have with all directories below it,
+// each counted as often as it occurs. The encoding does not show it, so whoever
+// registers a tree or writes it out has to look. Installed systems stay below two
+// million.
+const MaxExpanded = 1 << 26
+
 // An Entry is one name in a directory.
 type Entry struct {
 	// Name is the name's bytes: not empty, no slash, no NUL, not "." or "..".
