@@ -72,10 +72,13 @@ func (s *Store) makeCheckout(ctx context.Context, root store.Digest, dir string)
 // is there.
 func (s *Store) relyOnCheckout(root store.Digest, dir string) (there bool, err error) {
 	err = s.session.rely(s.checkoutDir, func() error {
-		_, err := os.Lstat(dir)
+		info, err := os.Lstat(dir)
 		there = err == nil
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
 			return nil
+		case err == nil && !info.IsDir():
+			return fmt.Errorf("%s is not a directory; see sysc store verify", dir)
 		}
 		return err
 	}, note{digest: root})

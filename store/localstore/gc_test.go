@@ -221,6 +221,27 @@ func TestRootNames(t *testing.T) {
 	}
 	must(t, s.AddRoot(t.Context(), "x/y/z", a.Path))
 	must(t, s.RemoveRoot(t.Context(), "no/such"))
+	must(t, s.RemoveRoot(t.Context(), "x/y/z"))
+	must(t, s.RemoveRoot(t.Context(), "x/y/z"))
+	if roots, err := s.Roots(t.Context()); err != nil || len(roots) > 0 {
+		t.Errorf("left: %v, %v", roots, err)
+	}
+}
+
+// A root's name does not lead through another root, into its object.
+func TestRootBelowRoot(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	o := add(t, s, AddOptions{}, "d/file=1")
+	register(t, s, o)
+	must(t, s.AddRoot(ctx, "x/y", o.Path))
+	for _, name := range []string{"x/y/z", "x/y/d/z"} {
+		if err := s.AddRoot(ctx, name, o.Path); err == nil || !strings.Contains(err.Error(), "x/y is a root itself") {
+			t.Errorf("add %s: %v", name, err)
+		}
+	}
+	must(t, s.RemoveRoot(ctx, "x/y/d/file"))
+	verify(t, s)
 }
 
 // Without a listing nobody knows what it needs: nothing is removed then.

@@ -15,10 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
 
 	"sysc/store"
+	"sysc/store/sign"
 	"sysc/store/tree"
 )
 
@@ -235,34 +237,189 @@ func TestStateModes(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
-// A link in place of a directory of the store leads nowhere.
-func TestOpenRefusesLinksInside(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "store")
-	must(t, open(t, dir).Close())
-	entries, err := os.ReadDir(dir)
+// A linkWorker does with a store what there is to do with one.
+type linkWorker struct {
+	in, out string
+	key     sign.SecretKey
+	turns   map[string]int // by store
+}
+
+// closedStore is a directory for a store that nobody has open.
+func closedStore(t *testing.T) string {
+	t.Helper()
+	s := newStore(t)
+	must(t, s.Close())
+	return s.Dir()
+}
+
+func newLinkWorker(t *testing.T) *linkWorker {
+	t.Helper()
+	key, err := sign.Generate("key")
 	must(t, err)
-	for _, e := range entries {
-		if !e.IsDir() {
-			continue
-		}
-		path := filepath.Join(dir, e.Name())
-		elsewhere := filepath.Join(t.TempDir(), "elsewhere")
-		must(t, os.Rename(path, elsewhere))
-		must(t, os.Chmod(elsewhere, 0o750))
-		must(t, os.Symlink(elsewhere, path))
-		if s, err := Open(t.Context(), dir, nil); err == nil {
-			s.Close()
-			t.Errorf("%s: a link was followed", e.Name())
-		} else if !strings.Contains(err.Error(), "is not a directory") {
-			t.Errorf("%s: %v", e.Name(), err)
-		}
-		if mode := lstat(t, elsewhere).Mode & 0o777; mode != 0o750 {
-			t.Errorf("%s: what the link leads to has mode %o now", e.Name(), mode)
-		}
-		must(t, os.Remove(path))
-		must(t, os.Rename(elsewhere, path))
+	w := &linkWorker{in: write(t, "f=content", "d/g=more"), out: t.TempDir() + "/result", key: key, turns: map[string]int{}}
+	time.Sleep(2 * memoryRacy) // or nothing would be remembered
+	return w
+}
+
+func (w *linkWorker) work(ctx context.Context, dir string) error {
+	s, err := Open(ctx, dir, nil)
+	if err != nil {
+		return err
 	}
-	open(t, dir)
+	defer s.Close()
+	o, err := s.AddDir(ctx, w.in, &AddOptions{Name: "o", Remember: true})
+	if err != nil {
+		return err
+	}
+	r := store.Realisation{Derivation: store.DerivationHash{1}, Output: "out", Path: o.Path}
+	os.Remove(w.out) // that of the store before
+	for _, step := range []func() error{
+		func() error { return s.Register(ctx, []store.Object{o}, []store.Realisation{r}) },
+		func() error {
+			return s.AddSignatures(ctx, map[store.Path][]sign.Signature{o.Path: {w.key.Sign(sign.Object(&o))}},
+				map[store.Realisation][]sign.Signature{r: {w.key.Sign(sign.Realisation(r))}})
+		},
+		func() error { return os.Symlink(s.PhysicalPath(o.Path), w.out) },
+		func() error { return s.AddIndirectRoots(ctx, w.out) },
+		func() error { return s.AddRoot(ctx, "d/r", o.Path) },
+		func() error {
+			out, err := s.CheckoutDir(ctx, o.Tree)
+			if info, _ := os.Lstat(out); err == nil && !info.IsDir() {
+				err = errors.New("what is checked out is no directory")
+			}
+			return err
+		},
+		func() error { _, err := s.Repair(ctx, nil, func(Problem) {}); return err },
+		func() error { _, err := s.Optimise(ctx); return err },
+		func() error { return w.addNew(ctx, s) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addNew registers an object that was not there before.
+func (w *linkWorker) addNew(ctx context.Context, s *Store) error {
+	w.turns[s.Dir()]++
+	d, err := s.AddTree(ctx, &tree.Tree{Entries: []tree.Entry{
+		{Name: fmt.Sprint(w.turns[s.Dir()]), Type: tree.Link, Mode: tree.ModeLink, Target: "x"}}})
+	if err != nil {
+		return err
+	}
+	o, err := s.MakeObject(ctx, "new", store.KindTree, d, nil)
+	if err != nil {
+		return err
+	}
+	return s.Register(ctx, []store.Object{o}, nil)
+}
+
+func (w *linkWorker) collect(ctx context.Context, dir string) error {
+	s, err := Open(ctx, dir, nil)
+	if err != nil {
+		return err
+	}
+	_, err = s.GC(ctx, GCOptions{})
+	return errors.Join(err, s.Close())
+}
+
+// contents lists what a store has, in a fixed order. Links are left out.
+func contents(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && path != dir && d.Type() != fs.ModeSymlink {
+			names = append(names, path[len(dir)+1:])
+		}
+		return err
+	}))
+	return names
+}
+
+// A link in place of anything that a store has is refused by name, or gives way to
+// what should be there. Nothing that it leads to is written, opened up or removed.
+func TestLinksInside(t *testing.T) {
+	ctx := t.Context()
+	w := newLinkWorker(t)
+	begin := closedStore(t)
+	must(t, w.work(ctx, begin))
+	names := append(contents(t, begin), "db.sqlite-wal", "db.sqlite-shm", "locks/gc")
+	// In the order of what Open looks at; anything below is looked at when it is used.
+	refused := []string{
+		"store", "blobs", "trees", "log", "roots", "locks", "checkouts", "sessions", "records", "realisations", "cache", "dirty", "tmp",
+		"signatures", "signatures/objects", "signatures/realisations", "roots/auto", "db.sqlite", "db.sqlite-wal", "db.sqlite-shm",
+	}
+	for _, dir := range []string{"blobs", "trees", "log", "roots", "locks", "sessions", "cache", "dirty", "tmp"} {
+		below := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, dir+"/") })
+		if empty := dir == "log" || dir == "sessions" || dir == "tmp"; below == empty {
+			t.Errorf("what is in %s is not tried", dir)
+		}
+	}
+	for _, name := range names {
+		t.Run(strings.ReplaceAll(name, "/", " "), func(t *testing.T) {
+			dir := closedStore(t)
+			must(t, w.work(ctx, dir))
+			outside := t.TempDir()
+			path, elsewhere := filepath.Join(dir, name), filepath.Join(outside, "elsewhere")
+			if st := lstat(t, filepath.Dir(path)); st.Mode&0o222 == 0 {
+				must(t, unix.Chmod(filepath.Dir(path), 0o755))
+			}
+			if err := moveDir(path, elsewhere); errors.Is(err, fs.ErrNotExist) {
+				must(t, os.WriteFile(elsewhere, nil, 0o640))
+			} else {
+				must(t, err)
+			}
+			t.Cleanup(func() { removeTree(context.Background(), outside, "elsewhere", 1) })
+			if st := lstat(t, elsewhere); st.Mode&0o222 != 0 {
+				must(t, unix.Chmod(elsewhere, 0o750)) // none that a store would give
+			}
+			must(t, os.Symlink(elsewhere, path))
+			before, modified := snapshot(t, outside, store.KindRoot), lstat(t, elsewhere).Mtim
+			want := filepath.Base(name)
+			for i, do := range []func(context.Context, string) error{w.work, w.collect, w.work} {
+				err := do(ctx, dir)
+				if slices.Contains(refused, name) {
+					want = name + " is a symbolic link"
+				}
+				if err != nil && !strings.Contains(err.Error(), want) || err == nil && slices.Contains(refused, name) {
+					t.Errorf("step %d: %v; want %q", i, err, want)
+				}
+			}
+			if diff := cmp.Diff(before, snapshot(t, outside, store.KindRoot)); diff != "" {
+				t.Errorf("what the link leads to (-want +got)\n%s", diff)
+			}
+			if lstat(t, elsewhere).Mtim != modified {
+				t.Error("what the link leads to was modified")
+			}
+		})
+	}
+}
+
+// A store below a link is the same store by another name.
+func TestStoreBelowLink(t *testing.T) {
+	ctx := t.Context()
+	top := t.TempDir()
+	must(t, os.Mkdir(top+"/real", 0o755))
+	must(t, os.Symlink("real", top+"/link"))
+	t.Cleanup(func() { removeTree(context.Background(), top, "real", 1) })
+	w := newLinkWorker(t)
+	must(t, w.work(ctx, top+"/link/store"))
+	must(t, w.work(ctx, top+"/real/store"))
+	a, b := open(t, top+"/link/store"), open(t, top+"/real/store")
+	o := add(t, a, AddOptions{Name: "new"}, "f=new")
+	register(t, a, o)
+	gc(t, b, GCOptions{})
+	if _, err := b.Object(ctx, o.Path); err != nil {
+		t.Errorf("one name collected what is used by the other: %v", err)
+	}
+	verify(t, a)
+	verify(t, b)
+	for _, name := range contents(t, top+"/real/store") {
+		data, err := os.ReadFile(top + "/real/store/" + name)
+		if err == nil && bytes.Contains(data, []byte(top+"/link")) {
+			t.Errorf("%s has the path in it", name)
+		}
+	}
 }
 
 // A link in place of a blob, tree or record is not followed, and not taken for

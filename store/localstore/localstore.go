@@ -85,9 +85,11 @@ type Store struct {
 const databaseName = "db.sqlite"
 
 // Open opens the store in dir, which is made, with what belongs into it, when
-// it is missing. dir must not be a symbolic link, nor may the store have been
-// written by a newer version of sysc ([VersionError]). A damaged database is an
-// error that wraps [ErrDamaged].
+// it is missing. Neither dir nor one of its own directories nor the database may be
+// a symbolic link. A link further up does no harm, for nothing in a store has the
+// path that dir is reached by: objects know each other by their logical paths. Nor
+// may the store have been written by a newer version of sysc ([VersionError]). A
+// damaged database is an error that wraps [ErrDamaged].
 func Open(ctx context.Context, dir string, opts *Options) (*Store, error) {
 	s, err := prepare(dir, opts)
 	if err == nil {
@@ -247,7 +249,7 @@ func (s *Store) makeDirs() error {
 		}
 	case err != nil:
 		return err
-	case info.Mode()&fs.ModeSymlink != 0:
+	case isLink(info):
 		target, _ := filepath.EvalSymlinks(s.dir)
 		return fmt.Errorf("it is a symbolic link; name the directory itself, %s", target)
 	case !info.IsDir():
@@ -274,13 +276,33 @@ func (s *Store) makeDirs() error {
 			return err
 		}
 	}
+	// Made when they are needed.
+	for _, name := range []string{
+		"signatures", objectSignatures, realisationSignatures, "roots/" + indirectRoots,
+		databaseName, databaseName + "-wal", databaseName + "-shm",
+	} {
+		if info, err := os.Lstat(s.path(name)); err == nil && isLink(info) {
+			return linkError(s.path(name))
+		}
+	}
 	return nil
+}
+
+func isLink(info fs.FileInfo) bool { return info.Mode()&fs.ModeSymlink != 0 }
+
+// linkError refuses a link in a store: what it leads to may be on a file system that
+// is not synced, and where nothing can be renamed or linked to.
+func linkError(path string) error {
+	return fmt.Errorf("%s is a symbolic link; nothing of a store may be elsewhere", path)
 }
 
 // makeDir makes one directory with exactly that mode, and insists on one.
 func makeDir(path string, mode fs.FileMode) error {
 	info, err := os.Lstat(path)
 	if err == nil {
+		if isLink(info) {
+			return linkError(path)
+		}
 		if !info.IsDir() {
 			return fmt.Errorf("%s is not a directory", path)
 		}

@@ -53,7 +53,7 @@ func (s *Store) markDirty() error {
 	}
 	path := s.path("dirty/" + bootID())
 	// One that is there keeps its time, but may not be on the disk yet.
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}

@@ -69,8 +69,8 @@ func (s *Store) recall(dir string) (*memory, error) {
 
 func readMemory(path string) ([]byte, error) {
 	data, err := readSmall(unix.AT_FDCWD, path, maxMemory)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) {
+		return nil, nil // a link gives way to the file that is written
 	}
 	return data, err
 }

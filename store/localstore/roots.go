@@ -70,19 +70,39 @@ func (s *Store) AddRoot(ctx context.Context, name string, p store.Path) error {
 	return nil
 }
 
-// makeRootDir makes a directory below roots, durably.
+// makeRootDir makes a directory below roots, durably. A root in its place would lead
+// into an object.
 func (s *Store) makeRootDir(dir string) error {
-	path := s.path("roots/" + dir)
-	if _, err := os.Stat(path); err == nil || dir == "." {
-		return err
+	if dir == "." {
+		return nil
 	}
 	if err := s.makeRootDir(filepath.Dir(dir)); err != nil {
 		return err
+	}
+	path := s.path("roots/" + dir)
+	switch info, err := os.Lstat(path); {
+	case err == nil && info.IsDir():
+		return nil
+	case err == nil:
+		return fmt.Errorf("%s is a root itself", dir)
 	}
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// hasRootDir reports whether dir below roots is a directory, and not reached by a
+// root, which leads into an object.
+func (s *Store) hasRootDir(dir string) (bool, error) {
+	if dir == "." {
+		return true, nil
+	}
+	if ok, err := s.hasRootDir(filepath.Dir(dir)); !ok {
+		return false, err
+	}
+	info, err := os.Lstat(s.path("roots/" + dir))
+	return err == nil && info.IsDir(), ignoreNotExist(err)
 }
 
 // RemoveRoot removes a direct root. It is no error when there is none.
@@ -93,7 +113,11 @@ func (s *Store) RemoveRoot(ctx context.Context, name string) error {
 	if err := checkRootName(name); err != nil {
 		return fmt.Errorf("remove root: %w", err)
 	}
-	if err := os.Remove(s.path("roots/" + name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	there, err := s.hasRootDir(filepath.Dir(name))
+	if there {
+		err = ignoreNotExist(os.Remove(s.path("roots/" + name)))
+	}
+	if err != nil {
 		return fmt.Errorf("remove root %s: %w", name, err)
 	}
 	return nil
