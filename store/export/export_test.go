@@ -484,7 +484,7 @@ func TestDamagedSource(t *testing.T) {
 	x := newSample(t, false)
 	for name, content := range map[string]string{"changed": "LIBRARY", "shorter": "lib", "longer": "library, and more"} {
 		d := store.DigestOf([]byte("library"))
-		path := filepath.Join(x.Dir(), "blobs", d.Hex()[:2], d.Hex()[2:])
+		path := filepath.Join(x.Dir(), "blobs", d.Hex()[:2], d.Hex()[2:]+".x") // it is executable
 		must(t, os.Chmod(path, 0o644))
 		must(t, os.WriteFile(path, []byte(content), 0o644))
 		var out bytes.Buffer
