@@ -50,7 +50,7 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 	if opts.Progress == nil {
 		opts.Progress = func(string, string) {}
 	}
-	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}}
+	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}, resolved: map[string]lock.Resolution{}}
 	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
 	diags, err := l.run(ctx)
 	if err != nil || diags.HasErrors() {
@@ -78,6 +78,8 @@ type locker struct {
 	file *lock.File
 	// universes are the packages of inputs by name and architecture.
 	universes map[string]*debian.Universe
+	// resolved has the resolutions of this run by request.
+	resolved map[string]lock.Resolution
 }
 
 func (l *locker) run(ctx context.Context) (diag.List, error) {
@@ -267,12 +269,17 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 		if err != nil {
 			return diags, err
 		}
-		l.opts.Progress("resolve", r.address)
-		packages, err := u.Resolve(r.wants())
-		if err != nil {
-			return append(diags, unresolved(r, err)...), nil
+		// Many derivations are built with the same packages.
+		key := fmt.Sprintf("%#v", request)
+		if entry, ok = l.resolved[key]; !ok {
+			l.opts.Progress("resolve", r.address)
+			packages, err := u.Resolve(r.wants())
+			if err != nil {
+				return append(diags, unresolved(r, err)...), nil
+			}
+			entry = lock.Resolution{Request: request, Packages: packages}
+			l.resolved[key] = entry
 		}
-		entry = lock.Resolution{Request: request, Packages: packages}
 	}
 	if l.file.Resolutions == nil {
 		l.file.Resolutions = map[string]lock.Resolution{}

@@ -64,6 +64,7 @@ type work struct {
 	diags   diag.List
 	inputs  map[string]*inputResult
 	systems map[string]*System
+	roots   map[rootKey]derivations.Ref
 }
 
 // Load reads the definition and the lock file of a directory. The project is
@@ -99,7 +100,7 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	w := &work{
 		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
-		inputs: map[string]*inputResult{}, systems: map[string]*System{},
+		inputs: map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{},
 	}
 	w.module, w.diags = lang.Evaluate(p.def, lang.Options{
 		Graph: w.graph, Host: host{w}, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,

@@ -66,13 +66,34 @@ func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]d
 	if diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}
+	key := newRootKey(in.name, r.arch, packages)
+	if ref, ok := w.roots[key]; ok {
+		return packages, ref, diags
+	}
 	// The name is that of the input, so that equal sets of packages are one root,
 	// whoever asks for them.
 	ref, err := debian.Root(w.graph, debian.RootRequest{Name: in.name + "-root", Architecture: r.arch, Packages: packages, Origin: o})
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
 	}
+	w.roots[key] = ref
 	return packages, ref, diags
+}
+
+// A rootKey tells roots apart that were made already. The lock file has a list of
+// packages once for all that ask for the same, so its address will do.
+type rootKey struct {
+	input, arch string
+	packages    *debian.Package // the first one, nil if there is none
+	n           int
+}
+
+func newRootKey(input, arch string, packages []debian.Package) rootKey {
+	k := rootKey{input: input, arch: arch, n: len(packages)}
+	if k.n > 0 {
+		k.packages = &packages[0]
+	}
+	return k
 }
 
 // A layer is one layer of "builtin:compose".

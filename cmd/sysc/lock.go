@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -98,8 +99,8 @@ func (a *app) printChanges(c *modules.Changes, all bool) {
 			fmt.Fprintf(a.out, "~ input %s, signed %s → %s\n", in.Name, in.OldDate.UTC().Format(time.DateTime), in.NewDate.UTC().Format(time.DateTime))
 		}
 	}
-	for _, root := range c.Roots {
-		a.printRootChange(root, all)
+	for _, same := range sameChanges(c.Roots) {
+		a.printRootChange(same[0], rootNames(same), all)
 	}
 	for _, id := range c.IDs {
 		fmt.Fprintf(a.out, "+ %s %s is %d\n", id.Kind, id.Name, id.ID)
@@ -109,16 +110,17 @@ func (a *app) printChanges(c *modules.Changes, all bool) {
 
 // printRootChange lists the packages of one root that are new, gone or changed:
 // those that the definition names, and all on demand.
-func (a *app) printRootChange(root modules.RootChange, all bool) {
+func (a *app) printRootChange(root modules.RootChange, names string, all bool) {
 	if root.Total == 0 {
-		fmt.Fprintf(a.out, "- %s\n", root.Address)
+		fmt.Fprintf(a.out, "- %s\n", names)
 		return
 	}
-	fmt.Fprintf(a.out, "%s: %s\n", root.Address, plural(root.Total, "package"))
-	hidden := 0
+	fmt.Fprintf(a.out, "%s: %s\n", names, plural(root.Total, "package"))
+	shown, hidden := 0, 0
 	show := func(sign string, p debian.Package, text string) {
 		if all || p.Explicit || sign == "~" {
 			fmt.Fprintf(a.out, "  %s %s %s\n", sign, p.Name, text)
+			shown++
 		} else {
 			hidden++
 		}
@@ -136,9 +138,42 @@ func (a *app) printRootChange(root modules.RootChange, all bool) {
 	for _, p := range root.Removed {
 		show("-", p, p.Version)
 	}
-	if hidden > 0 {
+	if shown > 0 && hidden > 0 {
 		fmt.Fprintf(a.out, "  and %s that these need\n", plural(hidden, "other package"))
 	}
+}
+
+// sameChanges puts roots together of which the same has changed, in the order of
+// the first of them.
+func sameChanges(roots []modules.RootChange) [][]modules.RootChange {
+	var groups [][]modules.RootChange
+	at := map[string]int{}
+	for _, root := range roots {
+		change := root
+		change.Address = ""
+		key := fmt.Sprintf("%#v", change)
+		i, ok := at[key]
+		if !ok {
+			i = len(groups)
+			at[key] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], root)
+	}
+	return groups
+}
+
+// rootNames names roots, or the first of many.
+func rootNames(roots []modules.RootChange) string {
+	const most = 4
+	var names []string
+	for _, root := range roots {
+		names = append(names, root.Address)
+	}
+	if len(names) > most {
+		names = append(names[:most-1], fmt.Sprintf("and %d more", len(names)-most+1))
+	}
+	return strings.Join(names, ", ")
 }
 
 // A statusLine shows on one line of a terminal what is being done; elsewhere it

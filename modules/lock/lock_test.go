@@ -70,6 +70,42 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// Roots with the same packages name one that has them.
+func TestSamePackages(t *testing.T) {
+	f := sample()
+	laptop := f.Resolutions["system.laptop"]
+	other := laptop
+	other.Packages = laptop.Packages[:2]
+	f.Resolutions["system.desk"], f.Resolutions["system.phone"] = other, laptop
+	f.Resolutions["system.tv"] = other
+	data, err := f.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`    "system.phone": {"same_as":"system.laptop"},` + "\n", `    "system.tv": {"same_as":"system.desk"}` + "\n"} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("no %s in\n%s", want, data)
+		}
+	}
+	back, err := Decode(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(f, back); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	for from, to := range map[string]string{
+		`{"same_as":"system.laptop"}`: `{"same_as":"system.tv"}`,
+		`"same_as":"system.desk"`:     `"same_as":"system.none"`,
+		`{"same_as":"system.desk"}`:   `{"same_as":"system.desk","packages":[]}`,
+		`"same_as":"system.laptop"`:   ``,
+	} {
+		if _, err := Decode([]byte(strings.Replace(string(data), from, to, 1))); err == nil {
+			t.Errorf("%s in place of %s: no error", to, from)
+		}
+	}
+}
+
 func TestEncodeEmpty(t *testing.T) {
 	data, err := (&File{}).Encode()
 	if err != nil {

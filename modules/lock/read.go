@@ -77,8 +77,14 @@ type inputJSON struct {
 }
 
 type resolutionJSON struct {
-	Request  Request          `json:"request"`
+	Request  *Request         `json:"request"`
 	Packages []debian.Package `json:"packages"`
+	SameAs   string           `json:"same_as"`
+}
+
+// sameJSON is a resolutionJSON that has what another one has.
+type sameJSON struct {
+	SameAs string `json:"same_as"`
 }
 
 type idsJSON struct {
@@ -206,12 +212,8 @@ func (raw *fileJSON) file() (*File, error) {
 		}
 		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}})
 	}
-	for _, name := range sorted(raw.Resolutions) {
-		r := raw.Resolutions[name]
-		if err := checkResolution(&r); err != nil {
-			return nil, fmt.Errorf("read lock file: %s: %v", name, err)
-		}
-		put(&f.Resolutions, name, Resolution{Request: r.Request, Packages: r.Packages})
+	if err := raw.resolutions(f); err != nil {
+		return nil, fmt.Errorf("read lock file: %v", err)
 	}
 	if len(f.Users) == 0 {
 		f.Users = nil
@@ -220,6 +222,34 @@ func (raw *fileJSON) file() (*File, error) {
 		f.Groups = nil
 	}
 	return f, nil
+}
+
+func (raw *fileJSON) resolutions(f *File) error {
+	names := sorted(raw.Resolutions)
+	for _, name := range names {
+		r := raw.Resolutions[name]
+		if r.SameAs != "" {
+			continue
+		}
+		if err := checkResolution(&r); err != nil {
+			return fmt.Errorf("%s: %v", name, err)
+		}
+		put(&f.Resolutions, name, Resolution{Request: *r.Request, Packages: r.Packages})
+	}
+	for _, name := range names {
+		r := raw.Resolutions[name]
+		if r.SameAs == "" {
+			continue
+		}
+		if r.Request != nil || r.Packages != nil {
+			return fmt.Errorf("%s: packages of its own, and the same as %s", name, r.SameAs)
+		}
+		if raw.Resolutions[r.SameAs].Request == nil {
+			return fmt.Errorf("%s: the same as %s, which has no packages of its own", name, r.SameAs)
+		}
+		f.Resolutions[name] = f.Resolutions[r.SameAs]
+	}
+	return nil
 }
 
 func put[V any](m *map[string]V, key string, v V) {
@@ -231,6 +261,9 @@ func put[V any](m *map[string]V, key string, v V) {
 
 // checkResolution checks what later stages take for granted.
 func checkResolution(r *resolutionJSON) error {
+	if r.Request == nil {
+		return errors.New("no request")
+	}
 	if len(r.Packages) > maxEntries || len(r.Request.Packages) > maxEntries {
 		return fmt.Errorf("more than %d packages", maxEntries)
 	}

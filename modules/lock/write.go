@@ -27,9 +27,7 @@ func (f *File) Encode() ([]byte, error) {
 	w.close("}")
 	w.key("resolutions")
 	w.open("{")
-	for _, name := range sorted(f.Resolutions) {
-		w.resolution(name, f.Resolutions[name])
-	}
+	w.resolutions(f.Resolutions)
 	w.close("}")
 	w.key("ids")
 	w.open("{")
@@ -136,6 +134,23 @@ func (w *writer) input(name string, in Input) {
 	}
 	w.close("]")
 	w.close("}")
+}
+
+// resolutions writes each list of packages once: many derivations are built with
+// the same packages. The others name the first that has them.
+func (w *writer) resolutions(all map[string]Resolution) {
+	first := map[string][]string{} // by request, names that were written in full
+	for _, name := range sorted(all) {
+		r := all[name]
+		key := fmt.Sprintf("%#v", r.Request)
+		i := slices.IndexFunc(first[key], func(other string) bool { return slices.Equal(all[other].Packages, r.Packages) })
+		if i >= 0 {
+			w.entry(name, sameJSON{SameAs: first[key][i]})
+			continue
+		}
+		first[key] = append(first[key], name)
+		w.resolution(name, r)
+	}
 }
 
 func (w *writer) resolution(name string, r Resolution) {
