@@ -1,11 +1,11 @@
 package modules
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/internal/lazyregexp"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -35,7 +35,7 @@ var later = map[string]string{
 }
 
 // optionName is what an option's path consists of.
-var optionName = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
+var optionName = lazyregexp.New(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
 
 // A declarer adds the option blocks of one module to a schema.
 type declarer struct {
@@ -50,7 +50,7 @@ func (d *declarer) declare(b *syntax.Block, prefix string) diag.List {
 		return diags
 	}
 	name := b.Labels[0]
-	if !optionName.MatchString(name) {
+	if !optionName().MatchString(name) {
 		return diag.Errorf(b.LabelRanges[0], "Wrong option name",
 			"%q cannot name an option: names are lower-case letters, digits and underscores, with dots between them.", name)
 	}
@@ -170,7 +170,7 @@ func (d *declarer) labels(a *syntax.Attr, o *option.Option) diag.List {
 	}
 	for _, e := range elems {
 		s, ok := e.StringLiteral()
-		if !ok || !optionName.MatchString(s) || strings.Contains(s, ".") {
+		if !ok || !optionName().MatchString(s) || strings.Contains(s, ".") {
 			return diag.Errorf(e.Range(), "Wrong labels", "A label's name is a string of lower-case letters, digits and underscores.")
 		}
 		for _, have := range o.Labels {

@@ -3,10 +3,10 @@ package modules
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
+	"sysc/internal/lazyregexp"
 	"sysc/lang/diag"
 	"sysc/modules/lock"
 	"sysc/store"
@@ -33,7 +33,7 @@ type packageList struct {
 
 // packageName is a name of Debian Policy, section 5.6.7, with a version behind
 // it if need be.
-var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?$`)
+var packageName = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?$`)
 
 // sortPackages takes a list apart. base is the name of the base input, "" when
 // there is none; what says whose list it is, as in `system "laptop"`.
@@ -49,7 +49,7 @@ func sortPackages(list []wantedPackage, base, what string, inputs map[string]boo
 		}
 		input, name := splitInput(p.text)
 		switch {
-		case !packageName.MatchString(name):
+		case !packageName().MatchString(name):
 			diags = append(diags, diag.Errorf(p.at, "Not a package",
 				"%q is not the name of a package: names are lower-case letters, digits and + - . only.", p.text)...)
 		case input != "" && !inputs[input]:

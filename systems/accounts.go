@@ -3,17 +3,18 @@ package systems
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sysc/internal/lazyregexp"
 )
 
 // maxAccountFile bounds each of the four account files, in bytes.
 const maxAccountFile = 16 << 20
 
 // accountName is what useradd(8) accepts on Debian.
-var accountName = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$`)
+var accountName = lazyregexp.New(`^[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?$`)
 
 // An accountFile is one of passwd(5), group(5), shadow(5), gshadow(5): lines of
 // fields between colons, the first of which is a name. Lines that are not
@@ -124,7 +125,7 @@ func accountNumber(f *accountFile, name string, field int) (uint32, bool) {
 // addGroup adds a group, or holds an existing one to its number.
 func (a *accounts) addGroup(g Group) error {
 	this := declaration{what: "group " + g.Name, position: g.Position}
-	if !accountName.MatchString(g.Name) {
+	if !accountName().MatchString(g.Name) {
 		return this.errorf("not a name that groups can have: lower-case letters, digits, - and _, at most 32")
 	}
 	if have, ok := a.group.number(g.Name, groupGID); ok {
@@ -205,7 +206,7 @@ func (a *accounts) changeUser(u User, gid uint32) {
 }
 
 func checkUser(this declaration, u User) error {
-	if !accountName.MatchString(u.Name) {
+	if !accountName().MatchString(u.Name) {
 		return this.errorf("not a name that users can have: lower-case letters, digits, - and _, at most 32")
 	}
 	if strings.ContainsAny(u.Description, ":\n\x00") {

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
+	"sysc/internal/lazyregexp"
 	"sysc/store/tree"
 )
 
@@ -19,18 +19,18 @@ const (
 )
 
 // unitName is a unit's name with its suffix, as in systemd.unit(5).
-var unitName = regexp.MustCompile(`^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$`)
+var unitName = lazyregexp.New(`^[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$`)
 
 // checkUnit reports what is wrong with a unit by itself.
 func checkUnit(u Unit) error {
-	if len(u.Name) > 255 || !unitName.MatchString(u.Name) {
+	if len(u.Name) > 255 || !unitName().MatchString(u.Name) {
 		return fmt.Errorf("%q is not a unit's name; it needs a suffix such as .service, .timer or .socket", u.Name)
 	}
 	if u.Mask && (u.Enable || u.Content != "") {
 		return fmt.Errorf("a masked unit can have no content and cannot be enabled")
 	}
 	for _, w := range u.WantedBy {
-		if !unitName.MatchString(w) {
+		if !unitName().MatchString(w) {
 			return fmt.Errorf("wanted by %q, which is not a unit's name; write multi-user.target", w)
 		}
 	}
@@ -135,7 +135,7 @@ func installLinks(name, text string) []string {
 			continue
 		}
 		for _, word := range strings.Fields(value) {
-			if !unitName.MatchString(word) {
+			if !unitName().MatchString(word) {
 				continue
 			}
 			switch strings.TrimSpace(key) {

@@ -2,9 +2,10 @@ package diag
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"sysc/internal/lazyregexp"
 )
 
 // A snippet is the lines of a file that hold a diagnostic's subject.
@@ -75,8 +76,8 @@ func cut(d *Diagnostic, src []byte) (snippet, bool) {
 }
 
 var (
-	headerLine  = regexp.MustCompile(`^([A-Za-z_][\w-]*)((?:[ \t]+(?:"[^"]*"|[A-Za-z_][\w-]*))*)[ \t]*\{`)
-	heredocOpen = regexp.MustCompile(`<<-?([A-Za-z_][\w-]*)[ \t]*\r?$`)
+	headerLine  = lazyregexp.New(`^([A-Za-z_][\w-]*)((?:[ \t]+(?:"[^"]*"|[A-Za-z_][\w-]*))*)[ \t]*\{`)
+	heredocOpen = lazyregexp.New(`<<-?([A-Za-z_][\w-]*)[ \t]*\r?$`)
 )
 
 // header finds the top-level block around the byte at offset: the last line
@@ -103,7 +104,7 @@ func header(src []byte, offset int) string {
 		if len(line) > maxLineBytes {
 			continue
 		}
-		if m := headerLine.FindSubmatch(line); m != nil {
+		if m := headerLine().FindSubmatch(line); m != nil {
 			found = string(m[1]) + strings.TrimRight(string(m[2]), " \t")
 			if at <= offset && bytes.HasSuffix(bytes.TrimSpace(line), []byte("}")) {
 				found = "" // closed on its own line
@@ -111,7 +112,7 @@ func header(src []byte, offset int) string {
 		} else if len(line) > 0 && line[0] == '}' && at <= offset {
 			found = ""
 		}
-		if m := heredocOpen.FindSubmatch(line); m != nil {
+		if m := heredocOpen().FindSubmatch(line); m != nil {
 			until = string(m[1])
 		}
 	}

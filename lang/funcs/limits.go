@@ -2,7 +2,6 @@ package funcs
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -10,6 +9,8 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+
+	"sysc/internal/lazyregexp"
 )
 
 // Limits of what functions make out of small arguments.
@@ -61,9 +62,9 @@ func boundedText(f function.Function, limit int) function.Function {
 }
 
 var (
-	formatVerb   = regexp.MustCompile(`%[-+ #0]*(?:\[\d+\])?(\d*|\*)(?:\.(\d*|\*))?`)
-	numberVerb   = regexp.MustCompile(`%[-+ #0]*(?:\[\d+\])?[\d*]*(?:\.[\d*]*)?(?:\[\d+\])?[bdoxXeEfFgG]`)
-	exponentForm = regexp.MustCompile(`^\s*[-+]?[0-9.]+[eEpP][-+]?[0-9]+\s*$`)
+	formatVerb   = lazyregexp.New(`%[-+ #0]*(?:\[\d+\])?(\d*|\*)(?:\.(\d*|\*))?`)
+	numberVerb   = lazyregexp.New(`%[-+ #0]*(?:\[\d+\])?[\d*]*(?:\.[\d*]*)?(?:\[\d+\])?[bdoxXeEfFgG]`)
+	exponentForm = lazyregexp.New(`^\s*[-+]?[0-9.]+[eEpP][-+]?[0-9]+\s*$`)
 )
 
 // boundedFormat bounds the width and precision in a format, and the numbers that
@@ -71,7 +72,7 @@ var (
 func boundedFormat(f function.Function) function.Function {
 	return guarded(f, func(args []cty.Value) error {
 		format := text(args[0])
-		for _, m := range formatVerb.FindAllStringSubmatch(format, -1) {
+		for _, m := range formatVerb().FindAllStringSubmatch(format, -1) {
 			for _, n := range m[1:] {
 				if n == "" || n == "*" {
 					continue
@@ -81,7 +82,7 @@ func boundedFormat(f function.Function) function.Function {
 				}
 			}
 		}
-		stars, numbers := strings.Contains(format, "*"), numberVerb.MatchString(format)
+		stars, numbers := strings.Contains(format, "*"), numberVerb().MatchString(format)
 		total := len(format)
 		for i, a := range args[1:] {
 			total += len(text(a))
@@ -123,7 +124,7 @@ func formatArg(v cty.Value, stars, numbers bool) error {
 
 // checkNumberText reports a text that would be a number out of range.
 func checkNumberText(s string) error {
-	if !exponentForm.MatchString(s) {
+	if !exponentForm().MatchString(s) {
 		return nil
 	}
 	if len(s) > maxNumberText {
