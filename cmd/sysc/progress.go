@@ -40,8 +40,9 @@ type runningStep struct {
 
 // A renderer puts what a progress knows in front of somebody.
 type renderer interface {
-	// event is called for every event, draw about ten times a second.
-	event(p *progress, e build.Event)
+	// event is called for every event, with the step if that was running, and draw
+	// about ten times a second.
+	event(p *progress, e build.Event, step *runningStep)
 	draw(p *progress)
 	// finish removes what is not meant to stay.
 	finish(p *progress)
@@ -103,6 +104,7 @@ func (p *progress) event(e build.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	key := e.Hash.String()
+	step := p.running[key]
 	switch e.Kind {
 	case build.Planned:
 		p.total++
@@ -110,9 +112,10 @@ func (p *progress) event(e build.Event) {
 			p.bytes += max(e.Total, 0)
 		}
 	case build.Started:
-		p.running[key] = &runningStep{name: e.Name, builder: e.Builder, since: time.Now(), total: -1}
+		step = &runningStep{name: e.Name, builder: e.Builder, since: time.Now(), total: -1}
+		p.running[key] = step
 	case build.Progress:
-		if step := p.running[key]; step != nil {
+		if step != nil {
 			if step.builder == fetchBuilder {
 				p.fetched += e.Done - step.done
 			}
@@ -122,7 +125,7 @@ func (p *progress) event(e build.Event) {
 		p.done++
 		delete(p.running, key)
 	}
-	p.show.event(p, e)
+	p.show.event(p, e, step)
 }
 
 const fetchBuilder = "builtin:fetch"
@@ -164,12 +167,15 @@ func (s *runningStep) describe() string {
 	text := verb + " " + s.name
 	if s.builder == fetchBuilder && s.total > 0 {
 		text += fmt.Sprintf("  %s of %s", bytesize.Format(s.done), bytesize.Format(s.total))
+		if elapsed := time.Since(s.since); s.done > 0 && elapsed > time.Second {
+			text += fmt.Sprintf("  %s/s", bytesize.Format(int64(float64(s.done)/elapsed.Seconds())))
+		}
 	}
 	return text
 }
 
 type silentRenderer struct{}
 
-func (silentRenderer) event(*progress, build.Event) {}
-func (silentRenderer) draw(*progress)               {}
-func (silentRenderer) finish(*progress)             {}
+func (silentRenderer) event(*progress, build.Event, *runningStep) {}
+func (silentRenderer) draw(*progress)                             {}
+func (silentRenderer) finish(*progress)                           {}

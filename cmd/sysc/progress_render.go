@@ -11,57 +11,73 @@ import (
 )
 
 // A liveRenderer keeps a few lines at the bottom of a terminal up to date: one
-// on the whole build, then the running steps.
+// on the whole build, then the running steps. Each change is one write, in which
+// every line is written over the one before, so that nothing flickers.
 type liveRenderer struct {
 	w      io.Writer
 	size   func() (width, height int, err error)
 	colour bool
+	width  int // of the terminal when lines was drawn
 	lines  int // drawn and still on the screen
 }
 
 const maxLiveSteps = 8
 
-func (r *liveRenderer) event(p *progress, e build.Event) {
+func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	switch e.Kind {
 	case build.Waiting:
-		r.print(fmt.Sprintf("waiting for %s", e.Line))
+		r.print(p, fmt.Sprintf("waiting for %s", e.Line))
 	case build.Failed:
-		r.print(fmt.Sprintf("failed: %s", e.Name))
+		r.print(p, fmt.Sprintf("failed: %s", e.Name))
 	}
 }
 
 // print puts a line above the live ones.
-func (r *liveRenderer) print(line string) {
-	r.erase()
-	fmt.Fprintln(r.w, line)
-}
+func (r *liveRenderer) print(p *progress, line string) { r.write(p, line) }
 
 func (r *liveRenderer) draw(p *progress) {
-	if p.total == 0 {
-		return
+	if p.total > 0 {
+		r.write(p)
 	}
+}
+
+// write writes lines that stay, and the live ones below them.
+func (r *liveRenderer) write(p *progress, above ...string) {
 	width, height, err := r.size()
 	if err != nil || width < 20 {
 		width = 80
 	}
+	var screen strings.Builder
+	// A narrower terminal has broken the lines, and nobody knows where the first of
+	// them is now: those are left alone.
+	if r.lines > 0 && width >= r.width {
+		fmt.Fprintf(&screen, "\x1b[%dA", r.lines)
+	}
+	screen.WriteString("\r")
+	for _, line := range above {
+		screen.WriteString(line + "\x1b[K\n")
+	}
+	live := r.live(p, width, height)
+	for _, line := range live {
+		screen.WriteString(clip(line, width-1) + "\x1b[K\n")
+	}
+	screen.WriteString("\x1b[J")
+	r.lines, r.width = len(live), width
+	io.WriteString(r.w, screen.String())
+}
+
+func (r *liveRenderer) live(p *progress, width, height int) []string {
+	if p.total == 0 {
+		return nil
+	}
 	lines := []string{r.bar(p, width) + " " + p.summary()}
 	for i, step := range p.oldest() {
 		if i == min(maxLiveSteps, max(height-3, 1)) {
-			lines = append(lines, fmt.Sprintf("  … and %d more", len(p.running)-i))
-			break
+			return append(lines, fmt.Sprintf("  … and %d more", len(p.running)-i))
 		}
 		lines = append(lines, fmt.Sprintf("  %s  %s", step.describe(), formatDuration(time.Since(step.since))))
 	}
-	var screen strings.Builder
-	if r.lines > 0 {
-		fmt.Fprintf(&screen, "\x1b[%dA", r.lines)
-	}
-	screen.WriteString("\r\x1b[J")
-	for _, line := range lines {
-		screen.WriteString(clip(line, width-1) + "\n")
-	}
-	r.lines = len(lines)
-	io.WriteString(r.w, screen.String())
+	return lines
 }
 
 // bar draws how much of the steps is done.
@@ -109,7 +125,7 @@ func clip(line string, width int) string {
 }
 
 // A plainRenderer writes lines that make sense in a log: each step that may
-// take long as it starts, and a summary now and then.
+// take long as it starts, how long it took, and a summary now and then.
 type plainRenderer struct {
 	w    io.Writer
 	last time.Time
@@ -117,10 +133,12 @@ type plainRenderer struct {
 
 const plainInterval = 5 * time.Second
 
-func (r *plainRenderer) event(p *progress, e build.Event) {
+func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
 	switch {
 	case e.Kind == build.Started && e.Builder == "exec":
 		fmt.Fprintf(r.w, "build %s\n", e.Name)
+	case e.Kind == build.Finished && e.Builder == "exec" && step != nil:
+		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(step.since)))
 	case e.Kind == build.Failed:
 		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
 	case e.Kind == build.Waiting:
@@ -161,7 +179,7 @@ type jsonEvent struct {
 	Error      string `json:"error,omitempty"`
 }
 
-func (r *jsonRenderer) event(p *progress, e build.Event) {
+func (r *jsonRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
 		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, Line: e.Line, Cached: e.Cached}
 	if e.Err != nil {
