@@ -71,12 +71,13 @@ func (h *harvest) content(ctx context.Context, sl *slot, fd int) error {
 	defer buffers.Put(bufp)
 	buf := *bufp
 	src := h.work.reader(rawFile(fd))
-	n, err := io.ReadFull(src, buf)
+	n, ended, err := fill(src, buf)
 	switch {
-	case err == nil:
-		err = h.large(ctx, sl, src, buf, f)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case err != nil:
+	case ended:
 		err = h.small(sl, buf[:n], f)
+	default:
+		err = h.large(ctx, sl, src, buf, f)
 	}
 	h.refer(f.refs)
 	sl.self = f.self

@@ -68,13 +68,12 @@ func (s *Store) addBlob(ctx context.Context, r io.Reader, as form) (store.Digest
 	bufp := buffers.Get().(*[]byte)
 	defer buffers.Put(bufp)
 	buf := *bufp
-	n, err := io.ReadFull(r, buf)
-	switch {
-	case err == nil:
-		return s.addLarge(ctx, r, buf, as)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-	default:
+	n, ended, err := fill(r, buf)
+	if err != nil {
 		return store.Digest{}, 0, err
+	}
+	if !ended {
+		return s.addLarge(ctx, r, buf, as)
 	}
 	d, err := s.addBytes(buf[:n], as)
 	return d, int64(n), err
@@ -172,17 +171,30 @@ func copyHashed(ctx context.Context, dst *os.File, r io.Reader, buf []byte, f fi
 		if err := ctx.Err(); err != nil {
 			return d, 0, err
 		}
-		n, err := io.ReadFull(r, buf[have:])
-		have += n
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			last = true
-		} else if err != nil {
+		var n int
+		var err error
+		if n, last, err = fill(r, buf[have:]); err != nil {
 			return d, 0, err
 		}
+		have += n
 	}
 	h.Sum(d[:0])
 	// The end of the file may be a hole.
 	return d, written, dst.Truncate(written)
+}
+
+// fill reads until buf is full, or r has ended. io.ReadFull would not tell that from
+// a reader whose input was cut off: that is io.ErrUnexpectedEOF, too.
+func fill(r io.Reader, buf []byte) (n int, ended bool, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	if err == io.EOF {
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // writeHashed leaves holes where there are only zeros: an image of many

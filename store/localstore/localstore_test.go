@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
@@ -144,9 +145,13 @@ func TestBlobs(t *testing.T) {
 	if _, err := s.OpenBlob(ctx, store.DigestOf([]byte("no"))); !errors.Is(err, store.ErrNotExist) {
 		t.Errorf("missing blob: %v", err)
 	}
-	failing := io.MultiReader(strings.NewReader("x"), brokenReader{})
-	if _, _, err := s.AddBlob(ctx, failing); !errors.Is(err, errBroken) {
-		t.Errorf("broken reader: %v", err)
+	for _, size := range []int{1, smallBlob, 2 * smallBlob, 2*smallBlob + 1} {
+		for _, broken := range []error{errBroken, io.ErrUnexpectedEOF} {
+			failing := io.MultiReader(strings.NewReader(strings.Repeat("x", size)), iotest.ErrReader(broken))
+			if _, _, err := s.AddBlob(ctx, failing); !errors.Is(err, broken) {
+				t.Errorf("broken off after %d bytes: %v, want %v", size, err, broken)
+			}
+		}
 	}
 	if got := verify(t, s).Blobs; got != 6 {
 		t.Errorf("%d blobs, want 6", got)
