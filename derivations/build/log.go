@@ -6,9 +6,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
+	"sysc/internal/filelock"
 	"sysc/store"
 )
 
@@ -18,16 +23,33 @@ const (
 	// maxLog bounds what is stored of one log, in bytes before compression; what
 	// comes later is counted, and the last lines of it are kept.
 	maxLog = 256 << 20
+	// flushAfter is how long at most what a step wrote is held back from who
+	// follows its log.
+	flushAfter = 250 * time.Millisecond
+
+	logSuffix        = ".zst"
+	runningLogSuffix = ".part"
 )
 
 // LogPath returns where a step's log is, below a store's LogDir: "ab/abcd….zst",
 // by the hash of the resolved derivation.
 func LogPath(logDir string, key store.DerivationHash) string {
 	name := key.String()
-	return filepath.Join(logDir, name[:2], name+".zst")
+	return filepath.Join(logDir, name[:2], name+logSuffix)
 }
 
-// OpenLog opens a stored log.
+// RunningLogPath returns where a step's log is while it runs, or, when it was killed,
+// what there is of it. Whoever writes it holds a lock of it (flock(2)).
+func RunningLogPath(logDir string, key store.DerivationHash) string {
+	return runningLogPath(LogPath(logDir, key))
+}
+
+func runningLogPath(path string) string {
+	return strings.TrimSuffix(path, logSuffix) + runningLogSuffix
+}
+
+// OpenLog opens a stored log. Reading one that breaks off ends with
+// io.ErrUnexpectedEOF.
 func OpenLog(path string) (io.ReadCloser, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -60,8 +82,10 @@ type stepLog struct {
 	lines lineWriter
 	last  []string // the last tailLines lines
 
+	mu      sync.Mutex // of what follows: a timer flushes
 	file    *os.File
 	encoder *zstd.Encoder
+	flusher *time.Timer // set while there is something to flush
 	size    int64
 	err     error // of writing the file
 	closed  bool
@@ -83,6 +107,8 @@ func newStepLog(path string, listen func(line string)) *stepLog {
 // program off.
 func (l *stepLog) Write(p []byte) (int, error) {
 	l.lines.Write(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.file == nil && l.err == nil && len(p) > 0 {
 		l.err = l.create()
 	}
@@ -91,20 +117,57 @@ func (l *stepLog) Write(p []byte) (int, error) {
 	if l.err == nil {
 		_, l.err = l.encoder.Write(p[:min(room, int64(len(p)))])
 	}
+	if l.err == nil && l.flusher == nil && len(p) > 0 {
+		l.flusher = time.AfterFunc(flushAfter, l.flush)
+	}
 	return len(p), nil
+}
+
+// flush makes what was written readable.
+func (l *stepLog) flush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.flusher = nil
+	if l.err == nil && !l.closed {
+		l.err = l.encoder.Flush()
+	}
 }
 
 func (l *stepLog) create() error {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o755); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(l.path), ".log-")
+	file, err := createRunning(runningLogPath(l.path))
 	if err != nil {
 		return err
 	}
 	l.file = file
 	l.encoder, err = zstd.NewWriter(file, zstd.WithEncoderConcurrency(1), zstd.WithLowerEncoderMem(true))
 	return err
+}
+
+// createRunning makes a file and locks it, in place of what a step has left that was
+// killed. Only those who look whether the step is alive hold its lock, for moments.
+func createRunning(path string) (*os.File, error) {
+	for {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, err
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		var st unix.Stat_t
+		err = errors.Join(filelock.Hold(f), unix.Fstat(int(f.Fd()), &st))
+		if err == nil && st.Nlink > 0 {
+			return f, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		// A collector of garbage took it for one that was left over.
+	}
 }
 
 // written reports whether there is a file, once the log is closed.
@@ -118,10 +181,15 @@ func (l *stepLog) tail() []string {
 
 // close gives the file its name.
 func (l *stepLog) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed {
 		return l.err
 	}
 	l.closed = true
+	if l.flusher != nil {
+		l.flusher.Stop()
+	}
 	l.lines.end()
 	if l.file == nil {
 		return l.err
@@ -135,12 +203,14 @@ func (l *stepLog) close() error {
 		}
 		l.err = l.encoder.Close()
 	}
-	l.err = errors.Join(l.err, l.file.Close())
+	// Named while it is locked: nobody shall find it and nobody at work on it.
 	if l.err == nil {
 		l.err = os.Rename(l.file.Name(), l.path)
 	}
 	if l.err != nil {
 		os.Remove(l.file.Name())
+	}
+	if l.err = errors.Join(l.err, l.file.Close()); l.err != nil {
 		l.err = fmt.Errorf("write log: %w", l.err)
 	}
 	return l.err

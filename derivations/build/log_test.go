@@ -1,12 +1,15 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"sysc/internal/filelock"
 	"sysc/store"
 )
 
@@ -51,6 +54,44 @@ func TestLog(t *testing.T) {
 	want := all.String()[:100] + fmt.Sprintf("\n[%d bytes left out]\n", all.Len()+10-100) + strings.Join(l.last, "\n") + "\n"
 	if string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A running step's log can be read, is locked, and takes the place of what a killed
+// one left.
+func TestRunningLog(t *testing.T) {
+	dir, key := t.TempDir(), store.DerivationHash{1}
+	path := RunningLogPath(dir, key)
+	if err := errors.Join(os.Mkdir(filepath.Dir(path), 0o755), os.WriteFile(path, []byte("left over"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l := newStepLog(LogPath(dir, key), func(string) {})
+	io.WriteString(l, "begun")
+	l.flush()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if held, err := filelock.Held(f); !held || err != nil {
+		t.Errorf("held is %t, %v", held, err)
+	}
+	r, err := OpenLog(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); string(got) != "begun" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("read %q, %v", got, err)
+	}
+	if err := l.close(); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := filelock.Held(f); held || err != nil {
+		t.Errorf("afterwards held is %t, %v", held, err)
+	}
+	if list, _ := filepath.Glob(filepath.Join(dir, "01", "*")); len(list) != 1 || list[0] != LogPath(dir, key) {
+		t.Errorf("left %v", list)
 	}
 }
 

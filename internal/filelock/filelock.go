@@ -145,6 +145,23 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Hold locks a file that the caller has open, exclusively and until it is closed.
+// Nothing is written to it, so it can be any file. It waits for others without an
+// end: they must hold the lock for moments only, as [Held] does.
+func Hold(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// Held reports whether somebody holds the lock of an open file that is not theirs
+// by the same opening.
+func Held(f *os.File) (bool, error) {
+	switch err := flock(f, unix.LOCK_SH|unix.LOCK_NB); {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return false, flock(f, unix.LOCK_UN)
+}
+
 // flock locks by the descriptor, through SyscallConn so that the file cannot
 // be closed, and its number reused, while the call waits.
 func flock(f *os.File, how int) error {

@@ -42,12 +42,14 @@ type GCResult struct {
 	// Kept is the number of objects that stay.
 	Kept int `json:"kept"`
 	// Blobs, Trees, Checkouts and Leftovers count what was removed on disk.
-	// Leftovers are temporary files and objects that never became valid.
+	// Logs are those of steps, and what was remembered of builds; Leftovers are
+	// temporary files and objects that never became valid.
 	Blobs     int `json:"blobs"`
 	Trees     int `json:"trees"`
 	Checkouts int `json:"checkouts"`
+	Logs      int `json:"logs"`
 	Leftovers int `json:"leftovers"`
-	// Bytes is the room that removed blobs and trees took.
+	// Bytes is the room that removed blobs, trees and logs took.
 	Bytes int64 `json:"bytes"`
 }
 
@@ -121,7 +123,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLogs, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@
 //	                DIR/signatures/ the same of those: to make it again from
 //	DIR/db.sqlite   which objects are valid, what they refer to, realisations
 //	DIR/roots/      what garbage collection keeps
-//	DIR/log/        logs of builds
+//	DIR/log/        logs of builds, see gclog.go for how long
 //	DIR/locks/      lock files
 //	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/reserve     room for the database on a full disk
