@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"sysc/internal/crashtest"
@@ -168,6 +169,37 @@ func TestTerminalVerify(t *testing.T) {
 		}
 		if got := verify.longest(); got >= int(c.columns) {
 			t.Errorf("%v wrote %d characters to a line of %d", c.args, got, c.columns)
+		}
+	}
+}
+
+// What a program wrote to drive a terminal does not reach one, unless asked for.
+func TestTerminalLog(t *testing.T) {
+	store, key := t.TempDir(), strings.Repeat("ab", 32)
+	text := "\x1b]0;title\x07\x1b[2Jone \x1b[31mred\x1b[0m\n"
+	path := filepath.Join(store, "log", key[:2], key+".zst")
+	z, err := zstd.NewWriter(nil)
+	if err == nil {
+		err = errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, z.EncodeAll([]byte(text), nil), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	asShown := strings.ReplaceAll(text, "\n", "\r\n") // by the terminal's driver
+	for _, c := range []struct {
+		want string
+		term string
+		args []string
+	}{
+		{"one \x1b[31mred\x1b[0m\r\n\x1b[0m", "xterm", nil},
+		{"one red\r\n", "dumb", nil},
+		{asShown, "xterm", []string{"--raw"}},
+	} {
+		cmd := crashtest.Self(t, asSysc, append([]string{"log", "--store", store, key}, c.args...)...)
+		cmd.Env = append(cmd.Env, "TERM="+c.term, "NO_COLOR=")
+		p := onTerminal(t, 80, cmd)
+		if code := p.finish(); code != 0 || p.written != c.want {
+			t.Errorf("TERM=%s, %v: exit code %d, wrote %q, want %q", c.term, c.args, code, p.written, c.want)
 		}
 	}
 }
