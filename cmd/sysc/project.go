@@ -195,6 +195,21 @@ func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg 
 	return &target{label: "derivation." + name, ref: ref}, nil
 }
 
+// evaluateAll adds everything that can be built to the project's graph.
+func (a *app) evaluateAll(ctx context.Context, project *modules.Project) error {
+	for _, name := range project.Derivations() {
+		if _, err := a.evaluateTarget(ctx, project, "derivation."+name); err != nil {
+			return err
+		}
+	}
+	for _, name := range project.Systems() {
+		if _, err := a.evaluateSystem(ctx, project, "system."+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (a *app) validateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "validate",
