@@ -178,6 +178,27 @@ func (g *Graph) Len() int { return len(g.order) }
 // come before what uses them.
 func (g *Graph) Hashes() []Hash { return slices.Clone(g.order) }
 
+// Behind returns the derivations that refs name and all that these need, in the order
+// of [Graph.Hashes]. What the graph does not have is left out.
+func (g *Graph) Behind(refs []Ref) []Hash {
+	reached := make(map[Hash]bool)
+	for todo := slices.Clone(refs); len(todo) > 0; {
+		h := todo[len(todo)-1].Derivation
+		todo = todo[:len(todo)-1]
+		if n, ok := g.nodes[h]; ok && !reached[h] {
+			reached[h] = true
+			todo = append(todo, n.derivation.Inputs...)
+		}
+	}
+	out := make([]Hash, 0, len(reached))
+	for _, h := range g.order {
+		if reached[h] {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
 // Refs returns the outputs whose placeholders stand in a text, each once, in the
 // order of their first occurrence.
 func (g *Graph) Refs(text string) []Ref {

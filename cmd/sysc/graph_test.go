@@ -1,0 +1,78 @@
+package main
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+)
+
+// boxGraph returns a graph of layers, everything in one needing everything in the
+// next.
+func boxGraph(layers ...int) *drawnGraph {
+	g := &drawnGraph{Target: "<&>"}
+	var below []string
+	for i := len(layers) - 1; i >= 0; i-- {
+		var these []string
+		for j := range layers[i] {
+			hash := fmt.Sprintf("%064d", i*100+j)
+			g.Nodes = append(g.Nodes, drawnNode{Hash: hash, Name: fmt.Sprintf("%s-%d", strings.Repeat("n", j+1), i), Builder: "exec<"})
+			for _, b := range below {
+				g.Edges = append(g.Edges, drawnEdge{From: hash, To: b, Output: "out"})
+			}
+			these = append(these, hash)
+		}
+		below = these
+	}
+	return g
+}
+
+// No two boxes lie upon one another, and everything is below what needs it.
+func TestLayOut(t *testing.T) {
+	for _, sizes := range [][]int{{1}, {1, 1}, {1, 5, 2}, {1, 2, 9, 1, 4}} {
+		g := boxGraph(sizes...)
+		boxes, layers := layOut(g)
+		if len(boxes) != len(g.Nodes) || len(layers) != len(sizes) {
+			t.Errorf("%v: %d boxes in %d layers", sizes, len(boxes), len(layers))
+		}
+		for _, e := range g.Edges {
+			if boxes[e.From].y+svgBoxHeight >= boxes[e.To].y {
+				t.Errorf("%v: %s is not above %s", sizes, e.From, e.To)
+			}
+		}
+		for _, a := range boxes {
+			for _, b := range boxes {
+				if a != b && a.y == b.y && a.x < b.x+b.width && b.x < a.x+a.width {
+					t.Errorf("%v: %+v is upon %+v", sizes, a, b)
+				}
+			}
+			if a.x < 0 || a.y < 0 {
+				t.Errorf("%v: %+v is outside", sizes, a)
+			}
+		}
+	}
+}
+
+func TestSVGIsXML(t *testing.T) {
+	g := boxGraph(1, 3)
+	var text strings.Builder
+	writeSVG(&text, g)
+	elements := map[string]int{}
+	for d := xml.NewDecoder(strings.NewReader(text.String())); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%v:\n%s", err, text.String())
+		}
+		if start, ok := token.(xml.StartElement); ok {
+			elements[start.Name.Local]++
+		}
+	}
+	if elements["rect"] != len(g.Nodes) || elements["path"] != len(g.Edges) || elements["svg"] != 1 {
+		t.Errorf("elements %v", elements)
+	}
+}
