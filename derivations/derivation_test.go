@@ -181,6 +181,18 @@ func TestRender(t *testing.T) {
 		t.Fatal(err)
 	}
 	checkGolden(t, "testdata/render.golden", string(text)+"\n")
+	var read []*Derivation
+	if err := json.Unmarshal(text, &read); err != nil {
+		t.Fatal(err)
+	}
+	if len(read) != 2 || read[0].Hash() != d.Hash() || read[1].Hash() != fixed.Hash() || read[1].Fixed.Size != fixed.Fixed.Size {
+		t.Errorf("read again: %+v", read)
+	}
+	for _, bad := range []string{`{"inputs":[{"derivation":"00","output":"out"}]}`, `{"fixed":{"kind":"x","digest":"sha256:00"}}`, `{"attrs":1.5}`, `[]`} {
+		if err := json.Unmarshal([]byte(bad), new(Derivation)); err == nil {
+			t.Errorf("%s was read", bad)
+		}
+	}
 }
 
 func checkGolden(t *testing.T, file, got string) {

@@ -1,7 +1,9 @@
 package derivations
 
 import (
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 
 	"sysc/store"
 )
@@ -24,6 +26,67 @@ func (d *Derivation) MarshalJSON() ([]byte, error) {
 		shown.Limits = &shownLimits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
 	}
 	return json.Marshal(shown)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. The result is for comparing and
+// showing; nothing is checked that [Graph.Add] checks.
+func (d *Derivation) UnmarshalJSON(text []byte) error {
+	var shown shownDerivation
+	if err := json.Unmarshal(text, &shown); err != nil {
+		return err
+	}
+	*d = Derivation{
+		Name: shown.Name, Platform: shown.Platform, Builder: shown.Builder, Args: shown.Args, Env: shown.Env,
+		Root: shown.Root, WritableRoot: shown.WritableRoot, Sources: shown.Sources, Outputs: shown.Outputs,
+	}
+	if len(shown.Attrs) > 0 {
+		attrs, err := canonicalJSON(shown.Attrs)
+		if err != nil {
+			return err
+		}
+		d.Attrs = attrs
+	}
+	if len(d.Outputs) == 1 && d.Outputs[0] == DefaultOutput {
+		d.Outputs = nil
+	}
+	for _, in := range shown.Inputs {
+		h, err := ParseHash(in.Derivation)
+		if err != nil {
+			return err
+		}
+		d.Inputs = append(d.Inputs, Ref{h, in.Output})
+	}
+	if l := shown.Limits; l != nil {
+		d.Limits = Limits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
+	}
+	return d.unmarshalFixed(shown.Fixed)
+}
+
+func (d *Derivation) unmarshalFixed(shown *shownFixed) error {
+	if shown == nil {
+		return nil
+	}
+	digest, err := store.ParseDigest(shown.Digest)
+	if err != nil {
+		return err
+	}
+	d.Fixed = &Fixed{Digest: digest, Executable: shown.Executable, Size: shown.Size}
+	for _, kind := range []store.Kind{store.KindFile, store.KindTree} {
+		if kind.String() == shown.Kind {
+			d.Fixed.Kind = kind
+			return nil
+		}
+	}
+	return fmt.Errorf("a result of kind %q", shown.Kind)
+}
+
+// ParseHash reads what [Hash.String] wrote.
+func ParseHash(text string) (h Hash, err error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(h) {
+		return Hash{}, fmt.Errorf("parse hash %q: want %d hexadecimal digits", text, 2*len(h))
+	}
+	return Hash(raw), nil
 }
 
 type shownDerivation struct {

@@ -57,19 +57,39 @@ func (s Source) hash() (store.Path, error) {
 	if s.Dir == "" {
 		return s.hashFile()
 	}
+	digest, err := s.hashTree(nil)
+	if err != nil {
+		return "", err
+	}
+	return store.MakePath(store.MakeID(store.KindTree, s.Name, digest, nil, nil), s.Name)
+}
+
+// Trees returns the listings of a directory as it is now, by digest, and that of the
+// directory itself. It has to read everything in there. Other sources have none.
+func (s Source) Trees() (root store.Digest, trees map[store.Digest]*tree.Tree, err error) {
+	trees = make(map[store.Digest]*tree.Tree)
+	if s.Dir == "" {
+		return store.Digest{}, trees, nil
+	}
+	root, err = s.hashTree(func(d store.Digest, t *tree.Tree) { trees[d] = t })
+	if err != nil {
+		return store.Digest{}, nil, fmt.Errorf("read source %q: %w", s.Name, err)
+	}
+	return root, trees, nil
+}
+
+// hashTree returns the digest of a directory. keep, which may be nil, gets every listing.
+func (s Source) hashTree(keep func(store.Digest, *tree.Tree)) (store.Digest, error) {
 	if s.File != "" || s.Content != nil || s.Executable {
-		return "", fmt.Errorf("both a directory and a file")
+		return store.Digest{}, fmt.Errorf("both a directory and a file")
 	}
 	root, err := os.OpenRoot(s.Dir)
 	if err != nil {
-		return "", err
+		return store.Digest{}, err
 	}
 	defer root.Close()
-	entry, err := hashDir(root, ".", 0)
-	if err != nil {
-		return "", err
-	}
-	return store.MakePath(store.MakeID(store.KindTree, s.Name, entry.Digest, nil, nil), s.Name)
+	entry, err := hashDir(root, ".", 0, keep)
+	return entry.Digest, err
 }
 
 func (s Source) hashFile() (store.Path, error) {
@@ -99,7 +119,7 @@ func (s Source) hashFile() (store.Path, error) {
 
 // hashDir returns the entry of a directory as a canonical tree has it: owner
 // root, modes 0444 and 0555.
-func hashDir(root *os.Root, dir string, depth int) (tree.Entry, error) {
+func hashDir(root *os.Root, dir string, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
 	entry := tree.Entry{Name: path.Base(dir), Type: tree.Dir, Mode: tree.ModeDir}
 	if depth > tree.MaxDepth {
 		return entry, fmt.Errorf("%s: more than %d directories deep", dir, tree.MaxDepth)
@@ -110,21 +130,23 @@ func hashDir(root *os.Root, dir string, depth int) (tree.Entry, error) {
 	}
 	var t tree.Tree
 	for _, item := range list {
-		e, err := hashEntry(root, path.Join(dir, item.Name()), item, depth)
+		e, err := hashEntry(root, path.Join(dir, item.Name()), item, depth, keep)
 		if err != nil {
 			return entry, err
 		}
 		entry.Size += e.Size
 		t.Entries = append(t.Entries, e)
 	}
-	entry.Digest, err = t.Digest()
+	if entry.Digest, err = t.Digest(); err == nil && keep != nil {
+		keep(entry.Digest, &t)
+	}
 	return entry, err
 }
 
-func hashEntry(root *os.Root, name string, item fs.DirEntry, depth int) (tree.Entry, error) {
+func hashEntry(root *os.Root, name string, item fs.DirEntry, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
 	switch {
 	case item.IsDir():
-		return hashDir(root, name, depth+1)
+		return hashDir(root, name, depth+1, keep)
 	case item.Type() == fs.ModeSymlink:
 		target, err := root.Readlink(name)
 		return tree.Entry{Name: item.Name(), Type: tree.Link, Mode: tree.ModeLink, Target: target}, err

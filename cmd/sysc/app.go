@@ -74,7 +74,7 @@ func (a *app) command() *cobra.Command {
 		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.explainCommand(),
 		a.planCommand(), a.buildCommand(), a.switchCommand(), a.rollbackCommand(),
 		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
-		a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyDependsCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),
+		a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyDependsCommand(), a.whyRebuildCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),
 	)
 	return root
 }

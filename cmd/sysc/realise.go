@@ -54,6 +54,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Events:      progress.event,
 	})
 	progress.finish()
+	rememberBuilds(st, project, paths)
 	if err != nil {
 		a.showFailures(err)
 	}

@@ -1,0 +1,177 @@
+package build
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"sysc/derivations"
+	"sysc/internal/filelock"
+	"sysc/store"
+)
+
+// A LastBuild is what a target consisted of when it was built last. Nothing depends on
+// it but explanations, so it may be lost at any time.
+type LastBuild struct {
+	// At is when that was.
+	At time.Time
+	// Root is the derivation of the target, which with all that it needs is in Steps.
+	Root  derivations.Hash
+	Steps map[derivations.Hash]*derivations.Derivation
+}
+
+// maxLastBuild bounds what is kept of one build, in bytes before compression. What is
+// larger is not remembered.
+const maxLastBuild = 64 << 20
+
+// lastBuildPath returns where the last build of a target is kept: among the logs, and
+// named like one, so that it goes when it is old.
+func lastBuildPath(logDir, target string) string {
+	return filepath.Join(logDir, "last", store.DerivationHash(sha256.Sum256([]byte(target))).String()+logSuffix)
+}
+
+// A last build is a zstd file of two frames: one that programs skip, with the hash of
+// the root, so that this is found at once, and JSON lines, each with a hash and its
+// derivation.
+const lastBuildHeader = "\x50\x2a\x4d\x18\x20\x00\x00\x00" // magic, and the length of a hash
+
+// A lastStep is a line.
+type lastStep struct {
+	Hash       string                  `json:"hash"`
+	Derivation *derivations.Derivation `json:"derivation"`
+}
+
+// RememberBuild keeps what a target consists of now that it is built. target says
+// which it is among all targets that are built into the store.
+func RememberBuild(logDir, target string, g *derivations.Graph, root derivations.Hash) error {
+	path := lastBuildPath(logDir, target)
+	if known, err := rememberedRoot(path); err == nil && known == root {
+		now := time.Now()
+		return os.Chtimes(path, now, now)
+	}
+	data, err := encodeLastBuild(g, root)
+	if err == nil && data != nil {
+		err = replaceLastBuild(path, data)
+	}
+	if err != nil {
+		return fmt.Errorf("remember the build of %s: %w", target, err)
+	}
+	return nil
+}
+
+// encodeLastBuild returns nil when there is too much of it.
+func encodeLastBuild(g *derivations.Graph, root derivations.Hash) ([]byte, error) {
+	var text bytes.Buffer
+	for _, h := range g.Behind([]derivations.Ref{{Derivation: root}}) {
+		d, _ := g.Derivation(h)
+		line, err := d.MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		// Not by json.Marshal, which would read the line again: there may be thousands.
+		fmt.Fprintf(&text, "{\"hash\":\"%s\",\"derivation\":%s}\n", h, line)
+		if text.Len() > maxLastBuild {
+			return nil, nil
+		}
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	return z.EncodeAll(text.Bytes(), append([]byte(lastBuildHeader), root[:]...)), nil
+}
+
+// replaceLastBuild writes a file beside and renames it. It is not synced: what a power
+// cut leaves of it is no record, and counts as none.
+func replaceLastBuild(path string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "*"+runningLogSuffix)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = filelock.Hold(f) // against the collector of garbage
+	if err == nil {
+		_, err = f.Write(text)
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// rememberedRoot reads the hash that a last build begins with.
+func rememberedRoot(path string) (root derivations.Hash, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return root, err
+	}
+	defer f.Close()
+	begin := make([]byte, len(lastBuildHeader)+len(root))
+	if _, err := io.ReadFull(f, begin); err != nil {
+		return root, err
+	}
+	if !bytes.HasPrefix(begin, []byte(lastBuildHeader)) {
+		return root, fmt.Errorf("%s is no record of a build", path)
+	}
+	copy(root[:], begin[len(lastBuildHeader):])
+	return root, nil
+}
+
+// RecallBuild returns what RememberBuild kept, or nil when there is nothing that can
+// be read whole.
+func RecallBuild(logDir, target string) (*LastBuild, error) {
+	path := lastBuildPath(logDir, target)
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	last := &LastBuild{At: info.ModTime()}
+	if last.Root, err = rememberedRoot(path); err != nil {
+		return nil, nil
+	}
+	r, err := OpenLog(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if last.Steps, err = decodeLastBuild(r); err != nil || last.Steps[last.Root] == nil {
+		return nil, nil // cut off, or written by another version
+	}
+	return last, nil
+}
+
+func decodeLastBuild(r io.Reader) (map[derivations.Hash]*derivations.Derivation, error) {
+	steps := make(map[derivations.Hash]*derivations.Derivation)
+	for lines := json.NewDecoder(io.LimitReader(r, 2*maxLastBuild)); ; {
+		var line lastStep
+		err := lines.Decode(&line)
+		if err == io.EOF {
+			return steps, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		h, err := derivations.ParseHash(line.Hash)
+		if err != nil || line.Derivation == nil {
+			return nil, fmt.Errorf("no derivation in a line (%v)", err)
+		}
+		steps[h] = line.Derivation
+	}
+}
