@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +23,11 @@ type progress struct {
 	mu      sync.Mutex
 	show    renderer
 	total   int // steps that will run
-	done    int
+	done    int // of these, however they ended:
+	built   int
+	cached  int // somebody else did them, or nothing that they need has changed
+	failed  int
+	whole   bool  // everything that was wanted is there
 	bytes   int64 // to fetch, as far as known, and fetched
 	fetched int64
 	running map[string]*runningStep
@@ -93,9 +98,11 @@ func (p *progress) tick() {
 	}
 }
 
-func (p *progress) finish() {
+// finish ends it; err is how the build ended.
+func (p *progress) finish(err error) {
 	close(p.stop)
 	p.stopped.Wait()
+	p.whole = err == nil
 	p.show.finish(p)
 }
 
@@ -123,9 +130,23 @@ func (p *progress) event(e build.Event) {
 		}
 	case build.Finished, build.Failed:
 		p.done++
+		p.count(e)
 		delete(p.running, key)
 	}
 	p.show.event(p, e, step)
+}
+
+// count takes note of how a step ended.
+func (p *progress) count(e build.Event) {
+	var skipped *build.SkippedError
+	switch {
+	case e.Kind == build.Finished && e.Cached:
+		p.cached++
+	case e.Kind == build.Finished:
+		p.built++
+	case !errors.As(e.Err, &skipped):
+		p.failed++
+	}
 }
 
 const fetchBuilder = "builtin:fetch"
@@ -156,6 +177,28 @@ func (p *progress) summary() string {
 		}
 	}
 	return line + ", " + formatDuration(elapsed)
+}
+
+// outcome is the last line: what was done, and what of that which might have been did
+// not have to be, because an input came out as it was.
+func (p *progress) outcome() string {
+	unchanged, undone := p.cached, max(p.total-p.built-p.cached-p.failed, 0)
+	if p.whole {
+		unchanged, undone = max(p.total-p.built, 0), 0
+	}
+	line := fmt.Sprintf("%d built", p.built)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{unchanged, "unchanged"}, {p.failed, "failed"}, {undone, "not done"}} {
+		if part.n > 0 {
+			line += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	if p.fetched > 0 {
+		line += ", fetched " + bytesize.Format(p.fetched)
+	}
+	return line + ", " + formatDuration(time.Since(p.started))
 }
 
 // describe names a running step for people.

@@ -101,7 +101,7 @@ func (r *liveRenderer) erase() {
 func (r *liveRenderer) finish(p *progress) {
 	r.erase()
 	if p.done > 0 {
-		fmt.Fprintln(r.w, p.summary())
+		fmt.Fprintln(r.w, p.outcome())
 	}
 }
 
@@ -158,7 +158,7 @@ func (r *plainRenderer) draw(p *progress) {
 
 func (r *plainRenderer) finish(p *progress) {
 	if p.done > 0 {
-		fmt.Fprintln(r.w, p.summary())
+		fmt.Fprintln(r.w, p.outcome())
 	}
 }
 

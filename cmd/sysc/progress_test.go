@@ -131,7 +131,7 @@ func TestLiveRenderer(t *testing.T) {
 	p.show.draw(p)
 	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #")
 	p.show.finish(p)
-	s.check("waiting for pid 7", "failed: step3", "2 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #")
+	s.check("waiting for pid 7", "failed: step3", "1 built, 1 failed, 2 not done, fetched 1.0 KiB, #")
 }
 
 func TestLiveRendererSizes(t *testing.T) {
@@ -173,8 +173,41 @@ func TestPlainRenderer(t *testing.T) {
 	p.event(event(build.Planned, 2, build.Event{}))
 	p.event(event(build.Finished, 2, build.Event{Cached: true}))
 	p.show.finish(p)
-	want := "build step0\nbuild step1\nbuilt step0 in #\nfailed: step1\n3 of 3 steps, #\n"
+	want := "build step0\nbuild step1\nbuilt step0 in #\nfailed: step1\n1 built, 1 unchanged, 1 failed, #\n"
 	if diff := cmp.Diff(want, changing.ReplaceAllString(out.String(), "#")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// What did not have to be done is told from what was not.
+func TestOutcome(t *testing.T) {
+	finished := func(cached bool) build.Event { return build.Event{Kind: build.Finished, Cached: cached} }
+	failed := build.Event{Kind: build.Failed, Err: errors.New("no")}
+	skipped := build.Event{Kind: build.Failed, Err: fmt.Errorf("x: %w", &build.SkippedError{Needs: "y"})}
+	for _, c := range []struct {
+		planned int
+		events  []build.Event
+		err     error
+		want    string
+	}{
+		{2000, []build.Event{finished(false), finished(true)}, nil, "1 built, 1999 unchanged, #"},
+		{2, []build.Event{finished(false), finished(false)}, nil, "2 built, #"},
+		{1, []build.Event{finished(true), finished(true)}, nil, "0 built, 1 unchanged, #"},
+		{5, []build.Event{finished(false), failed, skipped}, errors.New("no"), "1 built, 1 failed, 3 not done, #"},
+		{5, []build.Event{finished(false), finished(true)}, errors.New("interrupted"), "1 built, 1 unchanged, 3 not done, #"},
+	} {
+		var out strings.Builder
+		p := newShown(&plainRenderer{w: &out})
+		for i := range c.planned {
+			p.event(event(build.Planned, i, build.Event{}))
+		}
+		for i, e := range c.events {
+			p.event(event(e.Kind, i, e))
+		}
+		p.finish(c.err)
+		lines := strings.Split(strings.TrimSpace(changing.ReplaceAllString(out.String(), "#")), "\n")
+		if got := lines[len(lines)-1]; got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		DownloadDir: filepath.Join(st.Dir(), "downloads"),
 		Events:      progress.event,
 	})
-	progress.finish()
+	progress.finish(err)
 	rememberBuilds(st, project, paths)
 	if err != nil {
 		a.showFailures(err)
