@@ -54,9 +54,10 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Events:      progress.event,
 	})
 	progress.finish(err)
-	rememberBuilds(st, project, paths)
 	if err != nil {
 		a.showFailures(err)
+	} else {
+		rememberBuilds(st, project, want)
 	}
 	return paths, buildError(err)
 }

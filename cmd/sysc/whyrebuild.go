@@ -80,9 +80,9 @@ func lastBuildName(project *modules.Project, label string) string {
 
 // rememberBuilds keeps what targets consist of, for why-rebuild. That it cannot be
 // kept is no reason to fail: the targets are built.
-func rememberBuilds(st *localstore.Store, project *modules.Project, paths map[derivations.Ref]store.Path) {
+func rememberBuilds(st *localstore.Store, project *modules.Project, built []derivations.Ref) {
 	g := project.Graph()
-	for ref := range paths {
+	for _, ref := range built {
 		build.RememberBuild(st.LogDir(), lastBuildName(project, g.Origin(ref.Derivation).Label), g, ref.Derivation)
 	}
 }
