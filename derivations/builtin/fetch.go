@@ -2,10 +2,12 @@ package builtin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
 	"sysc/internal/download"
+	"sysc/internal/filelock"
 	"sysc/store"
 )
 
@@ -44,18 +46,7 @@ func fetch(ctx context.Context, s *Step) error {
 		}
 		request.URLs = append(request.URLs, expanded...)
 	}
-	dir := s.DownloadDir
-	if dir == "" {
-		var err error
-		if dir, err = s.TempDir(); err != nil {
-			return err
-		}
-	}
-	request.Dest = filepath.Join(dir, fixed.Digest.Hex())
-	if err := s.Download.Fetch(ctx, request); err != nil {
-		return err
-	}
-	blob, size, err := s.Store.AddBlobFile(ctx, request.Dest)
+	blob, size, err := s.fetchOnce(ctx, request)
 	if err != nil {
 		return err
 	}
@@ -63,4 +54,46 @@ func fetch(ctx context.Context, s *Step) error {
 		return fmt.Errorf("fetch %q: the file changed on disk, it has %s now", s.Derivation.Name, blob)
 	}
 	return s.SetFile(ctx, s.Derivation.OutputNames()[0], blob, size, fixed.Executable, nil)
+}
+
+// fetchOnce adds a file to the store, from the network when the store does not
+// have it. Derivations that differ in the name only want the same file, maybe in
+// several processes: the lock of its digest keeps them from writing to the same
+// unfinished download, and whoever comes second finds it in the store.
+func (s *Step) fetchOnce(ctx context.Context, r download.Request) (blob store.Digest, size int64, err error) {
+	dir := s.DownloadDir
+	if dir == "" {
+		if dir, err = s.TempDir(); err != nil {
+			return blob, 0, err
+		}
+	}
+	r.Dest = filepath.Join(dir, store.Digest(r.SHA256).Hex())
+	unlock, err := filelock.Lock(ctx, r.Dest+".lock", func(holder string) {
+		fmt.Fprintf(s.Log, "%s fetches the same file, waiting\n", holder)
+	})
+	if err != nil {
+		return blob, 0, err
+	}
+	defer func() {
+		err = errors.Join(err, filelock.Remove(r.Dest+".lock"), unlock())
+	}()
+	if size, ok := s.addAgain(ctx, r.SHA256); ok {
+		return r.SHA256, size, nil
+	}
+	if err := s.Download.Fetch(ctx, r); err != nil {
+		return blob, 0, err
+	}
+	return s.Store.AddBlobFile(ctx, r.Dest)
+}
+
+// addAgain adds a file that the store may have already, so that it is kept for
+// this step. Its bytes are hashed on the way; damaged ones are no use.
+func (s *Step) addAgain(ctx context.Context, want store.Digest) (size int64, ok bool) {
+	f, err := s.Store.OpenBlob(ctx, want)
+	if err != nil {
+		return 0, false
+	}
+	defer f.Close()
+	got, size, err := s.Store.AddBlob(ctx, f)
+	return size, err == nil && got == want
 }

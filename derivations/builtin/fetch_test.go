@@ -3,22 +3,42 @@ package builtin
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"sysc/derivations"
 	"sysc/internal/download"
 	"sysc/store"
+	"sysc/store/localstore"
 )
+
+// asFetcher makes a process of this test binary one fetch: see fetchProcess.
+const asFetcher = "SYSC_TEST_FETCH"
+
+// TestMain lets tests run fetches as processes of their own.
+func TestMain(m *testing.M) {
+	if url := os.Getenv(asFetcher); url != "" {
+		if err := fetchProcess(url, os.Getenv("SYSC_STORE")); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	m.Run()
+}
 
 func TestFetch(t *testing.T) {
 	server := httptest.NewServer(http.FileServer(http.Dir("testdata/www")))
 	defer server.Close()
-	st := openStore(t)
 	data, err := os.ReadFile("testdata/www/pool/hello.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -34,6 +54,7 @@ func TestFetch(t *testing.T) {
 		{"url": server.URL + "/pool/hello.txt"},
 		{"urls": []string{server.URL + "/missing", "mirror://test/pool/hello.txt"}, "size": len(data)},
 	} {
+		st := openStore(t)
 		s, err := runStep(t, st, mirrored(fetch), fixed, attrs)
 		if err != nil {
 			t.Fatal(err)
@@ -43,6 +64,7 @@ func TestFetch(t *testing.T) {
 			t.Errorf("got %s", list(t, st, got.Tree))
 		}
 	}
+	st := openStore(t)
 	other := &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("other"))}
 	var wrong *download.HashError
 	if _, err := runStep(t, st, fetch, other, map[string]any{"url": server.URL + "/pool/hello.txt"}); !errors.As(err, &wrong) {
@@ -88,4 +110,174 @@ func TestFetchKeepsParts(t *testing.T) {
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
 		t.Errorf("left over: %v, %v", left, err)
 	}
+}
+
+// A slowServer sends the first half of its content, and the rest once somebody
+// else has asked too or waits.
+type slowServer struct {
+	*httptest.Server
+	started, release chan struct{}
+	once             sync.Once
+	mu               sync.Mutex
+	ranges           []string
+}
+
+var slowContent = []byte(strings.Repeat("0123456789abcdef", 1<<12))
+
+func newSlowServer(t *testing.T) *slowServer {
+	s := &slowServer{started: make(chan struct{}), release: make(chan struct{})}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(s.Close)
+	t.Cleanup(s.goOn)
+	return s
+}
+
+func (s *slowServer) goOn() { s.once.Do(func() { close(s.release) }) }
+
+func (s *slowServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.ranges = append(s.ranges, r.Header.Get("Range"))
+	first := len(s.ranges) == 1
+	s.mu.Unlock()
+	if !first {
+		s.goOn()
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(slowContent)))
+		return
+	}
+	w.Header().Set("Content-Length", fmt.Sprint(len(slowContent)))
+	w.Write(slowContent[:len(slowContent)/2])
+	w.(http.Flusher).Flush()
+	close(s.started)
+	select {
+	case <-s.release:
+		w.Write(slowContent[len(slowContent)/2:])
+	case <-r.Context().Done():
+	}
+}
+
+func (s *slowServer) asked() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.ranges, ",")
+}
+
+// onWrite calls itself when something is written.
+type onWrite func()
+
+func (f onWrite) Write(p []byte) (int, error) {
+	f()
+	return len(p), nil
+}
+
+// TestFetchTwice fetches one file by two names at once: it is downloaded once.
+func TestFetchTwice(t *testing.T) {
+	server := newSlowServer(t)
+	st, dir := openStore(t), t.TempDir()
+	one := func() (*Step, error) {
+		return runStep(t, st, func(ctx context.Context, s *Step) error {
+			s.DownloadDir, s.Log = dir, onWrite(server.goOn)
+			return fetch(ctx, s)
+		}, &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf(slowContent)}, map[string]any{"url": server.URL})
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if _, err := one(); err != nil {
+			t.Error(err)
+		}
+	})
+	<-server.started
+	if _, err := one(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	if got := server.asked(); got != "" {
+		t.Errorf("requests with ranges %q, want a single one for everything", got)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+}
+
+// TestFetchProcesses does the same with two processes. When the one that
+// downloads is killed, the one that waits goes on where it stopped.
+func TestFetchProcesses(t *testing.T) {
+	for _, kill := range []bool{false, true} {
+		server := newSlowServer(t)
+		dir := t.TempDir()
+		openStoreAt(t, dir).Close() // so that neither has to make it
+		start := func() (*exec.Cmd, io.Reader) {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append(os.Environ(), asFetcher+"="+server.URL, "SYSC_STORE="+dir)
+			out, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			return cmd, out
+		}
+		first, firstOut := start()
+		<-server.started
+		if _, err := io.ReadFull(firstOut, make([]byte, 1)); err != nil { // it has written something
+			t.Fatal(err)
+		}
+		second, out := start()
+		said := make([]byte, 4)
+		if _, err := io.ReadFull(out, said); err != nil || string(said) != "pid " {
+			t.Errorf("the second process says %q, %v", said, err)
+		}
+		want := ""
+		if kill {
+			if err := first.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			want = ",bytes="
+		} else {
+			server.goOn()
+		}
+		io.Copy(io.Discard, firstOut)
+		if err := first.Wait(); (err != nil) != kill {
+			t.Errorf("first process: %v", err)
+		}
+		if rest, err := io.ReadAll(out); err != nil || !strings.HasSuffix(string(rest), "fetched\n") {
+			t.Errorf("the second process says %q, %v", rest, err)
+		}
+		if err := second.Wait(); err != nil {
+			t.Errorf("second process: %v", err)
+		}
+		if got := server.asked(); !strings.HasPrefix(got, want) || !kill && got != "" {
+			t.Errorf("killed %t: ranges %q, want %q", kill, got, want)
+		}
+	}
+}
+
+// fetchProcess is what a process of TestFetchProcesses does.
+func fetchProcess(url, dir string) (err error) {
+	ctx := context.Background()
+	st, err := localstore.Open(ctx, dir, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	attrs, err := derivations.MakeAttrs(map[string]any{"url": url})
+	if err != nil {
+		return err
+	}
+	downloads := filepath.Join(dir, "downloads")
+	if err := os.MkdirAll(downloads, 0o700); err != nil {
+		return err
+	}
+	s := &Step{
+		Derivation: &derivations.Derivation{Name: "x", Attrs: attrs, Fixed: &derivations.Fixed{
+			Kind: store.KindFile, Digest: store.DigestOf(slowContent)}},
+		Store: st, Download: &download.Client{}, DownloadDir: downloads, Log: os.Stdout,
+		Progress: func(done, _ int64) { fmt.Println("got", done) },
+	}
+	if err := fetch(ctx, s); err != nil {
+		return err
+	}
+	fmt.Println("fetched")
+	return nil
 }

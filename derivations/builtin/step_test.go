@@ -18,7 +18,12 @@ import (
 
 func openStore(t testing.TB) *localstore.Store {
 	t.Helper()
-	st, err := localstore.Open(t.Context(), t.TempDir(), nil)
+	return openStoreAt(t, t.TempDir())
+}
+
+func openStoreAt(t testing.TB, dir string) *localstore.Store {
+	t.Helper()
+	st, err := localstore.Open(t.Context(), dir, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
