@@ -170,6 +170,64 @@ locals {
 	}
 }
 
+// TestFetchModuleFile: a file:// address is a file of the module, and nothing
+// else of the machine, links and FIFOs included.
+func TestFetchModuleFile(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "secret")
+	dir := filepath.Join(t.TempDir(), "real")
+	if err := os.MkdirAll(filepath.Join(dir, "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{outside, filepath.Join(dir, "sub", "a.tar")} {
+		if err := os.WriteFile(name, []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alias := filepath.Join(t.TempDir(), "alias")
+	for name, target := range map[string]string{
+		filepath.Join(dir, "out"): outside, filepath.Join(dir, "outdir"): filepath.Dir(outside),
+		filepath.Join(dir, "in"): "sub/a.tar", alias: dir,
+	} {
+		if err := os.Symlink(target, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	right, wrong := store.DigestOf([]byte("x")).String(), store.DigestOf([]byte("y")).String()
+	const notBelow = "names no file below the module's directory"
+	for _, test := range []struct{ dir, url, hash, want string }{
+		{dir, "file://./sub/a.tar", right, ""},
+		{dir, "file://${path.module}/sub/a.tar", right, ""},
+		{dir, "file://" + dir + "/sub/a.tar", right, ""},
+		{alias, "file://" + alias + "/sub/a.tar", right, ""},
+		{alias, "file://" + dir + "/sub/a.tar", right, ""},
+		{dir, "file://./in", right, ""},
+		{dir, "file://./sub/a.tar", wrong, "expected " + wrong + "\n  got      " + right},
+		{dir, "file://" + outside, right, notBelow},
+		{dir, "file:///etc/passwd", right, notBelow},
+		{dir, "file://./../x", right, notBelow},
+		{dir, "file://./sub/../../x", right, notBelow},
+		{dir, "file://./%2e%2e/x", right, notBelow},
+		{dir, "file://" + dir + "x", right, notBelow},
+		{"", "file://./sub/a.tar", right, notBelow},
+		{dir, "file://./out", right, "escapes"},
+		{dir, "file://./outdir/secret", right, "escapes"},
+		{dir, "file://./fifo", right, "not a regular file"},
+		{dir, "file://./sub", right, "not a regular file"},
+		{dir, "file://./missing", right, "There is no file"},
+		{dir, "file://host/x", right, "is not an address"},
+		{dir, "file://./", right, "is not an address"},
+	} {
+		files := map[string][]byte{"main.sysc.hcl": fmt.Appendf(nil, "locals {\n  x = fetchurl(%q, %q)\n  y = fetchtarball(%[1]q, %[2]q)\n}\n", test.url, test.hash)}
+		_, diags := run(test.dir, files, nil)
+		if got := fmt.Sprint(diags.Err()); diags.HasErrors() != (test.want != "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s in %q: got %v, want error with %q", test.url, test.dir, got, test.want)
+		}
+	}
+}
+
 func TestSource(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"sub/a.c", "conf"} {

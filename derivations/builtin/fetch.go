@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 
 	"sysc/internal/download"
@@ -22,7 +23,9 @@ type fetchAttrs struct {
 }
 
 // fetch downloads one file whose digest is known. Its attributes are fetchAttrs.
-// Addresses may be "mirror://NAME/PATH".
+// Addresses may be "mirror://NAME/PATH". What the mirrors are is up to the
+// machine, so those may be directories of it; other addresses may not be, as
+// they come from a definition.
 func fetch(ctx context.Context, s *Step) error {
 	var attrs fetchAttrs
 	if err := s.Attrs(&attrs); err != nil {
@@ -43,6 +46,9 @@ func fetch(ctx context.Context, s *Step) error {
 		expanded, err := s.Mirrors.Expand(address)
 		if err != nil {
 			return err
+		}
+		if u, err := url.Parse(address); err != nil || u.Scheme == "file" {
+			return fmt.Errorf("fetch %q: %q is no address to fetch from", s.Derivation.Name, address)
 		}
 		request.URLs = append(request.URLs, expanded...)
 	}

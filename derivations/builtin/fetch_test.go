@@ -81,6 +81,34 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// TestFetchFiles: a mirror may be a directory of this machine. An address of the
+// definition may not, nor lead out of the mirror.
+func TestFetchFiles(t *testing.T) {
+	dir, err := filepath.Abs("testdata/www/pool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fixed := &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("hello\n"))}
+	for address, want := range map[string]string{
+		"mirror://here/hello.txt":               "",
+		"mirror://here/../pool/hello.txt":       "leads out of the mirror",
+		"mirror://here/%2e%2e/pool/hello.txt":   "leads out of the mirror",
+		"file://" + dir + "/hello.txt":          "no address to fetch from",
+		"FILE://" + dir + "/hello.txt":          "no address to fetch from",
+		"file:" + dir + "/hello.txt":            "no address to fetch from",
+		"file://localhost" + dir + "/hello.txt": "no address to fetch from",
+	} {
+		do := func(ctx context.Context, s *Step) error {
+			s.Mirrors = Mirrors{"here": {"file://" + dir}}
+			return fetch(ctx, s)
+		}
+		_, err := runStep(t, openStore(t), do, fixed, map[string]any{"url": address})
+		if (err == nil) != (want == "") || !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("%s: got %v, want error with %q", address, err, want)
+		}
+	}
+}
+
 // TestFetchKeepsParts: with a DownloadDir an interrupted download is there for
 // the next run.
 func TestFetchKeepsParts(t *testing.T) {

@@ -2,6 +2,8 @@ package builtin
 
 import (
 	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -19,6 +21,9 @@ func (m Mirrors) Expand(address string) ([]string, error) {
 	name, path, ok := strings.Cut(rest, "/")
 	if !ok || path == "" {
 		return nil, fmt.Errorf("address %q: want mirror://NAME/PATH", address)
+	}
+	if plain, err := url.PathUnescape(path); err != nil || slices.Contains(strings.Split(plain, "/"), "..") {
+		return nil, fmt.Errorf("address %q: its path leads out of the mirror", address)
 	}
 	bases := m[name]
 	if len(bases) == 0 {

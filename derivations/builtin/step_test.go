@@ -168,11 +168,15 @@ func TestReferences(t *testing.T) {
 func TestExpand(t *testing.T) {
 	m := Mirrors{"debian": {"http://a/debian/", "http://b/d"}}
 	for address, want := range map[string]string{
-		"http://x/y":            "http://x/y",
-		"mirror://debian/pool/": "http://a/debian/pool/ http://b/d/pool/",
-		"mirror://other/x":      "error",
-		"mirror://debian":       "error",
-		"mirror://debian/":      "error",
+		"http://x/y":                      "http://x/y",
+		"mirror://debian/pool/":           "http://a/debian/pool/ http://b/d/pool/",
+		"mirror://other/x":                "error",
+		"mirror://debian":                 "error",
+		"mirror://debian/":                "error",
+		"mirror://debian/a/../../b":       "error",
+		"mirror://debian/a/%2e./b":        "error",
+		"mirror://debian/a%2F..%2F..%2Fb": "error",
+		"mirror://debian/..a/b..":         "http://a/debian/..a/b.. http://b/d/..a/b..",
 	} {
 		got, err := m.Expand(address)
 		if text := strings.Join(got, " "); (err != nil) != (want == "error") || err == nil && text != want {

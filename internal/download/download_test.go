@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -109,7 +110,11 @@ func TestFetchFile(t *testing.T) {
 	}
 	r := request(t, "file://"+strings.ReplaceAll(name, " ", "%20"))
 	checkDone(t, r, quick.Fetch(t.Context(), r))
-	for _, bad := range []string{"file://" + t.TempDir(), "file:///missing", "file://host/x", "ftp://x/y", "::"} {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"file://" + fifo, "file://" + t.TempDir(), "file:///missing", "file://host/x", "ftp://x/y", "::"} {
 		r := request(t, bad)
 		if err := quick.Fetch(t.Context(), r); err == nil || !strings.Contains(err.Error(), "download "+bad) {
 			t.Errorf("%s: got %v", bad, err)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -90,12 +91,12 @@ func (t *transfer) accept(resp *http.Response) error {
 	return nil
 }
 
-// local copies a file of this machine.
+// local copies a file of this machine. O_NONBLOCK: a FIFO must not block.
 func (t *transfer) local(ctx context.Context, u *url.URL) error {
 	if u.Host != "" && u.Host != "localhost" {
 		return fmt.Errorf("file of another host %q", u.Host)
 	}
-	f, err := os.Open(u.Path)
+	f, err := os.OpenFile(u.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}

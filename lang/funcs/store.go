@@ -2,7 +2,6 @@ package funcs
 
 import (
 	"fmt"
-	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -136,76 +135,6 @@ func (m Module) add(c eval.Call, d derivations.Derivation, attrs map[string]any,
 		return noPath, diag.Errorf(c.Range, "Cannot make a derivation", "%v.", err)
 	}
 	return eval.MarkPath(p, of), nil
-}
-
-// fetchURL makes a derivation that downloads one file.
-func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
-	address, name, digest, diags := fetchArgs(c)
-	if diags.HasErrors() {
-		return noPath, diags
-	}
-	return m.add(c, fetchDerivation(name, digest), map[string]any{"url": address}, fmt.Sprintf("fetchurl(%q)", address))
-}
-
-func fetchDerivation(name string, digest store.Digest) derivations.Derivation {
-	return derivations.Derivation{
-		Name: name, Platform: derivations.PlatformAny, Builder: "builtin:fetch",
-		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: digest},
-	}
-}
-
-// fetchTarball makes a derivation that downloads an archive and one that unpacks
-// it, the leading directory of its paths left out. The hash is the archive's.
-func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
-	address, name, digest, diags := fetchArgs(c)
-	if diags.HasErrors() {
-		return noPath, diags
-	}
-	of := fmt.Sprintf("fetchtarball(%q)", address)
-	archive, diags := m.add(c, fetchDerivation(name, digest), map[string]any{"url": address}, of)
-	if diags.HasErrors() {
-		return noPath, diags
-	}
-	plain, _ := eval.Plain(archive)
-	return m.add(c, derivations.Derivation{Name: objectName(withoutExtension(name)), Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
-		map[string]any{"source": plain.AsString(), "format": "tar", "strip": 1, "kind": "tree"}, of)
-}
-
-// fetchArgs reads an address and a hash.
-func fetchArgs(c eval.Call) (address, name string, digest store.Digest, diags diag.List) {
-	address, diags = c.Args[0].PlainText("url")
-	hash, hashDiags := c.Args[1].PlainText("hash")
-	diags = append(diags, hashDiags...)
-	if diags.HasErrors() {
-		return "", "", digest, diags
-	}
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "mirror" {
-		if err != nil || u.Scheme != "file" || u.Path == "" {
-			return "", "", digest, diag.Errorf(c.Args[0].Range, "Invalid address", "%q is not an address that can be fetched: it begins with https://, http://, mirror:// or file://.", address)
-		}
-	}
-	digest, err = store.ParseDigest(hash)
-	if err != nil || !strings.HasPrefix(hash, "sha256:") {
-		return "", "", digest, diag.Errorf(c.Args[1].Range, "Invalid hash",
-			"%q is not \"sha256:\" and 64 hexadecimal digits. To learn the hash of a file, run sha256sum on it.", hash)
-	}
-	return address, objectName(path.Base(u.Path)), digest, nil
-}
-
-// withoutExtension removes the endings of archives: hello-1.0.tar.gz is
-// hello-1.0.
-func withoutExtension(name string) string {
-	for _, ext := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar"} {
-		name = strings.TrimSuffix(name, ext)
-	}
-	return name
 }
 
 // objectName makes a legal name of an object from the name of a file.
