@@ -43,12 +43,16 @@ func fetch(ctx context.Context, s *Step) error {
 		if address == "" {
 			continue
 		}
+		u, err := url.Parse(address)
+		switch {
+		case err != nil || u.Scheme == "file":
+			return fmt.Errorf("fetch %q: %q is no address to fetch from", s.Derivation.Name, address)
+		case u.User != nil:
+			return fmt.Errorf("fetch %q: a password in the address of %s; those belong into ~/.netrc", s.Derivation.Name, u.Host)
+		}
 		expanded, err := s.Mirrors.Expand(address)
 		if err != nil {
 			return err
-		}
-		if u, err := url.Parse(address); err != nil || u.Scheme == "file" {
-			return fmt.Errorf("fetch %q: %q is no address to fetch from", s.Derivation.Name, address)
 		}
 		request.URLs = append(request.URLs, expanded...)
 	}

@@ -70,6 +70,10 @@ func TestFetch(t *testing.T) {
 	if _, err := runStep(t, st, fetch, other, map[string]any{"url": server.URL + "/pool/hello.txt"}); !errors.As(err, &wrong) {
 		t.Errorf("got %v", err)
 	}
+	secret := strings.Replace(server.URL, "http://", "http://user:secret@", 1)
+	if _, err := runStep(t, st, fetch, fixed, map[string]any{"url": secret}); err == nil || !strings.Contains(err.Error(), "netrc") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("got %v", err)
+	}
 	for want, fixed := range map[string]*derivations.Fixed{
 		"whose digest is known":           nil,
 		"only a file whose digest is":     {Kind: store.KindTree, Digest: store.Digest{1}},

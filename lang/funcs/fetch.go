@@ -172,6 +172,11 @@ func fetchArgs(c eval.Call) (f fetch, diags diag.List) {
 }
 
 func parseAddress(a eval.Arg, address string) (*url.URL, diag.List) {
+	if hasCredentials(address) {
+		// No range: the line would be shown, with the password in it.
+		return nil, diag.Errorf(diag.Range{}, "Password in an address",
+			"The address at %s has a user name or password in it, which everybody could read in the store, in logs and in messages. Leave it out, and put a line into ~/.netrc (or the file that $NETRC names), which only you can read:\n  machine HOST login USER password PASSWORD", a.Range)
+	}
 	u, err := url.Parse(address)
 	ok := err == nil
 	switch {
@@ -188,6 +193,19 @@ func parseAddress(a eval.Arg, address string) (*url.URL, diag.List) {
 			"%q is not an address that can be fetched: it begins with https://, http:// or mirror:// and a host or mirror, or with file://./ and the name of a file of the module.", address)
 	}
 	return u, nil
+}
+
+// hasCredentials reports whether an address, even one that cannot be parsed, has
+// something before its host.
+func hasCredentials(address string) bool {
+	_, rest, ok := strings.Cut(address, "//")
+	if !ok {
+		rest = address
+	}
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return strings.Contains(rest, "@")
 }
 
 func parseHash(a eval.Arg, hash string) (store.Digest, diag.List) {
