@@ -28,6 +28,7 @@ type app struct {
 	root     string // --root
 	json     bool
 	progress string
+	proxy    string   // --proxy
 	vars     []string // --var
 	varFiles []string // --var-file
 
@@ -70,6 +71,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.storeDir, "store", "", "use the store in `DIR` (default $SYSC_STORE, or $XDG_DATA_HOME/sysc)")
 	flags.BoolVar(&a.json, "json", false, "print facts as JSON")
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
+	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
 	root.AddCommand(
 		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.explainCommand(),
 		a.planCommand(), a.buildCommand(), a.switchCommand(), a.rollbackCommand(),

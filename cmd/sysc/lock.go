@@ -59,10 +59,15 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 	if err != nil {
 		return err
 	}
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
 	status := &statusLine{w: a.err, live: a.progress != "none" && a.progress != "plain" && isTerminal(a.err)}
 	opts.Progress = status.step
 	opts.Fetcher = func(s debian.Settings) debian.Fetcher {
 		return &debian.Downloads{
+			Client:   client,
 			Mirrors:  debian.Mirrors(s, a.getenv, "/"),
 			Dir:      filepath.Join(storeDir, "indexes"),
 			Progress: status.download,

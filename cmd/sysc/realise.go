@@ -39,6 +39,10 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err := a.diagnose(diags, project.Files()); err != nil {
 		return nil, err
 	}
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
 	progress, err := newProgress(a.err, a.progress, a.colour(a.err))
 	if err != nil {
 		return nil, err
@@ -49,6 +53,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		KeepGoing:   flags.keepGoing,
 		KeepFailed:  flags.keepFailed,
 		Builtins:    builtins(),
+		Client:      client,
 		Mirrors:     mirrors,
 		DownloadDir: filepath.Join(st.Dir(), "downloads"),
 		Events:      progress.event,

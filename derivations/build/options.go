@@ -58,7 +58,7 @@ func (o *Options) withDefaults() Options {
 		out.Builtins = builtin.Standard()
 	}
 	if out.Client == nil {
-		out.Client = download.New(out.Downloads)
+		out.Client = download.New(out.Downloads, nil)
 	}
 	if out.Exec == nil {
 		out.Exec = Sandbox{}

@@ -32,8 +32,15 @@ const (
 // A Client downloads. The zero value works; [New] gives one for many downloads
 // at once. It is safe for concurrent use.
 type Client struct {
-	// HTTP sends the requests; nil means http.DefaultClient.
+	// HTTP sends the requests; nil means http.DefaultClient. Its CheckRedirect is
+	// not used: redirects are followed to http and https, never from https to http.
 	HTTP *http.Client
+	// Netrc has user names and passwords; nil means none. They are sent over https,
+	// or to this machine itself, to the host that they belong to, and not where
+	// that redirects to.
+	Netrc *Netrc
+	// Proxy is which proxies HTTP uses, for messages.
+	Proxy Proxy
 	// Backoff is the pause before the second attempt at an address, doubled for
 	// the third, both with up to a half of random added; 0 means half a second.
 	Backoff time.Duration
@@ -41,16 +48,19 @@ type Client struct {
 	Silence time.Duration
 }
 
-// New returns a client that keeps up to n idle connections to each host.
-func New(n int) *Client {
+// New returns a client that keeps up to n idle connections to each host. proxy
+// may be nil: no variable of the environment has an effect then.
+func New(n int, proxy Proxy) *Client {
 	transport := &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
 		MaxIdleConnsPerHost: n,
 		IdleConnTimeout:     30 * time.Second,
 		TLSHandshakeTimeout: 15 * time.Second,
 		ForceAttemptHTTP2:   true,
 	}
-	return &Client{HTTP: &http.Client{Transport: transport}}
+	if proxy != nil {
+		transport.Proxy = func(r *http.Request) (*url.URL, error) { return proxy(r.URL) }
+	}
+	return &Client{HTTP: &http.Client{Transport: transport}, Proxy: proxy}
 }
 
 // A Request is one file to get.
@@ -280,7 +290,7 @@ func (t *transfer) failed(err error) error {
 	if errors.As(err, &named) {
 		return err
 	}
-	return fmt.Errorf("download %s: %w", redact(t.address), err)
+	return fmt.Errorf("download %s%s: %w%s", redact(t.address), t.client.Proxy.of(t.address), err, advice(err))
 }
 
 // redact hides a password in an address.

@@ -94,7 +94,7 @@ func TestFetch(t *testing.T) {
 	r := request(t, url+"/a")
 	var last, total int64
 	r.Progress = func(d, n int64) { last, total = d, n }
-	checkDone(t, r, New(2).Fetch(t.Context(), r))
+	checkDone(t, r, New(2, nil).Fetch(t.Context(), r))
 	if want := int64(len(content)); last != want || total != want {
 		t.Errorf("progress ended at %d of %d", last, total)
 	}

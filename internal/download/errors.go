@@ -3,6 +3,7 @@ package download
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,11 @@ type StatusError struct {
 }
 
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("download %s: server says %d %s", e.URL, e.Code, http.StatusText(e.Code))
+	text := fmt.Sprintf("download %s: server says %d %s", e.URL, e.Code, http.StatusText(e.Code))
+	if e.Code == http.StatusUnauthorized {
+		text += "\n  user names and passwords are taken from ~/.netrc, for https"
+	}
+	return text
 }
 
 // A TruncatedError says that a file ended too early. Want is -1 when a server
@@ -84,4 +89,13 @@ func IsTransient(err error) bool {
 		return true
 	}
 	return errors.As(err, &network) && network.Timeout()
+}
+
+// advice says what to do about an error, on a line of its own, or "".
+func advice(err error) string {
+	var unknown x509.UnknownAuthorityError
+	if errors.As(err, &unknown) {
+		return "\n  to trust an authority of your own, name the file of its certificate in SSL_CERT_FILE"
+	}
+	return ""
 }

@@ -58,10 +58,12 @@ func (t *transfer) send(ctx context.Context) (*http.Response, error) {
 	if t.done > 0 {
 		req.Header.Set("Range", "bytes="+strconv.FormatInt(t.done, 10)+"-")
 	}
-	client := t.client.HTTP
-	if client == nil {
-		client = http.DefaultClient
+	t.client.Netrc.authorize(req)
+	client := http.Client{}
+	if t.client.HTTP != nil {
+		client = *t.client.HTTP
 	}
+	client.CheckRedirect = checkRedirect
 	return client.Do(req)
 }
 
