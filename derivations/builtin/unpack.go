@@ -12,9 +12,9 @@ import (
 type unpackAttrs struct {
 	// Source is the logical path of the archive.
 	Source string `json:"source"`
-	// Format is "deb" or "tar".
+	// Format is "deb" or "archive": tar or zip, which the first bytes tell.
 	Format string `json:"format"`
-	// Strip is how many leading parts of each path in a tar to drop.
+	// Strip is how many leading parts of each path in an archive to drop.
 	Strip int `json:"strip"`
 	// Kind is "root" (the default: owners and modes as in the archive) or "tree"
 	// (canonical, so that it can be read below /sysc/store).
@@ -74,12 +74,27 @@ func unpackFile(ctx context.Context, s *Step, attrs unpackAttrs, f io.ReaderAt, 
 		return readDeb(ctx, s.Store, f, size, workers)
 	case attrs.Format == "deb":
 		return nil, fmt.Errorf("nothing can be stripped from a Debian package")
-	case attrs.Format == "tar" && attrs.Strip >= 0:
-		u := newUntar(s.Store)
-		u.strip, u.replace = attrs.Strip, true
-		return u.top, u.readCompressed(ctx, io.NewSectionReader(f, 0, size), workers)
+	case attrs.Format == "archive" && attrs.Strip >= 0:
+		return readArchive(ctx, s.Store, f, size, attrs.Strip, workers)
 	}
-	return nil, fmt.Errorf("format %q, strip %d: want deb or tar, and no negative number", attrs.Format, attrs.Strip)
+	return nil, fmt.Errorf("format %q, strip %d: want deb or archive, and no negative number", attrs.Format, attrs.Strip)
+}
+
+// readArchive reads a zip archive, or a tar archive in any of the compressions.
+func readArchive(ctx context.Context, s Store, f io.ReaderAt, size int64, strip, workers int) (*listing, error) {
+	var magic [len(zipMagic)]byte
+	n, err := f.ReadAt(magic[:], 0)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	if string(magic[:n]) == zipMagic {
+		u := newUnzip(s)
+		u.strip = strip
+		return u.top, u.read(ctx, f, size)
+	}
+	u := newUntar(s)
+	u.strip, u.replace = strip, true
+	return u.top, u.readCompressed(ctx, io.NewSectionReader(f, 0, size), workers)
 }
 
 // A progressFile tells how far into the file reading has come.

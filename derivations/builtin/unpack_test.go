@@ -64,7 +64,7 @@ func TestUnpackTar(t *testing.T) {
 		"root": "f 0644 0:0 README (6)\nf 0755 1000:1000 configure (2)\nd 0755 0:0 sub\nf 0755 1000:1000 sub/link (2)",
 		"tree": "f 0444 0:0 README (6)\nf 0555 0:0 configure (2)\nd 0555 0:0 sub\nf 0555 0:0 sub/link (2)",
 	} {
-		s, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "tar", "strip": 1, "kind": kind})
+		s, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive", "strip": 1, "kind": kind})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestUnpackTar(t *testing.T) {
 }
 
 // TestUnpackRefuses has the hostile archives of GHSA-gr92-w2r5-qw5p and others
-// in the security record.
+// in the security record, as packages and as other archives.
 func TestUnpackRefuses(t *testing.T) {
 	node := func(flag byte) entry {
 		return entry{Header: tar.Header{Typeflag: flag, Name: "./dev/thing", Mode: 0o644}}
@@ -106,10 +106,18 @@ func TestUnpackRefuses(t *testing.T) {
 		{"long target", []entry{symlink("./a", strings.Repeat("t", 5000))}, "link target of 5000 bytes"},
 		{"empty target", []entry{symlink("./a", "")}, "link target of 0 bytes"},
 	} {
-		source := addFile(t, st, "x.deb", makeDeb(t, ".gz", test.entries...))
-		_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "deb"})
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: got %v, want error with %q", test.name, err, test.want)
+		for format, archive := range map[string][]byte{
+			"deb":     makeDeb(t, ".gz", test.entries...),
+			"archive": compressed(t, ".gz", makeTar(t, test.entries...)),
+		} {
+			if format == "archive" && strings.HasPrefix(test.name, "twice") {
+				continue // later files replace earlier ones, as with tar
+			}
+			source := addFile(t, st, "x", archive)
+			_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": format})
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %s: got %v, want error with %q", format, test.name, err, test.want)
+			}
 		}
 	}
 }
@@ -141,6 +149,30 @@ func TestUnpackBadDeb(t *testing.T) {
 	source := addFile(t, st, "x.deb", ignored)
 	if _, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "deb"}); err != nil {
 		t.Errorf("members beginning with _: %v", err)
+	}
+}
+
+// TestSparseBomb has a file of a terabyte in 2 KiB of archive.
+func TestSparseBomb(t *testing.T) {
+	data := makeTar(t, entry{tar.Header{Typeflag: tar.TypeReg, Name: "bomb", Mode: 0o644, Format: tar.FormatGNU}, ""})
+	header := data[:512]
+	const flagAt, sizeAt, offsetAt, sumAt, sumEnd = 156, 483, 386, 148, 156
+	header[flagAt] = tar.TypeGNUSparse
+	copy(header[offsetAt:], fmt.Sprintf("%011o\x00%011o\x00", 0, 0))
+	copy(header[sizeAt:], "\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00") // 1 TiB in base 256
+	sum := 0
+	for i, c := range header {
+		if i >= sumAt && i < sumEnd {
+			c = ' '
+		}
+		sum += int(c)
+	}
+	copy(header[sumAt:], fmt.Sprintf("%06o\x00 ", sum))
+	st := openStore(t)
+	source := addFile(t, st, "bomb.tar", data)
+	_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive"})
+	if err == nil || !strings.Contains(err.Error(), `"bomb": the archive's files have more than`) {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -104,7 +104,11 @@ func (u *untar) entry(ctx context.Context, h *tar.Header, content io.Reader) err
 		if e.Executable() {
 			add = u.store.AddExecutable
 		}
-		if e.Digest, e.Size, err = add(ctx, content); err != nil {
+		e.Digest, e.Size, err = add(ctx, content)
+		if err == nil && e.Size != h.Size {
+			err = io.ErrUnexpectedEOF // to the store, an end like any other
+		}
+		if err != nil {
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
 	default:

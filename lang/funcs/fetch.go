@@ -54,7 +54,7 @@ func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
 	}
 	plain, _ := eval.Plain(archive)
 	return m.add(c, derivations.Derivation{Name: objectName(withoutExtension(f.name)), Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
-		map[string]any{"source": plain.AsString(), "format": "tar", "strip": 1, "kind": "tree"}, f.of)
+		map[string]any{"source": plain.AsString(), "format": "archive", "strip": 1, "kind": "tree"}, f.of)
 }
 
 // addFetch adds what gets a file: a derivation, or a source when the file is one
@@ -220,7 +220,7 @@ func parseHash(a eval.Arg, hash string) (store.Digest, diag.List) {
 // withoutExtension removes the endings of archives: hello-1.0.tar.gz is
 // hello-1.0.
 func withoutExtension(name string) string {
-	for _, ext := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar"} {
+	for _, ext := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar", ".zip"} {
 		name = strings.TrimSuffix(name, ext)
 	}
 	return name

@@ -20,8 +20,8 @@ func storeFunctions(m Module) map[string]*eval.Function {
 	return map[string]*eval.Function{
 		"source":       {Params: []string{"path"}, Native: m.source},
 		"textfile":     {Params: []string{"name", "content"}, Native: m.textFile},
-		"fetchurl":     {Params: []string{"url", "hash"}, Native: m.fetchURL},
-		"fetchtarball": {Params: []string{"url", "hash"}, Native: m.fetchTarball},
+		"fetchurl":     {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchURL},
+		"fetchtarball": {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchTarball},
 	}
 }
 
