@@ -170,6 +170,65 @@ locals {
 	}
 }
 
+// TestFetchOptions looks at the derivations that calls make.
+func TestFetchOptions(t *testing.T) {
+	const digest = "sha256:0400000000000000000000000000000000000000000000000000000000000000"
+	const url = "https://example.org/dir/a-1.0.zip?x=y"
+	for call, want := range map[string]string{
+		`fetchurl("` + url + `", "` + digest + `")`:                                      `a-1.0.zip false {"url":"` + url + `"}`,
+		`fetchurl("` + url + `", "sha256-BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")`: `a-1.0.zip false {"url":"` + url + `"}`,
+		`fetchurl(["` + url + `", "mirror://m/b"], "` + digest + `")`:                    `a-1.0.zip false {"urls":["` + url + `","mirror://m/b"]}`,
+		`fetchurl(["` + url + `"], "` + digest + `", {})`:                                `a-1.0.zip false {"url":"` + url + `"}`,
+		`fetchurl("` + url + `", "` + digest + `", { name = "b", executable = true })`:   `b true {"url":"` + url + `"}`,
+		`fetchtarball("` + url + `", "` + digest + `")`:                                  `a-1.0.zip false {"url":"` + url + `"} a-1.0`,
+		`fetchtarball("` + url + `", "` + digest + `", { name = "src" })`:                `a-1.0.zip false {"url":"` + url + `"} src`,
+
+		`fetchurl([], "` + digest + `")`:                                                 "error: No address",
+		`fetchurl([["` + url + `"]], "` + digest + `")`:                                  "error: Invalid function argument",
+		`fetchurl(null, "` + digest + `")`:                                               "error: Invalid function argument",
+		`fetchurl(["` + url + `", sensitive("https://x/y")], "` + digest + `")`:          "error: Sensitive value",
+		`fetchurl(["` + url + `", "file://./x"], "` + digest + `")`:                      "error: A file:// address stands alone",
+		`fetchurl(["` + url + `", "https://u:secret@h/"], "` + digest + `")`:             "error: Password in an address",
+		`fetchurl("ftp://example.org/x", "` + digest + `")`:                              "error: Invalid address",
+		`fetchurl("` + url + `", "sha256-AAAA")`:                                         "error: Invalid hash",
+		`fetchurl("` + url + `", "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB=")`: "error: Invalid hash",
+		`fetchurl("` + url + `", "sha512-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")`: "error: Invalid hash",
+		`fetchurl("` + url + `", "sha256:00")`:                                           "error: Invalid hash",
+		`fetchurl("` + url + `", "` + digest + `", null)`:                                "error: The options are an object",
+		`fetchurl("` + url + `", "` + digest + `", "b")`:                                 "error: The options are an object",
+		`fetchurl("` + url + `", "` + digest + `", { nmae = "b" })`:                      `error: Did you mean "name"?`,
+		`fetchurl("` + url + `", "` + digest + `", { name = "../b" })`:                   "error: Invalid name",
+		`fetchurl("` + url + `", "` + digest + `", { name = null })`:                     "error: Invalid function argument",
+		`fetchurl("` + url + `", "` + digest + `", { executable = "yes" })`:              "error: executable is true or false",
+		`fetchtarball("` + url + `", "` + digest + `", { executable = true })`:           "error: executable or not as the archive says",
+	} {
+		def, diags := Parse("", map[string][]byte{"main.sysc.hcl": []byte("locals {\n  x = " + call + "\n}\n")}, "0.3.0")
+		if diags.HasErrors() {
+			t.Fatal(diags.Err())
+		}
+		g := derivations.NewGraph()
+		m, diags := Evaluate(def, Options{Graph: g, Host: graphHost{g}})
+		diags = append(diags, m.Force()...)
+		var got string
+		for _, h := range g.Hashes() {
+			d, _ := g.Derivation(h)
+			switch d.Builder {
+			case "builtin:fetch":
+				got = fmt.Sprintf("%s %t %s", d.Name, d.Fixed.Executable, d.Attrs) + got
+			case "builtin:unpack":
+				got += " " + d.Name
+			}
+		}
+		if diags.HasErrors() {
+			got = "error: " + diags.Err().Error()
+		}
+		wanted, isError := strings.CutPrefix(want, "error: ")
+		if diags.HasErrors() != isError || !strings.Contains(got, wanted) || !isError && got != want {
+			t.Errorf("%s: got %s, want %s", call, got, want)
+		}
+	}
+}
+
 // TestFetchModuleFile: a file:// address is a file of the module, and nothing
 // else of the machine, links and FIFOs included.
 func TestFetchModuleFile(t *testing.T) {

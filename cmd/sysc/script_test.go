@@ -3,12 +3,9 @@ package main
 import (
 	"flag"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +71,7 @@ func makeRemovable(dir string) {
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"mkarchive":  mkarchive,
+	"mkzip":      mkzip,
 	"serve":      serve,
 	"substitute": substitute,
 	"flip":       flip,
@@ -133,46 +131,6 @@ func mkarchive(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	a.Key = key
 	ts.Check(a.Write(ts.MkAbs(args[0])))
-}
-
-// serve serves a directory over HTTP until the script ends, and sets a variable
-// to its address.
-//
-//	serve VARIABLE DIR [truncate=NAME-PART]
-func serve(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: serve VARIABLE DIR [truncate=NAME-PART]")
-	}
-	var handler http.Handler = http.FileServer(http.Dir(ts.MkAbs(args[1])))
-	if len(args) == 3 {
-		part, ok := strings.CutPrefix(args[2], "truncate=")
-		if !ok {
-			ts.Fatalf("serve: want truncate=NAME-PART, have %q", args[2])
-		}
-		handler = truncating(handler, ts.MkAbs(args[1]), part)
-	}
-	server := httptest.NewServer(handler)
-	ts.Defer(server.Close)
-	ts.Setenv(args[0], server.URL)
-}
-
-// truncating breaks every answer about files with part in their name off half
-// way, whatever range is asked for.
-func truncating(next http.Handler, dir, part string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.Contains(r.URL.Path, part) {
-			next.ServeHTTP(w, r)
-			return
-		}
-		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(r.URL.Path)))
-		if err != nil {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-		w.Write(data[:len(data)/2])
-		panic(http.ErrAbortHandler)
-	})
 }
 
 // substitute replaces a text in a file, which must contain it.

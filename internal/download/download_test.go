@@ -314,6 +314,9 @@ func TestIsTransient(t *testing.T) {
 		{&HashError{}, false},
 		{&SizeError{}, false},
 		{os.ErrPermission, false},
+		{errors.Join(&StatusError{Code: 404}, &StatusError{Code: 503}), true},
+		{fmt.Errorf("fetch: %w", errors.Join(&HashError{}, &TruncatedError{})), true},
+		{errors.Join(&StatusError{Code: 404}, &HashError{}), false},
 	} {
 		if got := IsTransient(test.err); got != test.want {
 			t.Errorf("IsTransient(%v): got %t", test.err, got)

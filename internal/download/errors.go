@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"syscall"
 )
 
@@ -67,10 +68,16 @@ func (e *TruncatedError) address() string { return e.URL }
 func (e *SizeError) address() string      { return e.URL }
 
 // IsTransient reports whether the same download may well work in a while: the
-// server was busy, silent or unreachable, or the connection broke.
+// server was busy, silent or unreachable, or the connection broke. Of several
+// addresses, one such is enough.
 func IsTransient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
+	}
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if joined, ok := e.(interface{ Unwrap() []error }); ok {
+			return slices.ContainsFunc(joined.Unwrap(), IsTransient)
+		}
 	}
 	var status *StatusError
 	if errors.As(err, &status) {

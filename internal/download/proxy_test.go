@@ -1,7 +1,10 @@
 package download
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -50,6 +53,7 @@ func TestProxy(t *testing.T) {
 		}
 		client := New(1, p)
 		client.Backoff = 1
+		client.HTTP.Transport.(*http.Transport).DialContext = dialHere
 		r := request(t, test.url)
 		err = client.Fetch(t.Context(), r)
 		if got := strings.Join(asked, "|"); got != test.want {
@@ -72,6 +76,14 @@ func TestProxy(t *testing.T) {
 			t.Errorf("%q: got %v", bad, err)
 		}
 	}
+}
+
+// dialHere connects to this machine only.
+func dialHere(ctx context.Context, network, address string) (net.Conn, error) {
+	if !strings.HasPrefix(address, "127.0.0.1:") {
+		return nil, errors.New("elsewhere")
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 // TestNewIgnoresEnvironment: what is not declared has no effect.

@@ -3,6 +3,8 @@ package download
 import (
 	"context"
 	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -90,9 +92,10 @@ func TestRedirects(t *testing.T) {
 // TestCertificate: a server that nobody vouches for is refused, and one that
 // SSL_CERT_FILE, say, vouches for but that is called otherwise, too.
 func TestCertificate(t *testing.T) {
-	server := httptest.NewTLSServer(http.HandlerFunc(whole))
+	server := httptest.NewUnstartedServer(http.HandlerFunc(whole))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that refuse it
+	server.StartTLS()
 	defer server.Close()
-	server.Config.ErrorLog = nil
 	r := request(t, server.URL+"/a")
 	err := New(1, nil).Fetch(t.Context(), r)
 	if err == nil || !strings.Contains(err.Error(), "unknown authority") || !strings.Contains(err.Error(), "SSL_CERT_FILE") || IsTransient(err) {

@@ -2,6 +2,8 @@ package funcs
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -20,10 +22,16 @@ import (
 
 // A fetch is what a call wants to have.
 type fetch struct {
-	name   string // of the object
-	digest store.Digest
-	url    *url.URL
-	of     string // what people call the result
+	addresses []string // best first
+	file      *url.URL // the only address, when it is a file of the module
+	digest    store.Digest
+	fetchOptions
+}
+
+// fetchOptions are the optional last argument.
+type fetchOptions struct {
+	name       string // of the object, "" for that of the first address
+	executable bool
 }
 
 // fetchURL makes a derivation that downloads one file.
@@ -34,6 +42,9 @@ func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
 	f, diags := fetchArgs(c)
 	if diags.HasErrors() {
 		return noPath, diags
+	}
+	if f.name == "" {
+		f.name = f.fileName()
 	}
 	return m.addFetch(c, f)
 }
@@ -48,48 +59,72 @@ func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
 	if diags.HasErrors() {
 		return noPath, diags
 	}
+	if f.executable {
+		return noPath, diag.Errorf(c.Args[2].Range, "Invalid option", "What is in an archive is executable or not as the archive says.")
+	}
+	name := f.name
+	f.name = f.fileName()
+	if name == "" {
+		name = objectName(withoutExtension(f.name))
+	}
 	archive, diags := m.addFetch(c, f)
 	if diags.HasErrors() {
 		return noPath, diags
 	}
 	plain, _ := eval.Plain(archive)
-	return m.add(c, derivations.Derivation{Name: objectName(withoutExtension(f.name)), Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
-		map[string]any{"source": plain.AsString(), "format": "archive", "strip": 1, "kind": "tree"}, f.of)
+	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
+		map[string]any{"source": plain.AsString(), "format": "archive", "strip": 1, "kind": "tree"}, f.label(c))
+}
+
+// label is what people call the result.
+func (f *fetch) label(c eval.Call) string { return fmt.Sprintf("%s(%q)", c.Name, f.addresses[0]) }
+
+// fileName is an object's name made of the first address.
+func (f *fetch) fileName() string {
+	u, err := url.Parse(f.addresses[0])
+	if err != nil {
+		return objectName("")
+	}
+	return objectName(path.Base(u.Path))
 }
 
 // addFetch adds what gets a file: a derivation, or a source when the file is one
 // of the module.
 func (m Module) addFetch(c eval.Call, f fetch) (cty.Value, diag.List) {
-	if f.url.Scheme == "file" {
+	if f.file != nil {
 		return m.addModuleFile(c, f)
+	}
+	attrs := map[string]any{"url": f.addresses[0]}
+	if len(f.addresses) > 1 {
+		attrs = map[string]any{"urls": f.addresses}
 	}
 	return m.add(c, derivations.Derivation{
 		Name: f.name, Platform: derivations.PlatformAny, Builder: "builtin:fetch",
-		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest},
-	}, map[string]any{"url": f.url.String()}, f.of)
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Executable: f.executable},
+	}, attrs, f.label(c))
 }
 
 // addModuleFile adds a file of the module as a source, if it has the hash.
 func (m Module) addModuleFile(c eval.Call, f fetch) (cty.Value, diag.List) {
-	file, size, diags := m.moduleFile(c.Args[0], f.url)
+	file, size, diags := m.moduleFile(c.Args[0], f.file)
 	if diags.HasErrors() {
 		return noPath, diags
 	}
-	got, err := m.Graph.AddSource(derivations.Source{Name: f.name, File: file})
+	got, err := m.Graph.AddSource(derivations.Source{Name: f.name, File: file, Executable: f.executable})
 	if err != nil {
 		return noPath, diag.Errorf(c.Range, "Cannot make a source", "%v.", err)
 	}
 	want, ok := derivations.FixedPath(&derivations.Derivation{
-		Name: f.name, Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Size: size},
+		Name: f.name, Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Size: size, Executable: f.executable},
 	})
 	if !ok || got != want {
 		has, err := digestOf(file)
 		if err != nil {
-			return noPath, m.fileError(c.Args[0], f.url.Path, err)
+			return noPath, m.fileError(c.Args[0], f.file.Path, err)
 		}
-		return noPath, diag.Errorf(c.Args[1].Range, "Wrong content", "%q is another file:\n  expected %s\n  got      %s", f.url, f.digest, has)
+		return noPath, diag.Errorf(c.Args[1].Range, "Wrong content", "%q is another file:\n  expected %s\n  got      %s", f.addresses[0], f.digest, has)
 	}
-	return eval.MarkPath(got.Logical(), f.of), nil
+	return eval.MarkPath(got.Logical(), f.label(c)), nil
 }
 
 func digestOf(file string) (d store.Digest, err error) {
@@ -107,32 +142,12 @@ func digestOf(file string) (d store.Digest, err error) {
 // must be below the module's directory, whatever links lead to it: what a
 // definition gives depends on nothing else of this machine.
 func (m Module) moduleFile(a eval.Arg, u *url.URL) (file string, size int64, diags diag.List) {
-	outside := func() diag.List {
-		return diag.Errorf(a.Range, "File outside of the module",
-			"%q names no file below the module's directory, and a definition reads no others. Put the file beside the definition and write file://./NAME.", u)
-	}
-	if m.Dir == "" {
-		return "", 0, outside()
-	}
-	base, err := filepath.Abs(m.Dir)
-	if err != nil {
-		return "", 0, m.fileError(a, u.Path, err)
-	}
-	real, err := filepath.EvalSymlinks(base)
-	if err != nil {
-		return "", 0, m.fileError(a, u.Path, err)
-	}
-	name := strings.TrimLeft(u.Path, "/")
-	if u.Host == "" {
-		if name, err = filepath.Rel(base, u.Path); err != nil || !filepath.IsLocal(name) {
-			name, err = filepath.Rel(real, u.Path)
-		}
-	}
-	if err != nil || !filepath.IsLocal(name) {
-		return "", 0, outside()
+	dir, name, ok := m.below(u)
+	if !ok {
+		return "", 0, outside(a, u)
 	}
 	// The root refuses links that lead out of it.
-	root, err := os.OpenRoot(real)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return "", 0, m.fileError(a, name, err)
 	}
@@ -142,33 +157,130 @@ func (m Module) moduleFile(a eval.Arg, u *url.URL) (file string, size int64, dia
 		return "", 0, m.fileError(a, name, err)
 	}
 	if !info.Mode().IsRegular() {
-		return "", 0, m.fileError(a, name, fmt.Errorf("it is not a regular file"))
+		return "", 0, m.fileError(a, name, errors.New("it is not a regular file"))
 	}
-	file, err = filepath.EvalSymlinks(filepath.Join(real, name))
-	if err != nil {
+	if file, err = filepath.EvalSymlinks(filepath.Join(dir, name)); err != nil {
 		return "", 0, m.fileError(a, name, err)
 	}
-	if inside, err := filepath.Rel(real, file); err != nil || !filepath.IsLocal(inside) {
-		return "", 0, outside()
+	if _, ok := local(dir, file); !ok {
+		return "", 0, outside(a, u) // it changed meanwhile
 	}
 	return file, info.Size(), nil
 }
 
-// fetchArgs reads an address and a hash.
+// below returns the module's directory, links resolved, and the name in it that
+// an address stands for.
+func (m Module) below(u *url.URL) (dir, name string, ok bool) {
+	if m.Dir == "" {
+		return "", "", false
+	}
+	given, err := filepath.Abs(m.Dir)
+	if err != nil {
+		return "", "", false
+	}
+	if dir, err = filepath.EvalSymlinks(given); err != nil {
+		return "", "", false
+	}
+	if u.Host == "." {
+		name = strings.TrimLeft(u.Path, "/")
+		return dir, name, filepath.IsLocal(name)
+	}
+	if name, ok = local(given, u.Path); !ok {
+		name, ok = local(dir, u.Path)
+	}
+	return dir, name, ok
+}
+
+// local returns what a path is below a directory, if it is.
+func local(dir, file string) (name string, ok bool) {
+	name, err := filepath.Rel(dir, file)
+	return name, err == nil && filepath.IsLocal(name)
+}
+
+func outside(a eval.Arg, u *url.URL) diag.List {
+	return diag.Errorf(a.Range, "File outside of the module",
+		"%q names no file below the module's directory, and a definition reads no others. Put the file beside the definition and write file://./NAME.", u)
+}
+
+// fetchArgs reads one or several addresses, a hash, and options.
 func fetchArgs(c eval.Call) (f fetch, diags diag.List) {
-	address, diags := c.Args[0].PlainText("url")
-	hash, hashDiags := c.Args[1].PlainText("hash")
-	diags = append(diags, hashDiags...)
+	if diags = f.readAddresses(c.Args[0]); diags.HasErrors() {
+		return f, diags
+	}
+	hash, diags := c.Args[1].PlainText("hash")
 	if diags.HasErrors() {
 		return f, diags
 	}
-	if f.url, diags = parseAddress(c.Args[0], address); diags.HasErrors() {
+	if f.digest, diags = parseHash(c.Args[1], hash); diags.HasErrors() {
 		return f, diags
 	}
-	f.digest, diags = parseHash(c.Args[1], hash)
-	f.name = objectName(path.Base(f.url.Path))
-	f.of = fmt.Sprintf("%s(%q)", c.Name, f.url)
+	if len(c.Args) > 2 {
+		f.fetchOptions, diags = readOptions(c.Args[2])
+	}
 	return f, diags
+}
+
+// readAddresses takes a text or a list of texts.
+func (f *fetch) readAddresses(a eval.Arg) diag.List {
+	elements := []eval.Arg{a}
+	if plain, marks := a.Value.Unmark(); !plain.IsNull() && (plain.Type().IsListType() || plain.Type().IsTupleType()) {
+		elements = nil
+		for it := plain.ElementIterator(); it.Next(); {
+			_, v := it.Element()
+			elements = append(elements, eval.Arg{Value: v.WithMarks(marks), Range: a.Range})
+		}
+	}
+	for _, element := range elements {
+		address, diags := element.PlainText("url")
+		if diags.HasErrors() {
+			return diags
+		}
+		u, diags := parseAddress(a, address)
+		if diags.HasErrors() {
+			return diags
+		}
+		if u.Scheme == "file" {
+			f.file = u
+		}
+		f.addresses = append(f.addresses, address)
+	}
+	switch {
+	case len(f.addresses) == 0:
+		return diag.Errorf(a.Range, "No address", "The list has no address to fetch from.")
+	case len(f.addresses) > 1 && f.file != nil:
+		return diag.Errorf(a.Range, "Invalid address", "A file:// address stands alone: a file of the module is there or not, and needs no other place.")
+	}
+	return nil
+}
+
+// readOptions takes an object like { name = "x", executable = true }.
+func readOptions(a eval.Arg) (o fetchOptions, diags diag.List) {
+	plain, marks := a.Value.Unmark()
+	if plain.IsNull() || !plain.Type().IsObjectType() && !plain.Type().IsMapType() {
+		return o, diag.Errorf(a.Range, "Invalid function argument", "The options are an object, as in { name = \"hello\" }.")
+	}
+	for it := plain.ElementIterator(); it.Next(); {
+		k, v := it.Element()
+		value := eval.Arg{Value: v.WithMarks(marks), Range: a.Range}
+		key := k.AsString()
+		text, diags := value.PlainText(key)
+		if diags.HasErrors() {
+			return o, diags
+		}
+		switch {
+		case key == "name" && store.CheckName(text) != nil:
+			return o, diag.Errorf(a.Range, "Invalid name", "%v.", store.CheckName(text))
+		case key == "name":
+			o.name = text
+		case key == "executable" && (text == "true" || text == "false"):
+			o.executable = text == "true"
+		case key == "executable":
+			return o, diag.Errorf(a.Range, "Invalid option", "executable is true or false, not %q.", text)
+		default:
+			return o, diag.Errorf(a.Range, "Unknown option", "There is no option %q: there are name and executable.%s", key, diag.DidYouMean(key, []string{"name", "executable"}))
+		}
+	}
+	return o, nil
 }
 
 func parseAddress(a eval.Arg, address string) (*url.URL, diag.List) {
@@ -208,13 +320,21 @@ func hasCredentials(address string) bool {
 	return strings.Contains(rest, "@")
 }
 
-func parseHash(a eval.Arg, hash string) (store.Digest, diag.List) {
-	digest, err := store.ParseDigest(hash)
-	if err != nil || !strings.HasPrefix(hash, "sha256:") {
-		return digest, diag.Errorf(a.Range, "Invalid hash",
-			"%q is not \"sha256:\" and 64 hexadecimal digits. To learn the hash of a file, run sha256sum on it.", hash)
+// parseHash reads a SHA-256 as sha256sum writes it, behind "sha256:", or as web
+// pages have it, "sha256-" and base64.
+func parseHash(a eval.Arg, hash string) (d store.Digest, diags diag.List) {
+	if text, ok := strings.CutPrefix(hash, "sha256-"); ok {
+		raw, err := base64.StdEncoding.Strict().DecodeString(text)
+		if err == nil && len(raw) == len(d) {
+			return store.Digest(raw), nil
+		}
+	} else if strings.HasPrefix(hash, "sha256:") {
+		if d, err := store.ParseDigest(hash); err == nil {
+			return d, nil
+		}
 	}
-	return digest, nil
+	return d, diag.Errorf(a.Range, "Invalid hash",
+		"%q is neither \"sha256:\" and 64 hexadecimal digits nor \"sha256-\" and 44 characters of base64. To learn the hash of a file, run sha256sum on it.", hash)
 }
 
 // withoutExtension removes the endings of archives: hello-1.0.tar.gz is

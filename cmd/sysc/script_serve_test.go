@@ -1,0 +1,134 @@
+package main
+
+import (
+	"archive/zip"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// serve serves a directory over HTTP until the script ends, and sets a variable
+// to its address.
+//
+//	serve VARIABLE DIR [OPTION...]
+//
+// The options are
+//
+//	truncate=NAME-PART   breaks answers about matching files off half way, always
+//	break=NAME-PART      does so with the first answer about each of them
+//	auth=USER:PASSWORD   answers nobody else
+//	log=FILE             writes a line for each request: method, address, range
+//	tls=FILE             speaks TLS, and writes its certificate, which nobody signed
+func serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: serve VARIABLE DIR [OPTION...]")
+	}
+	dir := ts.MkAbs(args[1])
+	var handler http.Handler = http.FileServer(http.Dir(dir))
+	certificate := ""
+	for _, option := range args[2:] {
+		key, value, _ := strings.Cut(option, "=")
+		switch key {
+		case "truncate":
+			handler = truncating(handler, dir, value)
+		case "break":
+			handler = breaking(handler, truncating(handler, dir, value))
+		case "auth":
+			handler = authorized(handler, value)
+		case "log":
+			f, err := os.Create(ts.MkAbs(value))
+			ts.Check(err)
+			ts.Defer(func() { f.Close() })
+			handler = logged(handler, f)
+		case "tls":
+			certificate = ts.MkAbs(value)
+		default:
+			ts.Fatalf("serve: unknown option %q", option)
+		}
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that refuse it
+	if certificate == "" {
+		server.Start()
+	} else {
+		server.StartTLS()
+		block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+		ts.Check(os.WriteFile(certificate, pem.EncodeToMemory(block), 0o644))
+	}
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
+}
+
+// truncating breaks every answer about files with part in their name off half
+// way, whatever range is asked for.
+func truncating(next http.Handler, dir, part string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, part) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(r.URL.Path)))
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		w.Write(data[:len(data)/2])
+		w.(http.Flusher).Flush() // else nothing at all is sent
+		panic(http.ErrAbortHandler)
+	})
+}
+
+// breaking uses another handler for the first request of each address.
+func breaking(next, first http.Handler) http.Handler {
+	var seen sync.Map
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, again := seen.LoadOrStore(r.URL.Path, true); !again {
+			first.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func authorized(next http.Handler, want string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user+":"+password != want {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func logged(next http.Handler, to *os.File) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(to, "%s %s %s\n", r.Method, r.URL, r.Header.Get("Range")) // one write: whole lines
+		next.ServeHTTP(w, r)
+	})
+}
+
+// mkzip makes a zip archive of what is below a directory.
+//
+//	mkzip FILE DIR
+func mkzip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: mkzip FILE DIR")
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	w := zip.NewWriter(f)
+	ts.Check(w.AddFS(os.DirFS(ts.MkAbs(args[1]))))
+	ts.Check(w.Close())
+}
