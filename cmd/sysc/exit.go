@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"sysc/internal/download"
+	"sysc/internal/gitfetch"
 	"sysc/lang/diag"
 	"sysc/systems/distro/debian"
 )
@@ -50,7 +51,7 @@ func exitCodeOf(err error) int {
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &wrongSignature):
 		return exitVerification
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), download.IsTransient(err):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):
 		return chosen.code

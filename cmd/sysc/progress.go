@@ -149,7 +149,10 @@ func (p *progress) count(e build.Event) {
 	}
 }
 
-const fetchBuilder = "builtin:fetch"
+const (
+	fetchBuilder = "builtin:fetch"
+	gitBuilder   = "builtin:git"
+)
 
 // oldest returns the running steps, those that began first in front.
 func (p *progress) oldest() []*runningStep {
@@ -203,7 +206,7 @@ func (p *progress) outcome() string {
 
 // describe names a running step for people.
 func (s *runningStep) describe() string {
-	verb, ok := map[string]string{fetchBuilder: "fetch", "builtin:unpack": "unpack", "exec": "build"}[s.builder]
+	verb, ok := map[string]string{fetchBuilder: "fetch", gitBuilder: "fetch", "builtin:unpack": "unpack", "exec": "build"}[s.builder]
 	if !ok {
 		verb = strings.TrimPrefix(s.builder, "builtin:")
 	}
@@ -213,6 +216,9 @@ func (s *runningStep) describe() string {
 		if elapsed := time.Since(s.since); s.done > 0 && elapsed > time.Second {
 			text += fmt.Sprintf("  %s/s", bytesize.Format(int64(float64(s.done)/elapsed.Seconds())))
 		}
+	}
+	if s.builder == gitBuilder && s.done > 0 {
+		text += "  " + bytesize.Format(s.done) // nobody knows how much there will be
 	}
 	return text
 }

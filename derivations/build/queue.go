@@ -14,11 +14,14 @@ const (
 	classes
 )
 
-// fetchBuilder is the builtin that waits for the network.
-const fetchBuilder = "builtin:fetch"
+// These are the builtins that wait for the network.
+const (
+	fetchBuilder = "builtin:fetch"
+	gitBuilder   = "builtin:git"
+)
 
 func (j *job) class() class {
-	if j.d.Builder == fetchBuilder {
+	if j.d.Builder == fetchBuilder || j.d.Builder == gitBuilder {
 		return network
 	}
 	return processor

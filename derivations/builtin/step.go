@@ -10,6 +10,7 @@ import (
 	"os"
 	"sysc/derivations"
 	"sysc/internal/download"
+	"sysc/internal/gitfetch"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -42,6 +43,8 @@ type Step struct {
 	Store      Store
 	Download   *download.Client
 	Mirrors    Mirrors
+	// Git fetches repositories.
+	Git gitfetch.Client
 	// TempDir makes, once, a private empty directory on the store's file system.
 	// It is removed afterwards.
 	TempDir func() (string, error)
@@ -144,6 +147,7 @@ func (s *Step) Result(output string) (Result, bool) {
 func Standard() map[string]Func {
 	return map[string]Func{
 		"builtin:fetch":   fetch,
+		"builtin:git":     git,
 		"builtin:unpack":  unpack,
 		"builtin:compose": compose,
 		"builtin:file":    file,
