@@ -37,6 +37,10 @@
 // input.x, pkg.INPUT.NAME, derivation.x.out (any output, .name, .version),
 // path.module, path.root.
 //
+// What is fetched is known by its hash: fetchurl(URL, HASH), fetchtarball(URL,
+// HASH), and fetchgit({url, commit, hash, ref, submodules}), whose hash is that of
+// a tree.
+//
 // Where it differs from Terraform:
 //
 //   - Everything is evaluated when it is needed, once, in the order of need. The

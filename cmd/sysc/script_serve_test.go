@@ -15,6 +15,8 @@ import (
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"sysc/internal/gitfetch/gittest"
 )
 
 // serve serves a directory over HTTP until the script ends, and sets a variable
@@ -131,4 +133,19 @@ func mkzip(ts *testscript.TestScript, neg bool, args []string) {
 	w := zip.NewWriter(f)
 	ts.Check(w.AddFS(os.DirFS(ts.MkAbs(args[1]))))
 	ts.Check(w.Close())
+}
+
+// serveGit serves the git repositories below a directory over HTTP until the
+// script ends, and sets a variable to their address.
+//
+//	servegit VARIABLE DIR
+func serveGit(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: servegit VARIABLE DIR")
+	}
+	handler, err := gittest.Handler(ts.MkAbs(args[1]), true)
+	ts.Check(err)
+	server := httptest.NewServer(handler)
+	ts.Defer(server.Close)
+	ts.Setenv(args[0], server.URL)
 }

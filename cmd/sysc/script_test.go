@@ -73,6 +73,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mkarchive":  mkarchive,
 	"mkzip":      mkzip,
 	"serve":      serve,
+	"servegit":   serveGit,
 	"substitute": substitute,
 	"flip":       flip,
 	"within":     within,

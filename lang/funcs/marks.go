@@ -47,7 +47,7 @@ func refusedFunctions() map[string]*eval.Function {
 	refuse("A definition gives the same result each time, so there is nothing random in it. Give the value as a variable.", "uuid", "uuidv5", "bcrypt", "random")
 	refuse("A definition sees no files outside of its module, and no absolute path of this machine. Use path.module, file() or source().", "abspath", "pathexpand")
 	refuse("YAML is not supported by this version of sysc. JSON is YAML too: use jsonencode or jsondecode.", "yamlencode", "yamldecode")
-	refuse("This version of sysc fetches single files and tar archives only: use fetchurl or fetchtarball.", "fetchgit", "fetchoci")
+	refuse("This version of sysc fetches files, tar archives and git repositories only: use fetchurl, fetchtarball or fetchgit.", "fetchoci")
 	refuse("A definition reads no environment variables. Declare a variable; it can be set by SYSC_VAR_name.", "env", "getenv")
 	return t
 }

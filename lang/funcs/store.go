@@ -22,6 +22,7 @@ func storeFunctions(m Module) map[string]*eval.Function {
 		"textfile":     {Params: []string{"name", "content"}, Native: m.textFile},
 		"fetchurl":     {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchURL},
 		"fetchtarball": {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchTarball},
+		"fetchgit":     {Params: []string{"settings"}, Native: m.fetchGit},
 	}
 }
 
