@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -33,10 +34,25 @@ A TARGET is system.NAME or derivation.NAME; without one it is the only system.`,
 }
 
 func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
-	cmd.Flags().IntVarP(&flags.jobs, "jobs", "j", 0, "run at most `N` steps at once (default: one per core)")
-	cmd.Flags().IntVar(&flags.cores, "cores", 0, "tell builders to use `N` cores (default: all)")
+	cmd.Flags().VarP((*count)(&flags.jobs), "jobs", "j", "run at most `N` steps at once (0: one per core)")
+	cmd.Flags().Var((*count)(&flags.cores), "cores", "tell builders to use `N` cores (0: all)")
 	cmd.Flags().BoolVarP(&flags.keepGoing, "keep-going", "k", false, "after a failure, do what can still be done")
 	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build")
+}
+
+// A count is a flag that takes a number, 0 or more.
+type count int
+
+func (c *count) String() string { return strconv.Itoa(int(*c)) }
+func (c *count) Type() string   { return "count" }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return errors.New("want a whole number, 0 or more")
+	}
+	*c = count(n)
+	return nil
 }
 
 // A builtTarget is what build prints as JSON.

@@ -2,6 +2,7 @@ package build
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"runtime"
 
@@ -46,10 +47,19 @@ type Options struct {
 	DryRun bool
 }
 
-func (o *Options) withDefaults() Options {
+// withDefaults refuses what would let nothing run at all.
+func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
 		out = *o
+	}
+	for _, limit := range []struct {
+		of string
+		n  int
+	}{{"jobs", out.Jobs}, {"downloads", out.Downloads}, {"cores", out.Cores}} {
+		if limit.n < 0 {
+			return out, fmt.Errorf("%d %s: the number cannot be negative", limit.n, limit.of)
+		}
 	}
 	out.Jobs = cmp.Or(out.Jobs, runtime.GOMAXPROCS(0))
 	out.Downloads = cmp.Or(out.Downloads, defaultDownloads)
@@ -63,7 +73,7 @@ func (o *Options) withDefaults() Options {
 	if out.Exec == nil {
 		out.Exec = Sandbox{}
 	}
-	return out
+	return out, nil
 }
 
 // An EventKind tells what an [Event] is about.

@@ -21,7 +21,10 @@ import (
 // With DryRun the map has those paths that are known without building, and
 // whether they are valid is not said.
 func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref, o *Options) (map[derivations.Ref]store.Path, error) {
-	opts := o.withDefaults()
+	opts, err := o.withDefaults()
+	if err != nil {
+		return nil, fmt.Errorf("realise: %w", err)
+	}
 	p, err := newPlanner(ctx, st, g, want)
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)

@@ -379,6 +379,22 @@ func TestDamageIsMadeAgain(t *testing.T) {
 	equal(t, "ran", ran, "a")
 }
 
+// TestNegativeOptions: with less than no slot nothing would run, and nothing fail.
+func TestNegativeOptions(t *testing.T) {
+	for want, set := range map[string]func(*Options){
+		"-1 jobs":      func(o *Options) { o.Jobs = -1 },
+		"-2 downloads": func(o *Options) { o.Downloads = -2 },
+		"-3 cores":     func(o *Options) { o.Cores = -3 },
+	} {
+		w := newWorld(t)
+		set(&w.opts)
+		paths, err := w.realise(w.builtin("a", "builtin:file", map[string]any{"content": "hello"}))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, %v, want error with %q", paths, err, want)
+		}
+	}
+}
+
 // wide adds n steps without inputs and one that needs them all.
 func wide(w *world, n int) derivations.Ref {
 	var needs []string
