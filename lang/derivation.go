@@ -78,6 +78,7 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 	r.source(&d)
 	r.command(&d)
 	r.structured(&d)
+	r.network()
 	r.fixed(&d)
 	r.limits(&d)
 	origin := derivations.Origin{Label: "derivation." + name, Position: b.Range.String()}
@@ -234,20 +235,22 @@ func (r *fields) structured(d *derivations.Derivation) {
 	}
 }
 
+// network refuses what a build would not be given.
+func (r *fields) network() {
+	v, ok := r.plain("network")
+	switch {
+	case !ok || v.IsNull():
+	case v.Type() != cty.Bool:
+		r.fail("network", "Incorrect type", "network is true or false.")
+	case v.True():
+		r.fail("network", "Network not supported yet",
+			"This version of sysc gives no build the network, not even one with an output_hash. Fetch what the build needs with fetchurl or fetchtarball, which take the hash of the result, and use the path that they return.")
+	}
+}
+
 func (r *fields) fixed(d *derivations.Derivation) {
 	hash := r.text("output_hash")
-	network := false
-	if v, ok := r.plain("network"); ok && !v.IsNull() {
-		if v.Type() != cty.Bool {
-			r.fail("network", "Incorrect type", "network is true or false.")
-			return
-		}
-		network = v.True()
-	}
 	if hash == "" {
-		if network {
-			r.fail("network", "Missing output_hash", "Only a derivation whose result is known beforehand may use the network: set output_hash.")
-		}
 		return
 	}
 	digest, err := store.ParseDigest(hash)
