@@ -37,6 +37,9 @@ func (d *Derivation) check() error {
 	if err := d.checkLimits(); err != nil {
 		return err
 	}
+	if err := d.RunLimits.check(); err != nil {
+		return err
+	}
 	for _, p := range d.Sources {
 		if _, err := store.ParsePath(string(p)); err != nil {
 			return err
@@ -47,8 +50,8 @@ func (d *Derivation) check() error {
 		return d.checkExec()
 	case !builtin || name == "":
 		return fmt.Errorf("builder %q: want %q or %q and a name", d.Builder, BuilderExec, BuiltinPrefix)
-	case d.Args != nil || d.Env != nil || d.Root != "" || d.WritableRoot:
-		return fmt.Errorf("builder %q takes attributes only, no arguments, environment or root", d.Builder)
+	case d.Args != nil || d.Env != nil || d.Root != "" || d.WritableRoot || d.RunLimits != RunLimits{}:
+		return fmt.Errorf("builder %q takes attributes only, no arguments, environment, root or limits of a program", d.Builder)
 	}
 	return nil
 }

@@ -62,6 +62,9 @@ type Derivation struct {
 	// Limits are what the outputs may refer to and how large they may be. What
 	// they name is an input.
 	Limits Limits
+	// RunLimits bound the step while it runs. They say nothing about what it makes,
+	// and are not part of the hash of a resolved derivation.
+	RunLimits RunLimits
 	// Fixed is set when the result is known beforehand. Only such a step may use
 	// the network, and only its name and Fixed identify it.
 	Fixed *Fixed

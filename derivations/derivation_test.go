@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"sysc/store"
 )
@@ -23,7 +24,7 @@ func full() Derivation {
 		Inputs:  []Ref{{Derivation: Hash{1}, Output: "out"}, {Derivation: Hash{2}, Output: "dev"}},
 		Sources: []store.Path{"11111111111111111111111111111111-source"},
 		Outputs: []string{"dev", "out"},
-		Limits:  fullLimits(),
+		Limits:  fullLimits(), RunLimits: RunLimits{Timeout: 90 * time.Minute, Silence: time.Minute, Log: 1 << 20},
 	}
 }
 
@@ -52,6 +53,7 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		"Outputs":      func(d *Derivation) { d.Outputs = nil },
 		"Limits":       func(d *Derivation) { d.Limits = Limits{} },
 		"Fixed":        func(d *Derivation) { d.Fixed = &Fixed{Kind: store.KindFile} },
+		"RunLimits":    nil, // TestRunLimitsRebuildNothing
 	}
 	original := full()
 	for i := range reflect.TypeFor[Derivation]().NumField() {
@@ -59,6 +61,8 @@ func TestEveryFieldIsHashed(t *testing.T) {
 		change, ok := changes[name]
 		if !ok {
 			t.Errorf("field %s: hash it, and add it here", name)
+		}
+		if change == nil {
 			continue
 		}
 		d := full()
@@ -125,6 +129,32 @@ func TestEveryLimitIsHashed(t *testing.T) {
 			if d.Limits.IsZero() {
 				t.Errorf("without %s the other limits count for nothing", name)
 			}
+		}
+	}
+}
+
+// TestRunLimitsRebuildNothing changes one after the other: a definition that says
+// something else is another derivation, of which the same results are known.
+func TestRunLimitsRebuildNothing(t *testing.T) {
+	changes := map[string]func(*RunLimits){
+		"Timeout": func(l *RunLimits) { l.Timeout++ },
+		"Silence": func(l *RunLimits) { l.Silence = 0 },
+		"Log":     func(l *RunLimits) { l.Log-- },
+	}
+	original := full()
+	for i := range reflect.TypeFor[RunLimits]().NumField() {
+		name := reflect.TypeFor[RunLimits]().Field(i).Name
+		if changes[name] == nil {
+			t.Errorf("field %s: hash it, and add it here", name)
+			continue
+		}
+		d := full()
+		changes[name](&d.RunLimits)
+		if d.Hash() == original.Hash() {
+			t.Errorf("field %s is not hashed", name)
+		}
+		if d.ResolvedHash() != original.ResolvedHash() {
+			t.Errorf("another %s makes results anew", name)
 		}
 	}
 }

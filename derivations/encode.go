@@ -13,7 +13,7 @@ import (
 // another. Changing anything that is encoded means another version, and other
 // hashes for everything.
 const (
-	unresolvedVersion  = "sysc-derivation-2"
+	unresolvedVersion  = "sysc-derivation-3"
 	resolvedVersion    = "sysc-resolved-2"
 	placeholderVersion = "sysc-placeholder-1"
 )
@@ -37,8 +37,9 @@ const (
 func (d *Derivation) Hash() Hash { return sha256.Sum256(d.encode(unresolvedVersion)) }
 
 // ResolvedHash returns the identity of a resolved derivation, the key of its
-// realisations. It is never equal to the [Derivation.Hash] of anything. It
-// means nothing for a derivation that still has Inputs and is not fixed.
+// realisations. RunLimits do not count: they cannot show in a result that there
+// is. It is never equal to the [Derivation.Hash] of anything. It means nothing for
+// a derivation that still has Inputs and is not fixed.
 func (d *Derivation) ResolvedHash() store.DerivationHash {
 	return sha256.Sum256(d.encode(resolvedVersion))
 }
@@ -99,6 +100,9 @@ func (d *Derivation) encode(version string) []byte {
 	}
 	e.texts(d.OutputNames())
 	e.limits(&d.Limits)
+	if version == unresolvedVersion {
+		e.runLimits(&d.RunLimits)
+	}
 	return e
 }
 

@@ -3,6 +3,7 @@ package derivations
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"sysc/store"
 )
@@ -15,6 +16,9 @@ const (
 	DisallowedRequisites = "disallowed_requisites"
 	MaxSize              = "max_size"
 	MaxClosureSize       = "max_closure_size"
+	Timeout              = "timeout"
+	MaxSilence           = "max_silence"
+	MaxLog               = "max_log"
 )
 
 // Limits are what each output of a step may refer to and how large it may be. A
@@ -39,6 +43,30 @@ type Limits struct {
 	// MaxClosureSize those of the output and of all its requisites. 0 means no bound.
 	MaxSize        int64
 	MaxClosureSize int64
+}
+
+// RunLimits bound an exec step while it runs; 0 means no bound. They cannot show in
+// a result that there is, so another bound makes nothing anew.
+type RunLimits struct {
+	// Timeout is how long the program may run, and Silence how long it may write
+	// nothing. One that takes longer is killed, and has failed.
+	Timeout, Silence time.Duration
+	// Log is how much of what it writes is kept, in bytes; of what comes later, only
+	// the last lines.
+	Log int64
+}
+
+// check reports a bound that is none.
+func (l *RunLimits) check() error {
+	switch {
+	case l.Timeout < 0:
+		return fmt.Errorf("%s of %v", Timeout, l.Timeout)
+	case l.Silence < 0:
+		return fmt.Errorf("%s of %v", MaxSilence, l.Silence)
+	case l.Log < 0:
+		return fmt.Errorf("%s of %d bytes", MaxLog, l.Log)
+	}
+	return nil
 }
 
 // IsZero reports whether nothing is limited.
@@ -123,6 +151,12 @@ func (e *encoder) limits(l *Limits) {
 	e.texts(l.DisallowedRequisites)
 	e.uint(uint64(l.MaxSize))
 	e.uint(uint64(l.MaxClosureSize))
+}
+
+func (e *encoder) runLimits(l *RunLimits) {
+	e.uint(uint64(l.Timeout))
+	e.uint(uint64(l.Silence))
+	e.uint(uint64(l.Log))
 }
 
 // optional appends a list, or that there is none.

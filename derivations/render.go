@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"time"
 
 	"sysc/store"
 )
@@ -24,6 +25,9 @@ func (d *Derivation) MarshalJSON() ([]byte, error) {
 	}
 	if l := &d.Limits; !l.IsZero() {
 		shown.Limits = &shownLimits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
+	}
+	if l := &d.RunLimits; *l != (RunLimits{}) {
+		shown.RunLimits = &shownRunLimits{shownDuration(l.Timeout), shownDuration(l.Silence), l.Log}
 	}
 	return json.Marshal(shown)
 }
@@ -102,6 +106,7 @@ type shownDerivation struct {
 	Sources      []store.Path      `json:"sources,omitempty"`
 	Outputs      []string          `json:"outputs"`
 	Limits       *shownLimits      `json:"limits,omitempty"`
+	RunLimits    *shownRunLimits   `json:"run_limits,omitempty"`
 	Fixed        *shownFixed       `json:"fixed,omitempty"`
 }
 
@@ -117,6 +122,20 @@ type shownLimits struct {
 	DisallowedRequisites []string  `json:"disallowed_requisites,omitempty"`
 	MaxSize              int64     `json:"max_size,omitempty"`
 	MaxClosureSize       int64     `json:"max_closure_size,omitempty"`
+}
+
+type shownRunLimits struct {
+	Timeout    string `json:"timeout,omitempty"`
+	MaxSilence string `json:"max_silence,omitempty"`
+	MaxLog     int64  `json:"max_log,omitempty"`
+}
+
+// shownDuration writes a duration as definitions have it, and none as "".
+func shownDuration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 type shownFixed struct {

@@ -43,12 +43,11 @@ var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: derivations.AllowedReferences}, {Name: derivations.AllowedRequisites},
 	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
+	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog},
 }}
 
 // laterArguments are part of the language and not of this version.
-var laterArguments = []string{
-	"for_each", "timeout", "max_silence", "max_log", "platform",
-}
+var laterArguments = []string{"for_each", "platform"}
 
 // maxScript bounds a script, in bytes: Linux passes no argument of 128 KiB
 // (MAX_ARG_STRLEN), and placeholders keep their length.
@@ -81,6 +80,7 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 	r.network()
 	r.fixed(&d)
 	r.limits(&d)
+	r.runLimits(&d)
 	origin := derivations.Origin{Label: "derivation." + name, Position: b.Range.String()}
 	if !r.diags.HasErrors() {
 		d.Root = r.root(origin)

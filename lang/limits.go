@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -31,6 +32,15 @@ func (r *fields) limits(d *derivations.Derivation) {
 	if d.Fixed != nil && !l.IsZero() {
 		r.fail("output_hash", "Conflicting arguments",
 			"A result that is known beforehand can refer to nothing, and its hash settles its size. Leave out the limits of references and sizes, or output_hash.")
+	}
+}
+
+// runLimits reads what bounds the build while it runs.
+func (r *fields) runLimits(d *derivations.Derivation) {
+	d.RunLimits = derivations.RunLimits{
+		Timeout: r.duration(derivations.Timeout),
+		Silence: r.duration(derivations.MaxSilence),
+		Log:     r.size(derivations.MaxLog),
 	}
 }
 
@@ -123,4 +133,21 @@ func (r *fields) size(name string) int64 {
 		return 0
 	}
 	return n
+}
+
+// duration reads a length of time, 0 when it is not set.
+func (r *fields) duration(name string) time.Duration {
+	v, ok := r.limit(name)
+	if !ok {
+		return 0
+	}
+	plain, _ := eval.Plain(v)
+	if plain.Type() == cty.String {
+		if d, err := time.ParseDuration(plain.AsString()); err == nil && d > 0 {
+			return d
+		}
+	}
+	r.fail(name, "Invalid length of time", name+" is a text with h, m and s for hours, minutes and seconds, as in \"1h30m\" or \"90s\": this "+
+		eval.Describe(v)+". Without a limit, leave it out.")
+	return 0
 }

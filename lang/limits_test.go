@@ -2,6 +2,7 @@ package lang
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,9 +27,13 @@ derivation "app" {
   disallowed_references = ["doc", derivation.lib.dev]
   max_size              = "500M"
   max_closure_size      = 3e9
+  timeout               = "1h30m"
+  max_silence           = "90s"
+  max_log               = "64MiB"
 }
 derivation "none" {
   script                = ":"
+  timeout               = null
   allowed_references    = null
   disallowed_requisites = []
 }
@@ -47,7 +52,11 @@ derivation "none" {
 	if diff := cmp.Diff(want, got.Limits); diff != "" {
 		t.Errorf("limits (-want +got):\n%s", diff)
 	}
-	if got, _ := g.Derivation(none.Hash); !got.Limits.IsZero() {
+	wantRun := derivations.RunLimits{Timeout: 90 * time.Minute, Silence: 90 * time.Second, Log: 64 << 20}
+	if got.RunLimits != wantRun {
+		t.Errorf("limits of the run: got %+v, want %+v", got.RunLimits, wantRun)
+	}
+	if got, _ := g.Derivation(none.Hash); !got.Limits.IsZero() || got.RunLimits != (derivations.RunLimits{}) {
 		t.Errorf("limits that are not set: %+v", got.Limits)
 	}
 }

@@ -50,6 +50,7 @@ Exit codes:
     2  changes present (plan --detailed-exitcode)
     5  verification failed: a signature or hash
    10  a build failed
+   11  a build took longer than it may
    12  transient: network, disk full; try again
    21  not activated, the state is as before
   130  interrupted`

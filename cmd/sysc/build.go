@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +37,8 @@ A TARGET is system.NAME or derivation.NAME; without one it is the only system.`,
 func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
 	cmd.Flags().VarP((*count)(&flags.jobs), "jobs", "j", "run at most `N` steps at once (0: one per core)")
 	cmd.Flags().Var((*count)(&flags.cores), "cores", "tell builders to use `N` cores (0: all)")
+	cmd.Flags().Var((*timeLimit)(&flags.timeout), "timeout", "kill a build that runs longer than `TIME`, as in 90s or 1h30m")
+	cmd.Flags().Var((*timeLimit)(&flags.maxSilence), "max-silence", "kill a build that writes nothing for `TIME`")
 	cmd.Flags().BoolVarP(&flags.keepGoing, "keep-going", "k", false, "after a failure, do what can still be done")
 	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build")
 }
@@ -52,6 +55,27 @@ func (c *count) Set(text string) error {
 		return errors.New("want a whole number, 0 or more")
 	}
 	*c = count(n)
+	return nil
+}
+
+// A timeLimit is a flag that takes a length of time, 0 for no limit.
+type timeLimit time.Duration
+
+func (l *timeLimit) String() string {
+	if *l == 0 {
+		return "" // so that the help shows no default
+	}
+	return time.Duration(*l).String()
+}
+
+func (l *timeLimit) Type() string { return "duration" }
+
+func (l *timeLimit) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return errors.New("want a length of time, as in 90s or 1h30m")
+	}
+	*l = timeLimit(d)
 	return nil
 }
 

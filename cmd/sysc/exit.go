@@ -18,6 +18,7 @@ const (
 	exitChanges      = 2   // plan --detailed-exitcode: there are changes
 	exitVerification = 5   // a signature or hash is wrong
 	exitBuild        = 10  // a build failed
+	exitTimeout      = 11  // a build took too long
 	exitTransient    = 12  // network or disk full: the same command may work later
 	exitNotActivated = 21  // not activated, the state is as before
 	exitInterrupted  = 130 // Ctrl-C

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
@@ -29,8 +30,10 @@ func builtins() map[string]builtin.Func {
 // A buildFlags is what verbs that build can be told.
 type buildFlags struct {
 	jobs, cores int
-	keepGoing   bool
-	keepFailed  bool
+	// timeout and maxSilence bound every program, see build.Options.
+	timeout, maxSilence time.Duration
+	keepGoing           bool
+	keepFailed          bool
 }
 
 // realise builds what is wanted, with progress, and shows what failed.
@@ -50,6 +53,8 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,
 		Cores:       flags.cores,
+		Timeout:     flags.timeout,
+		MaxSilence:  flags.maxSilence,
 		KeepGoing:   flags.keepGoing,
 		KeepFailed:  flags.keepFailed,
 		Builtins:    builtins(),
@@ -75,6 +80,10 @@ func buildError(err error) error {
 	var size *build.SizeError
 	if errors.As(err, &exit) || errors.As(err, &reference) || errors.As(err, &size) {
 		return &exitCode{code: exitBuild, cause: err}
+	}
+	var limit *build.LimitError
+	if errors.As(err, &limit) {
+		return &exitCode{code: exitTimeout, cause: err}
 	}
 	return err
 }

@@ -185,6 +185,9 @@ func (x *execution) environment() []string {
 
 // run runs the program and reports its failure as an error.
 func (x *execution) run(ctx context.Context, request ExecRequest) error {
+	ctx, out, stop := watched(ctx, x.opts.runLimits(x.job.d), request.Output)
+	defer stop()
+	request.Output = out
 	result, err := x.opts.Exec.Run(ctx, request)
 	if err != nil {
 		return err

@@ -3,10 +3,12 @@ package build
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sysc/derivations"
 	"sysc/store"
@@ -242,6 +244,70 @@ func TestExecCancel(t *testing.T) {
 	}
 	if err := unlock(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestExecLimits: what takes too long is killed, with all that it started, and its
+// log is there.
+func TestExecLimits(t *testing.T) {
+	w := newWorld(t).withRoot()
+	limited := func(limits derivations.RunLimits, last string) derivations.Ref {
+		return w.add(derivations.Derivation{Name: "slow", Builder: "exec", Root: w.root, RunLimits: limits,
+			Args: []string{"/bin/tool", "print first words", last}})
+	}
+	const short, long = 2 * time.Second, time.Hour
+	silent := limited(derivations.RunLimits{Timeout: long, Silence: short}, "hang")
+	busy := limited(derivations.RunLimits{Timeout: short, Silence: long}, "babble")
+	w.opts.KeepGoing, w.opts.Jobs = true, 2
+	_, err := w.realise(silent, busy)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || len(joined.Unwrap()) != 2 {
+		t.Fatalf("got %v", err)
+	}
+	for i, want := range []string{derivations.MaxSilence, derivations.Timeout} {
+		err := joined.Unwrap()[i]
+		var failed *Error
+		var limit *LimitError
+		if !errors.As(err, &failed) || !errors.As(err, &limit) || limit.Limit != want || limit.After != short {
+			t.Fatalf("got %v, want %s", err, want)
+		}
+		if len(failed.Tail) == 0 || failed.LogPath == "" {
+			t.Errorf("%s: the log is gone: %+v", want, failed)
+		}
+	}
+	equal(t, "left over", w.leftovers())
+	// The options bound what the derivation does not.
+	w.opts.MaxSilence = time.Second / 10
+	var limit *LimitError
+	if _, err := w.realise(limited(derivations.RunLimits{}, "hang")); !errors.As(err, &limit) || limit.After != w.opts.MaxSilence {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestExecLogLimit keeps the head and the tail of a log.
+func TestExecLogLimit(t *testing.T) {
+	w := newWorld(t).withRoot()
+	lines := []string{"/bin/tool", "print the beginning"}
+	for range 100 {
+		lines = append(lines, "print "+strings.Repeat("x", 100))
+	}
+	ref := w.add(derivations.Derivation{Name: "loud", Builder: "exec", Root: w.root, RunLimits: derivations.RunLimits{Log: 1000},
+		Args: append(lines, "print the end", "exit 1")})
+	_, err := w.realise(ref)
+	var failed *Error
+	if !errors.As(err, &failed) {
+		t.Fatalf("got %v", err)
+	}
+	log, err := OpenLog(failed.LogPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(log)
+	if err != nil || log.Close() != nil {
+		t.Fatal(err)
+	}
+	if s := string(text); !strings.HasPrefix(s, "the beginning\n") || !strings.HasSuffix(s, "the end\n") || !strings.Contains(s, "bytes left out") || len(s) > 4000 {
+		t.Errorf("got %d bytes:\n%s", len(s), s)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"time"
 
 	"sysc/derivations"
 	"sysc/derivations/builtin"
@@ -23,6 +24,9 @@ type Options struct {
 	// Cores is what a program is told in SYSC_CORES. 0 means the number of
 	// processors.
 	Cores int
+	// Timeout and MaxSilence bound every program as its derivation's RunLimits do;
+	// the lesser counts. 0 means no bound.
+	Timeout, MaxSilence time.Duration
 	// Builtins are the steps of this process by builder name; nil means
 	// builtin.Standard.
 	Builtins map[string]builtin.Func
@@ -60,6 +64,9 @@ func (o *Options) withDefaults() (Options, error) {
 		if limit.n < 0 {
 			return out, fmt.Errorf("%d %s: the number cannot be negative", limit.n, limit.of)
 		}
+	}
+	if out.Timeout < 0 || out.MaxSilence < 0 {
+		return out, fmt.Errorf("a time limit of %v: it cannot be negative", min(out.Timeout, out.MaxSilence))
 	}
 	out.Jobs = cmp.Or(out.Jobs, runtime.GOMAXPROCS(0))
 	out.Downloads = cmp.Or(out.Downloads, defaultDownloads)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sysc/derivations"
 	"sysc/derivations/builtin"
@@ -385,6 +386,8 @@ func TestNegativeOptions(t *testing.T) {
 		"-1 jobs":      func(o *Options) { o.Jobs = -1 },
 		"-2 downloads": func(o *Options) { o.Downloads = -2 },
 		"-3 cores":     func(o *Options) { o.Cores = -3 },
+		"limit of -4s": func(o *Options) { o.Timeout = -4 * time.Second },
+		"limit of -5s": func(o *Options) { o.MaxSilence = -5 * time.Second },
 	} {
 		w := newWorld(t)
 		set(&w.opts)

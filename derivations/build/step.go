@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ func (r *realiser) step(ctx context.Context, j *job) (_ *commit, err error) {
 	log := newStepLog(LogPath(r.store.LogDir(), j.key), func(line string) {
 		r.emit(j, Event{Kind: LogLine, Line: line})
 	})
+	log.limit = cmp.Or(j.d.RunLimits.Log, log.limit)
 	objects, kept, err := r.perform(ctx, j, log)
 	if err != nil {
 		return nil, r.failed(ctx, j, log, kept, err)

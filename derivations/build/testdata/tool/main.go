@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -76,7 +77,13 @@ func do(words []string) error {
 		code, _ := strconv.Atoi(arg(1))
 		os.Exit(code)
 	case "hang":
-		select {}
+		for {
+			time.Sleep(time.Hour) // select {} would be a deadlock, which ends it
+		}
+	case "babble":
+		for {
+			fmt.Println("words")
+		}
 	}
 	return fmt.Errorf("cannot %s", words[0])
 }
