@@ -40,7 +40,7 @@ func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
 	cmd.Flags().Var((*timeLimit)(&flags.timeout), "timeout", "kill a build that runs longer than `TIME`, as in 90s or 1h30m")
 	cmd.Flags().Var((*timeLimit)(&flags.maxSilence), "max-silence", "kill a build that writes nothing for `TIME`")
 	cmd.Flags().BoolVarP(&flags.keepGoing, "keep-going", "k", false, "after a failure, do what can still be done")
-	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build")
+	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build for a while")
 }
 
 // A count is a flag that takes a number, 0 or more.

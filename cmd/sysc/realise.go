@@ -104,7 +104,7 @@ func (a *app) showFailures(err error) {
 			a.say("The whole log: sysc log %s", strings.TrimSuffix(filepath.Base(failure.LogPath), filepath.Ext(failure.LogPath)))
 		}
 		if failure.KeptDir != "" {
-			a.say("Its directory was kept: %s", failure.KeptDir)
+			a.say("Its directory is kept for %d days: %s", int(localstore.KeptFailed.Hours()/24), failure.KeptDir)
 		}
 	}
 }

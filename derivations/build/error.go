@@ -22,7 +22,8 @@ type Error struct {
 	LogPath string
 	// Tail are the last lines of the log.
 	Tail []string
-	// KeptDir is the directory that KeepFailed left in place.
+	// KeptDir is the directory that KeepFailed kept, in the store; see
+	// localstore.KeptFailed.
 	KeptDir string
 	Cause   error
 }

@@ -155,6 +155,7 @@ func TestExecFailures(t *testing.T) {
 	if !errors.As(err, &failed) {
 		t.Fatal(err)
 	}
+	w.collect()
 	if data, err := os.ReadFile(failed.KeptDir + "/build/evidence"); err != nil || string(data) != "x" {
 		t.Errorf("kept: %q, %v", data, err)
 	}

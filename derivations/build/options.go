@@ -42,7 +42,7 @@ type Options struct {
 	// Events is told what happens. It is called by several goroutines, but never
 	// by two at once, and should return quickly. nil means that nobody listens.
 	Events func(Event)
-	// KeepFailed leaves the directory of a failed program in place; the [*Error]
+	// KeepFailed keeps the directory of a failed program for a while; the [*Error]
 	// names it.
 	KeepFailed bool
 	// KeepGoing does what can still be done after a failure.

@@ -92,7 +92,9 @@ func (r *realiser) perform(ctx context.Context, j *job, log *stepLog) (objects m
 	temp := tempDir{ctx: ctx, store: r.store}
 	defer func() {
 		if err != nil && r.opts.KeepFailed && j.d.Builder == derivations.BuilderExec && ctx.Err() == nil {
-			kept = temp.dir
+			var keepErr error
+			kept, keepErr = temp.keep(j.d.Name)
+			err = errors.Join(err, keepErr)
 			return
 		}
 		err = errors.Join(err, temp.remove())
@@ -126,6 +128,14 @@ func (t *tempDir) path() (string, error) {
 	var err error
 	t.dir, t.clear, err = t.store.TempDir(t.ctx, "build")
 	return t.dir, err
+}
+
+// keep moves the directory, if there is one, to where it stays for a while.
+func (t *tempDir) keep(name string) (string, error) {
+	if t.dir == "" {
+		return "", nil
+	}
+	return t.store.KeepFailed(t.dir, name)
 }
 
 func (t *tempDir) remove() error {

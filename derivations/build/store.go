@@ -31,6 +31,8 @@ type Store interface {
 	CheckoutDir(ctx context.Context, tree store.Digest) (dir string, err error)
 	Checkout(ctx context.Context, tree store.Digest, dst string, o store.CheckoutOptions) error
 	TempDir(ctx context.Context, pattern string) (dir string, remove func() error, err error)
+	// KeepFailed moves a directory of TempDir to where it stays for a while.
+	KeepFailed(dir, name string) (kept string, err error)
 	Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error)
 	LogDir() string
 }

@@ -43,7 +43,8 @@ type GCResult struct {
 	Kept int `json:"kept"`
 	// Blobs, Trees, Checkouts and Leftovers count what was removed on disk.
 	// Logs are those of steps, and what was remembered of builds; Leftovers are
-	// temporary files and objects that never became valid.
+	// temporary files, objects that never became valid, and old directories of
+	// failed builds.
 	Blobs     int `json:"blobs"`
 	Trees     int `json:"trees"`
 	Checkouts int `json:"checkouts"`
@@ -123,7 +124,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepCache, c.sweepLogs, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepFailed, c.sweepCache, c.sweepLogs, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -432,17 +433,9 @@ func (c *collector) sweepTemps(context.Context) error {
 		if c.sessions.owns(e.Name()) {
 			continue
 		}
-		c.result.Leftovers++
-		if c.opts.DryRun {
-			continue
-		}
-		// By a name of this session, because the next collector may come before it
-		// is deleted.
-		trash := c.s.tempName()
-		if err := moveDir(c.s.path("tmp/"+e.Name()), c.s.path("tmp/"+trash)); err != nil {
+		if err := c.takeLeftover("tmp/" + e.Name()); err != nil {
 			return err
 		}
-		c.trash = append(c.trash, trash)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
 //	DIR/cache/      what files that were added looked like, see remember.go
+//	DIR/failed/     0700: what failed builds left, see failed.go
 //	DIR/tmp/        0700: whatever is being made
 //
 // What is on disk becomes an object in three steps: contents and listings are
@@ -270,7 +271,7 @@ func (s *Store) makeDirs() error {
 		{"records", 0o755}, {"realisations", 0o755}, {"cache", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
-		{"tmp", 0o700},
+		{"tmp", 0o700}, {"failed", 0o700},
 	} {
 		if err := makeDir(s.path(d.name), d.mode); err != nil {
 			return err
