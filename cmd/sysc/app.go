@@ -32,6 +32,8 @@ type app struct {
 	vars     []string // --var
 	varFiles []string // --var-file
 
+	signals *signals // that the user sends, or nil
+
 	work  localstore.Progress // of the store
 	meter *meter              // that of now, or nil
 }

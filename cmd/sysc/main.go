@@ -9,9 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"sysc/derivations/sandbox"
 )
@@ -38,12 +36,12 @@ const gcPercent = 300
 
 // run runs one command line and returns its exit code.
 func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// The second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
-
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	app := newApp(os.Stdout, os.Stderr, os.Getenv)
+	var stop func()
+	app.signals, stop = handleSignals(cancel)
+	defer stop()
 	root := app.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

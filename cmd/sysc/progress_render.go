@@ -29,7 +29,14 @@ func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
 		r.print(p, fmt.Sprintf("waiting for %s", e.Line))
 	case build.Failed:
 		r.print(p, fmt.Sprintf("failed: %s", e.Name))
+	case build.Draining:
+		r.print(p, drainingLine(e))
 	}
+}
+
+// drainingLine says what goes on after the first interrupt.
+func drainingLine(e build.Event) string {
+	return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step"))
 }
 
 // print puts a line above the live ones.
@@ -143,6 +150,8 @@ func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
 		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
 	case e.Kind == build.Waiting:
 		fmt.Fprintf(r.w, "waiting for %s\n", e.Line)
+	case e.Kind == build.Draining:
+		fmt.Fprintln(r.w, drainingLine(e))
 	}
 }
 
@@ -182,6 +191,9 @@ type jsonEvent struct {
 func (r *jsonRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
 		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, Line: e.Line, Cached: e.Cached}
+	if e.Kind == build.Draining {
+		out.Derivation = "" // it is about none
+	}
 	if e.Err != nil {
 		out.Error = e.Err.Error()
 	}

@@ -50,6 +50,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err != nil {
 		return nil, err
 	}
+	drain, drained := a.signals.drain()
 	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,
 		Cores:       flags.cores,
@@ -62,8 +63,12 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Mirrors:     mirrors,
 		DownloadDir: filepath.Join(st.Dir(), "downloads"),
 		Events:      progress.event,
+		Drain:       drain,
 	})
 	progress.finish(err)
+	if drained() && err == nil {
+		err = build.ErrDrained // what was wanted is there, but its user wants no more
+	}
 	if err != nil {
 		a.showFailures(err)
 	} else {

@@ -42,6 +42,9 @@ type Options struct {
 	// Events is told what happens. It is called by several goroutines, but never
 	// by two at once, and should return quickly. nil means that nobody listens.
 	Events func(Event)
+	// Drain, when it is closed, lets those steps finish that run, and no other begin.
+	// nil means never.
+	Drain <-chan struct{}
 	// KeepFailed keeps the directory of a failed program for a while; the [*Error]
 	// names it.
 	KeepFailed bool
@@ -101,11 +104,14 @@ const (
 	Finished
 	// Failed: Err says why.
 	Failed
+	// Draining: no more steps begin, and Done steps run still. It is about no step
+	// in particular.
+	Draining
 )
 
 // String returns the kind's name in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed"}
+	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed", "draining"}
 	if int(k) >= len(names) {
 		return "unknown"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,9 @@ import (
 // An error is what errors.Join makes of the [*Error] of each step that failed,
 // in the order of the graph: one, unless KeepGoing. Then the map has what was
 // realised all the same. When ctx ends, the error is its cause, wrapped; what
-// was running is gone without a trace, what had finished is registered.
+// was running is gone without a trace, what had finished is registered. When Drain
+// left something undone, the error is [ErrDrained], wrapped, and those of steps
+// that failed meanwhile.
 //
 // With DryRun the map has those paths that are known without building, and
 // whether they are valid is not said.
@@ -77,7 +80,9 @@ type realiser struct {
 	wide chan struct{} // holds a token for each step that decodes in parallel
 
 	anyFailed bool
-	stopped   bool // nothing new is begun
+	// begin ends, by endBegin, when no job shall start any more that does not run.
+	begin    context.Context
+	endBegin context.CancelCauseFunc
 
 	mu      sync.Mutex // serialises events
 	sources sourceAdder
@@ -103,6 +108,8 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	})
 	defer r.commits.close()
 	r.sources = sourceAdder{store: r.store, graph: r.graph, commits: r.commits}
+	r.begin, r.endBegin = context.WithCancelCause(ctx)
+	defer r.endBegin(nil)
 	r.free = [classes]int{processor: r.opts.Jobs, network: r.opts.Downloads}
 
 	for _, ref := range want {
@@ -112,12 +119,20 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	}
 	var broken error // of the store, not of a step
 	for r.start(ctx); r.active > 0; r.start(ctx) {
-		if err := r.handle(ctx, <-r.messages); err != nil && broken == nil {
-			broken = err
-			r.stop(cancel, err)
+		var err error
+		select {
+		case <-r.drain():
+			r.endBegin(ErrDrained)
+			r.emitDraining()
+		case m := <-r.messages:
+			err = r.handle(ctx, m)
 		}
-		if r.anyFailed && !r.opts.KeepGoing && !r.stopped {
-			r.stop(cancel, errStopped)
+		if err != nil && broken == nil {
+			broken = err
+			cancel(err)
+		}
+		if r.anyFailed && !r.opts.KeepGoing && r.begin.Err() == nil {
+			cancel(errStopped)
 		}
 	}
 	switch {
@@ -126,16 +141,42 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	case broken != nil:
 		return fmt.Errorf("realise: %w", broken)
 	}
+	if errors.Is(context.Cause(r.begin), ErrDrained) && !r.complete(want) {
+		return errors.Join(r.failures(), fmt.Errorf("realise: %w", ErrDrained))
+	}
 	return r.failures()
+}
+
+// ErrDrained is why steps did not begin when Options.Drain was closed. It is
+// context.Canceled, too.
+var ErrDrained = fmt.Errorf("no more steps shall begin: %w", context.Canceled)
+
+// drain returns what is closed to stop the beginning of steps, until it is.
+func (r *realiser) drain() <-chan struct{} {
+	if r.begin.Err() != nil {
+		return nil
+	}
+	return r.opts.Drain
+}
+
+// emitDraining tells how many steps run still.
+func (r *realiser) emitDraining() {
+	n := r.opts.Jobs - r.free[processor] + r.opts.Downloads - r.free[network]
+	if n == 0 || r.opts.Events == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opts.Events(Event{Kind: Draining, Done: int64(n)})
+}
+
+// complete reports whether all that is wanted is there.
+func (r *realiser) complete(want []derivations.Ref) bool {
+	return !slices.ContainsFunc(want, func(ref derivations.Ref) bool { return r.jobs[ref.Derivation].state != done })
 }
 
 // errStopped is why steps are cancelled when another one has failed.
 var errStopped = errors.New("another step failed")
-
-func (r *realiser) stop(cancel context.CancelCauseFunc, why error) {
-	r.stopped = true
-	cancel(why)
-}
 
 // handle takes note of what happened to a job.
 func (r *realiser) handle(ctx context.Context, m message) error {
@@ -230,7 +271,7 @@ func (r *realiser) finish(ctx context.Context, j *job, cached bool) error {
 	waiting := j.waiting
 	j.waiting = nil
 	for _, w := range waiting {
-		if w.pending--; w.pending == 0 && w.state == blocked && !r.stopped && ctx.Err() == nil {
+		if w.pending--; w.pending == 0 && w.state == blocked && r.begin.Err() == nil {
 			if err := r.advance(ctx, w); err != nil {
 				return err
 			}
@@ -246,11 +287,15 @@ func (r *realiser) fail(ctx context.Context, j *job, err error) {
 	}
 	j.state, j.err = failed, err
 	r.anyFailed = true
-	if ctx.Err() == nil {
+	if ctx.Err() == nil && !errors.Is(err, ErrDrained) {
 		r.emit(j, Event{Kind: Failed, Err: err})
 	}
+	skipped := error(&SkippedError{Needs: j.d.Name})
+	if errors.Is(err, ErrDrained) {
+		skipped = err // no failure either
+	}
 	for _, w := range j.waiting {
-		r.fail(ctx, w, &SkippedError{Needs: j.d.Name})
+		r.fail(ctx, w, skipped)
 	}
 	j.waiting = nil
 }
@@ -260,7 +305,7 @@ func (r *realiser) failures() error {
 	var errs []error
 	for _, j := range r.list {
 		var skipped *SkippedError
-		if j.state != failed || errors.As(j.err, &skipped) || errors.Is(j.err, errStopped) {
+		if j.state != failed || errors.As(j.err, &skipped) || errors.Is(j.err, errStopped) || errors.Is(j.err, ErrDrained) {
 			continue
 		}
 		errs = append(errs, j.err)
@@ -273,8 +318,14 @@ func (r *realiser) failures() error {
 
 // start runs what can run.
 func (r *realiser) start(ctx context.Context) {
+	select {
+	case <-r.drain(): // before anything else begins
+		r.endBegin(ErrDrained)
+		r.emitDraining()
+	default:
+	}
 	for c := range r.ready {
-		for r.free[c] > 0 && len(r.ready[c]) > 0 && !r.stopped && ctx.Err() == nil {
+		for r.free[c] > 0 && len(r.ready[c]) > 0 && r.begin.Err() == nil {
 			j := r.ready[c].pop()
 			j.state = running
 			r.free[c]--

@@ -334,6 +334,86 @@ func TestCancel(t *testing.T) {
 	equal(t, "ran", w.happened(Finished, false), "hang")
 }
 
+// TestDrain: what runs finishes and is recorded, nothing more begins, and what
+// waits for another process waits no more.
+func TestDrain(t *testing.T) {
+	w := newWorld(t)
+	w.opts.Jobs = 2
+	drain, running, release := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	w.opts.Drain = drain
+	w.opts.Builtins = builtin.Standard()
+	w.opts.Builtins["builtin:slow"] = func(ctx context.Context, s *builtin.Step) error {
+		close(running)
+		<-release
+		return counting(nil)(ctx, s)
+	}
+	slow := w.builtin("slow", "builtin:slow", map[string]any{"text": "slow"})
+	locked := w.builtin("locked", "builtin:file", map[string]any{"content": "locked"})
+	next := w.builtin("next", "builtin:file", map[string]any{"content": w.placeholder(slow)})
+	after := w.builtin("after", "builtin:file", map[string]any{"content": w.placeholder(locked)})
+	queued := w.builtin("queued", "builtin:file", map[string]any{"content": "queued"})
+	unlock, err := w.open().Lock(t.Context(), "build "+resolvedHash(w, locked).String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := w.opts.Events
+	w.opts.Events = func(e Event) {
+		listen(e)
+		switch e.Kind {
+		case Waiting:
+			<-running // it began first
+			close(drain)
+		case Draining:
+			close(release)
+		}
+	}
+	paths, err := w.realise(next, after, queued, slow)
+	if !errors.Is(err, ErrDrained) || !errors.Is(err, context.Canceled) || len(paths) != 1 || paths[slow] == "" {
+		t.Errorf("got %v, %v", paths, err)
+	}
+	var failed *Error
+	if errors.As(err, &failed) {
+		t.Errorf("got a failure: %v", failed)
+	}
+	equal(t, "failed", w.happened(Failed, false))
+	equal(t, "finished", w.happened(Finished, false), "slow")
+	if started := w.happened(Started, false); len(started) != 2 {
+		t.Errorf("started: %q", started)
+	}
+	for _, e := range w.events {
+		if e.Kind == Draining && e.Done != 2 {
+			t.Errorf("%d were running", e.Done)
+		}
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "left over", w.leftovers())
+	// Asked before it began, nothing begins.
+	if paths, err := w.realise(next); !errors.Is(err, ErrDrained) || len(paths) != 0 {
+		t.Errorf("got %v, %v", paths, err)
+	}
+	equal(t, "started", w.happened(Started, false))
+	w.opts.Drain = nil
+	w.mustRealise(next, after, queued, slow)
+	equal(t, "finished afterwards", slices.Sorted(slices.Values(w.happened(Finished, false))), "after", "locked", "next", "queued")
+}
+
+// TestDrainComplete: when the last step runs already, nothing was left undone.
+func TestDrainComplete(t *testing.T) {
+	w := newWorld(t)
+	drain := make(chan struct{})
+	w.opts.Drain = drain
+	w.opts.Builtins = map[string]builtin.Func{"builtin:test": counting(func(string) { close(drain) })}
+	w.mustRealise(w.builtin("last", "builtin:test", map[string]any{"text": "x"}))
+}
+
+// resolvedHash returns the key of a step without inputs.
+func resolvedHash(w *world, r derivations.Ref) store.DerivationHash {
+	d, _ := w.graph.Derivation(r.Derivation)
+	return d.ResolvedHash()
+}
+
 // TestOnlyWhatIsNeeded: an input that is gone is made again only when something
 // runs that needs it.
 func TestOnlyWhatIsNeeded(t *testing.T) {

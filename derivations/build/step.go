@@ -16,9 +16,12 @@ import (
 // step does one job under its lock, and returns what is to be registered; its
 // release then gives the lock back.
 func (r *realiser) step(ctx context.Context, j *job) (_ *commit, err error) {
-	unlock, err := r.store.Lock(ctx, "build "+j.key.String(), func(holder string) {
+	unlock, err := r.store.Lock(r.begin, "build "+j.key.String(), func(holder string) {
 		r.emit(j, Event{Kind: Waiting, Line: holder})
 	})
+	if err != nil && r.begin.Err() != nil {
+		err = context.Cause(r.begin)
+	}
 	if err != nil {
 		return nil, r.failed(ctx, j, nil, "", err)
 	}
