@@ -3,6 +3,7 @@ package build
 import (
 	"fmt"
 	"strings"
+	"syscall"
 
 	"sysc/derivations"
 	"sysc/store"
@@ -49,9 +50,20 @@ type ExitError struct {
 	Signal  string // what killed it, "" for none
 }
 
+// killedCode is what a shell exits with when SIGKILL ended what it ran.
+const killedCode = 128 + int(syscall.SIGKILL)
+
 func (e *ExitError) Error() string {
-	if e.Signal != "" {
+	// Nobody here sent that signal: it would be another error. The kernel sends it
+	// when memory runs out, and tells nobody.
+	const perhaps = "perhaps for lack of memory"
+	switch {
+	case e.Signal == syscall.SIGKILL.String():
+		return fmt.Sprintf("%s was killed, %s", e.Program, perhaps)
+	case e.Signal != "":
 		return fmt.Sprintf("%s was killed: %s", e.Program, e.Signal)
+	case e.Code == killedCode:
+		return fmt.Sprintf("%s exited with code %d: something that it ran was killed, %s", e.Program, e.Code, perhaps)
 	}
 	return fmt.Sprintf("%s exited with code %d", e.Program, e.Code)
 }

@@ -193,7 +193,7 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 		return err
 	}
 	if result.ExitCode != 0 || result.Signal != "" {
-		return &ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}
+		return orFull(&ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}, x.dir)
 	}
 	return nil
 }

@@ -76,6 +76,10 @@ func do(words []string) error {
 	case "exit":
 		code, _ := strconv.Atoi(arg(1))
 		os.Exit(code)
+	case "signal":
+		n, _ := strconv.Atoi(arg(1))
+		syscall.Kill(os.Getpid(), syscall.Signal(n))
+		time.Sleep(time.Hour) // until it comes
 	case "hang":
 		for {
 			time.Sleep(time.Hour) // select {} would be a deadlock, which ends it
