@@ -18,19 +18,21 @@ import (
 func (a *app) buildCommand() *cobra.Command {
 	var flags buildFlags
 	var outLink string
+	var dryRun bool
 	cmd := &cobra.Command{
 		Use:   "build [TARGET...]",
 		Short: "Build systems or derivations and print their store paths",
 		Long: `Build what the definition describes and print where it is, one path a line.
 A TARGET is system.NAME or derivation.NAME; without one it is the only system.`,
-		Example: "  sysc build\n  sysc build derivation.hello --out-link result",
+		Example: "  sysc build\n  sysc build derivation.hello --out-link result\n  sysc build --dry-run",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.build(cmd.Context(), args, flags, outLink)
+			return a.build(cmd.Context(), args, flags, outLink, dryRun)
 		},
 	}
 	a.projectFlags(cmd)
 	a.buildFlags(cmd, &flags)
 	cmd.Flags().StringVarP(&outLink, "out-link", "o", "", "make a `LINK` to the result, which keeps it from garbage collection")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build nothing, say what would be built and fetched")
 	return cmd
 }
 
@@ -87,9 +89,12 @@ type builtTarget struct {
 	Object store.Path `json:"object"`
 }
 
-func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLink string) (err error) {
+func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLink string, dryRun bool) (err error) {
 	if outLink != "" && len(args) > 1 {
 		return errors.New("--out-link goes with one target")
+	}
+	if outLink != "" && dryRun {
+		return errors.New("--dry-run makes nothing that --out-link could lead to")
 	}
 	project, err := a.loadProject(ctx)
 	if err != nil {
@@ -113,6 +118,9 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLin
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	if dryRun {
+		return a.planBuild(ctx, st, project, want)
+	}
 	paths, err := a.realise(ctx, st, project, want, flags)
 	if err != nil {
 		return err
