@@ -183,6 +183,7 @@ type jsonEvent struct {
 	Origin     string `json:"origin,omitempty"`
 	Done       int64  `json:"done,omitempty"`
 	Total      int64  `json:"total,omitempty"`
+	ExpectedMS int64  `json:"expected_ms,omitempty"`
 	Line       string `json:"line,omitempty"`
 	Cached     bool   `json:"cached,omitempty"`
 	Error      string `json:"error,omitempty"`
@@ -190,7 +191,7 @@ type jsonEvent struct {
 
 func (r *jsonRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
-		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, Line: e.Line, Cached: e.Cached}
+		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, ExpectedMS: e.Expected.Milliseconds(), Line: e.Line, Cached: e.Cached}
 	if e.Kind == build.Draining {
 		out.Derivation = "" // it is about none
 	}

@@ -128,9 +128,12 @@ type Event struct {
 	// Done and Total count for Progress, in bytes, and Total for Planned: the size
 	// of the result. Total is -1 when it is not known.
 	Done, Total int64
-	Line        string
-	Err         error
-	Cached      bool
+	// Expected is for Planned and Started how long the step will take, by how long
+	// it took before; 0 when that is not known.
+	Expected time.Duration
+	Line     string
+	Err      error
+	Cached   bool
 }
 
 // lineWriter calls a function with each line that is written.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sysc/derivations"
 	"sysc/store"
@@ -19,6 +20,9 @@ type job struct {
 	// chain is the weight of the heaviest chain of steps from this one, included,
 	// to what is wanted.
 	chain int64
+	// expected is how long it will take, and took how long it did; 0 when it is not
+	// known, or did not run.
+	expected, took time.Duration
 
 	// outputs are the paths known so far: recorded, known beforehand, or built.
 	outputs map[string]store.Path
@@ -53,6 +57,9 @@ type planner struct {
 	valid map[store.Path]bool
 }
 
+// weightPerSecond makes weights of durations: about what is unpacked in a second.
+const weightPerSecond = 64 << 20
+
 // newPlanner finds the jobs behind what is wanted, and what is known of them.
 func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
 	p := &planner{store: st, graph: g, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
@@ -65,7 +72,6 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 			p.list = append(p.list, j)
 		}
 	}
-	p.weigh()
 	for _, j := range p.list {
 		if err := p.lookUp(ctx, j); err != nil {
 			return nil, err
@@ -78,22 +84,32 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 // much as unpacking so many.
 const stepWeight = 64 << 10
 
-// weigh sets the chains of all jobs. What a step weighs is guessed from the sizes
-// that are known before anything runs, those of files to fetch and of files
-// fetched for it: a large package that is unpacked last would keep everything
-// waiting.
-func (p *planner) weigh() {
+// weigh sets how long jobs are expected to take, and their chains.
+func (p *planner) weigh(h *history) {
 	for i := len(p.list) - 1; i >= 0; i-- {
 		j := p.list[i] // everything that needs it has been here
-		j.chain += stepWeight + fixedSize(j.d)
-		for _, in := range j.d.Inputs {
-			j.chain += fixedSize(p.jobs[in.Derivation].d)
-		}
+		j.expected = h.expected(j.d.Builder, j.d.Name)
+		j.chain += p.weight(j)
 		for _, in := range j.d.Inputs {
 			dep := p.jobs[in.Derivation]
 			dep.chain = max(dep.chain, j.chain)
 		}
 	}
+}
+
+// weight is what a step weighs by how long it took the last few times. Otherwise it
+// is guessed from the sizes that are known before anything runs, those of files to
+// fetch and of files fetched for it: a large package that is unpacked last would
+// keep everything waiting.
+func (p *planner) weight(j *job) int64 {
+	if j.expected > 0 {
+		return int64(j.expected.Seconds() * weightPerSecond)
+	}
+	weight := stepWeight + fixedSize(j.d)
+	for _, in := range j.d.Inputs {
+		weight += fixedSize(p.jobs[in.Derivation].d)
+	}
+	return weight
 }
 
 // fixedSize returns the size of a step's result, if that is known beforehand.

@@ -36,6 +36,9 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
 	}
+	if len(missing) > 0 {
+		p.weigh(readHistory(st.HistoryPath()))
+	}
 	r := &realiser{planner: p, opts: opts}
 	for _, j := range missing {
 		r.emit(j, Event{Kind: Planned, Total: plannedSize(j.d)})
@@ -44,6 +47,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 		return p.paths(want), nil
 	}
 	err = r.run(ctx, want)
+	r.remember()
 	return p.paths(want), err
 }
 
@@ -354,9 +358,26 @@ func (r *realiser) emit(j *job, e Event) {
 		return
 	}
 	e.Hash, e.Name, e.Builder, e.Origin = j.hash, j.d.Name, j.d.Builder, j.origin
+	if e.Kind == Planned || e.Kind == Started {
+		e.Expected = j.expected
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.opts.Events(e)
+}
+
+// remember adds to the history how long steps took. How long downloads take is up
+// to the network.
+func (r *realiser) remember() {
+	var runs []run
+	for _, j := range r.list {
+		if j.took > 0 && j.class() != network {
+			runs = append(runs, run{builder: j.d.Builder, name: j.d.Name, took: j.took})
+		}
+	}
+	if len(runs) > 0 {
+		addHistory(r.store.HistoryPath(), runs) // without it the guesses are worse, no more
+	}
 }
 
 // progressEvery is how often a step's progress is passed on at most.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"sysc/derivations"
 	"sysc/derivations/builtin"
@@ -40,10 +41,12 @@ func (r *realiser) step(ctx context.Context, j *job) (_ *commit, err error) {
 		r.emit(j, Event{Kind: LogLine, Line: line})
 	})
 	log.limit = cmp.Or(j.d.RunLimits.Log, log.limit)
+	start := time.Now()
 	objects, kept, err := r.perform(ctx, j, log)
 	if err != nil {
 		return nil, r.failed(ctx, j, log, kept, err)
 	}
+	j.took = time.Since(start)
 	log.close() // a log that cannot be kept does not spoil the result
 	c := &commit{job: j, outputs: make(map[string]store.Path), release: unlock}
 	for name, o := range objects {

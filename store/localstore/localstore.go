@@ -14,7 +14,8 @@
 //	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
-//	DIR/cache/      what files that were added looked like, see remember.go
+//	DIR/cache/      what files that were added looked like, see remember.go; how
+//	                long builds took
 //	DIR/failed/     0700: what failed builds left, see failed.go
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -202,6 +203,13 @@ func (s *Store) Dir() string { return s.dir }
 // PhysicalPath returns where an object of kind file or tree stands on this
 // machine. It does not look whether it is there.
 func (s *Store) PhysicalPath(p store.Path) string { return s.path("store/" + string(p)) }
+
+// historyName is the file of [Store.HistoryPath] in cache/.
+const historyName = "durations.json"
+
+// HistoryPath returns the file for how long the steps of builds took. It may be lost
+// at any time, but is no garbage.
+func (s *Store) HistoryPath() string { return s.path("cache/" + historyName) }
 
 // LogDir returns the directory for logs of builds.
 func (s *Store) LogDir() string { return s.path("log") }
