@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 
 // tool builds the tests' builder, a static program, once.
 var tool = sync.OnceValues(func() ([]byte, error) {
+	if made := os.Getenv(toolVariable); made != "" {
+		return os.ReadFile(made)
+	}
 	dir, err := os.MkdirTemp("", "tool")
 	if err != nil {
 		return nil, err
@@ -212,15 +215,7 @@ func (w *world) log() []string {
 // content returns the bytes of a file in an object.
 func (w *world) content(p store.Path, name string) string {
 	w.t.Helper()
-	o, err := w.store.Object(w.t.Context(), p)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	e, err := tree.Find(w.t.Context(), w.store, o.Tree, name)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	f, err := w.store.OpenBlob(w.t.Context(), e.Digest)
+	f, err := w.store.OpenBlob(w.t.Context(), w.entry(p, name).Digest)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -230,6 +225,20 @@ func (w *world) content(p store.Path, name string) string {
 		w.t.Fatal(err)
 	}
 	return out.String()
+}
+
+// entry returns an entry of an object's tree.
+func (w *world) entry(p store.Path, name string) tree.Entry {
+	w.t.Helper()
+	o, err := w.store.Object(w.t.Context(), p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e, err := tree.Find(w.t.Context(), w.store, o.Tree, name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e
 }
 
 // collect removes from the store what no root keeps. What was used since the store

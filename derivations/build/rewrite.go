@@ -2,152 +2,146 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path"
+	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"sysc/store"
-	"sysc/store/tree"
 )
 
 // chunk is how much of a file is looked at at once, in bytes.
 const chunk = 1 << 20
 
-// walkOutput calls the functions for each regular file and each link of an
-// output in dir. No link is followed. What else is there is left to AddDir to
-// refuse.
-func walkOutput(ctx context.Context, dir, name string, file func(*os.Root, string) error, link func(root *os.Root, name, target string) error) error {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	var visit func(name string, depth int) error
-	visit = func(name string, depth int) error {
-		if err := ctx.Err(); err != nil {
-			return context.Cause(ctx)
-		}
-		info, err := root.Lstat(name)
-		if err != nil {
-			return err
-		}
-		switch {
-		case info.Mode().IsRegular():
-			return file(root, name)
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := root.Readlink(name)
-			if err != nil {
-				return err
-			}
-			return link(root, name, target)
-		case !info.IsDir():
-			return nil
-		case depth > tree.MaxDepth:
-			return fmt.Errorf("%s: more than %d directories deep", name, tree.MaxDepth)
-		}
-		list, err := fs.ReadDir(root.FS(), name)
-		if err != nil {
-			return err
-		}
-		for _, item := range list {
-			if err := visit(path.Join(name, item.Name()), depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return visit(name, 0)
-}
-
-// findIDs tells which ids stand in an output, and in which of its files.
+// findIDs tells which ids stand in an output, and in which of its files or links
+// each does first.
 func findIDs(ctx context.Context, dir, name string, ids []string) (map[string]string, error) {
 	found := make(map[string]string)
-	scan := func(where string, window []byte) {
+	scan := func(window []byte, where string) {
 		for _, id := range ids {
 			if _, ok := found[id]; !ok && bytes.Contains(window, []byte(id)) {
 				found[id] = where
 			}
 		}
 	}
-	err := walkOutput(ctx, dir, name, func(root *os.Root, name string) error {
-		f, err := root.Open(name)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		return eachWindow(f, func(_ int64, window []byte) error { scan(name, window); return nil })
-	}, func(_ *os.Root, name, target string) error {
-		scan(name, []byte(target))
-		return nil
-	})
-	return found, err
-}
-
-// rewriteIDs replaces ids in an output by others of the same length.
-func rewriteIDs(ctx context.Context, dir, name string, real map[string]string) error {
-	return walkOutput(ctx, dir, name, func(root *os.Root, name string) error {
-		return rewriteFile(root, name, real)
-	}, func(root *os.Root, name, target string) error {
-		changed := target
-		for id, to := range real {
-			changed = string(bytes.ReplaceAll([]byte(changed), []byte(id), []byte(to)))
-		}
-		if changed == target {
+	w := outputWalk{
+		file: func(e outputEntry) error {
+			f, err := e.open(0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			return eachWindow(f, func(_ int64, window []byte) error {
+				scan(window, e.path)
+				return nil
+			})
+		},
+		link: func(e outputEntry, target string) error {
+			scan([]byte(target), e.path)
 			return nil
-		}
-		if err := root.Remove(name); err != nil {
-			return err
-		}
-		return root.Symlink(changed, name)
-	})
+		},
+	}
+	return found, w.run(ctx, dir, name)
 }
 
-func rewriteFile(root *os.Root, name string, real map[string]string) error {
-	f, err := root.Open(name)
+// rewriteIDs replaces ids in an output by others of the same length, in files and
+// targets of links.
+func rewriteIDs(ctx context.Context, dir, name string, real map[string]string) error {
+	w := outputWalk{
+		file: func(e outputEntry) error { return rewriteFile(e, real) },
+		link: func(e outputEntry, target string) error {
+			changed := rewriteText(target, real)
+			if changed == target {
+				return nil
+			}
+			if err := unix.Unlinkat(e.dir, e.name, 0); err != nil {
+				return e.failed("replace", err)
+			}
+			if err := unix.Symlinkat(changed, e.dir, e.name); err != nil {
+				return e.failed("replace", err)
+			}
+			return nil
+		},
+	}
+	return w.run(ctx, dir, name)
+}
+
+// A patch is an id to be written at an offset.
+type patch struct {
+	offset int64
+	id     string
+}
+
+// findPatches appends what is to be written into a window that begins at
+// offset.
+func findPatches(patches []patch, offset int64, window []byte, real map[string]string) []patch {
+	for id, to := range real {
+		for i := 0; ; i++ {
+			next := bytes.Index(window[i:], []byte(id))
+			if next < 0 {
+				break
+			}
+			i += next
+			patches = append(patches, patch{offset + int64(i), to})
+		}
+	}
+	return patches
+}
+
+// inOrder sorts patches: of two that overlap the later one must win always.
+func inOrder(patches []patch) []patch {
+	slices.SortFunc(patches, func(a, b patch) int { return cmp.Compare(a.offset, b.offset) })
+	return patches
+}
+
+func rewriteText(text string, real map[string]string) string {
+	if len(text) < store.IDLen {
+		return text
+	}
+	changed := []byte(text)
+	for _, p := range inOrder(findPatches(nil, 0, changed, real)) {
+		copy(changed[p.offset:], p.id)
+	}
+	return string(changed)
+}
+
+func rewriteFile(e outputEntry, real map[string]string) error {
+	f, err := e.open(0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	at := make(map[int64]string)
+	var patches []patch
 	err = eachWindow(f, func(offset int64, window []byte) error {
-		for id, to := range real {
-			for i := 0; ; i++ {
-				next := bytes.Index(window[i:], []byte(id))
-				if next < 0 {
-					break
-				}
-				i += next
-				at[offset+int64(i)] = to
-			}
-		}
+		patches = findPatches(patches, offset, window, real)
 		return nil
 	})
-	if err != nil || len(at) == 0 {
+	if err != nil || len(patches) == 0 {
 		return err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return e.failed("stat", err)
 	}
 	// What a builder left may be read-only.
-	if err := f.Chmod(info.Mode().Perm() | 0o200); err != nil {
-		return err
+	if err := unix.Fchmod(int(f.Fd()), st.Mode&0o7777|0o200); err != nil {
+		return e.failed("make writable", err)
 	}
-	w, err := root.OpenFile(name, os.O_WRONLY, 0)
+	fd, err := reopen(int(f.Fd()), unix.O_WRONLY)
 	if err != nil {
-		return err
+		return e.failed("open", err)
 	}
-	for offset, to := range at {
-		if _, err := w.WriteAt([]byte(to), offset); err != nil {
-			w.Close()
-			return err
+	w := os.NewFile(uintptr(fd), e.path)
+	for _, p := range inOrder(patches) {
+		if _, err := w.WriteAt([]byte(p.id), p.offset); err != nil {
+			return errors.Join(err, w.Close())
 		}
 	}
-	return errors.Join(w.Close(), f.Chmod(info.Mode().Perm()))
+	return w.Close()
 }
 
 // eachWindow calls fn with windows of a file that overlap by an id less one byte.

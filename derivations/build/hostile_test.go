@@ -1,0 +1,92 @@
+package build
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"sysc/derivations"
+	"sysc/store/tree"
+)
+
+// nobody is the user that tests run again as.
+const nobody = 65534
+
+// toolVariable is where that run finds the tests' builder.
+const toolVariable = "SYSC_TEST_TOOL"
+
+// asOrdinaryUser runs the calling test once more without privileges when it has
+// them: permissions are nothing to the superuser.
+func asOrdinaryUser(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
+	}
+	dir, err := os.MkdirTemp("", "nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program, err := tool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"tool": program, "test": self} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chown(dir, nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(dir, "test"), "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, toolVariable+"="+filepath.Join(dir, "tool"))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("as user %d: %v\n%s", nobody, err, out)
+	}
+}
+
+// several adds a step with the outputs "out" and "dev".
+func (w *world) several(name string, lines ...string) (out, dev derivations.Ref) {
+	w.t.Helper()
+	out = w.add(derivations.Derivation{Name: name, Builder: "exec", Root: w.root, Outputs: []string{"out", "dev"},
+		Args: append([]string{"/bin/tool"}, lines...)})
+	return out, derivations.Ref{Derivation: out.Derivation, Output: "dev"}
+}
+
+// What a builder closed to everybody, itself included, is read and rewritten.
+func TestOutputsClosedToTheirOwner(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	out, dev := w.several("closed",
+		"write $out/x text", "chmod 0 $out/x",
+		"write $dev/in/file $out/x", "chmod 0111 $dev/in/file", "symlink $out/x $dev/in/link", "chmod 0555 $dev/in",
+		"write $dev/shut/file $out/x", "chmod 0400 $dev/shut/file", "symlink $out/x $dev/shut/link", "chmod 0 $dev/shut", "chmod 0 $dev")
+	paths := w.mustRealise(out, dev)
+	want := paths[out].Logical() + "/x"
+	for _, dir := range []string{"in", "shut"} {
+		if got := w.content(paths[dev], dir+"/file"); got != want {
+			t.Errorf("%s/file: got %q, want %q", dir, got, want)
+		}
+		if e := w.entry(paths[dev], dir+"/link"); e.Target != want {
+			t.Errorf("%s/link: got %q, want %q", dir, e.Target, want)
+		}
+	}
+	if got := w.content(paths[out], "x"); got != "text" {
+		t.Errorf("got %q", got)
+	}
+	for path, mode := range map[string]uint32{"in/file": tree.ModeExecutable, "shut/file": tree.ModeFile} {
+		if e := w.entry(paths[dev], path); e.Mode != mode {
+			t.Errorf("%s: got mode %o, want %o", path, e.Mode, mode)
+		}
+	}
+	equal(t, "left over", w.leftovers())
+}
