@@ -73,7 +73,7 @@ func (x *execution) outputOrder(ctx context.Context, names []string) ([]string, 
 		for _, other := range names {
 			if file, ok := found[x.scratch[other].ID()]; ok && other != name {
 				uses[name] = append(uses[name], other)
-				fmt.Fprintf(x.log, "output %q names output %q, in %s\n", name, other, file)
+				fmt.Fprintf(x.log, "output %q names output %q, in %s\n", name, other, place(file))
 			}
 		}
 	}

@@ -1,13 +1,18 @@
 package build
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
 	"sysc/derivations"
+	"sysc/store"
 	"sysc/store/tree"
 )
 
@@ -87,6 +92,45 @@ func TestOutputsClosedToTheirOwner(t *testing.T) {
 		if e := w.entry(paths[dev], path); e.Mode != mode {
 			t.Errorf("%s: got mode %o, want %o", path, e.Mode, mode)
 		}
+	}
+	equal(t, "left over", w.leftovers())
+}
+
+// An id of another output is replaced wherever it stands in a name, too.
+func TestOutputIDsInNames(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	out, dev := w.several("names",
+		"write $out/x text",
+		"write $dev/file$out by file", "write $dev/dir$out/in by directory", "mkdir $dev/link/sysc/store", "symlink nowhere $dev/link$out",
+		"chmod 0555 $dev/link/sysc/store", "chmod 0 $dev/dir$out")
+	paths := w.mustRealise(out, dev)
+	o, err := w.store.Object(t.Context(), paths[dev])
+	if err != nil || !slices.Equal(o.References, []store.Path{paths[out]}) {
+		t.Errorf("references %v, %v", o.References, err)
+	}
+	var got []string
+	err = tree.Walk(t.Context(), w.store, o.Tree, func(path string, e tree.Entry) error {
+		if e.Type != tree.Dir {
+			got = append(got, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	real := paths[out].Logical()
+	equal(t, "files", got, "dir"+real+"/in", "file"+real, "link"+real)
+
+	// Nothing is lost when there is such a name already.
+	clash, _ := w.several("names", "write $out/x text", "write $dev/x$out one", "write $dev/x"+real+" other")
+	if _, err := w.realise(clash); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), "x/sysc/store/") {
+		t.Errorf("got %v", err)
+	}
+	// Its own id in a name cannot be replaced: places of it are in contents only.
+	_, own := w.several("own", "write $out/x text", "write $dev/x$dev text")
+	if _, err := w.realise(own); err == nil || !strings.Contains(err.Error(), "own id in a name") {
+		t.Errorf("got %v", err)
 	}
 	equal(t, "left over", w.leftovers())
 }

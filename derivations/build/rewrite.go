@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sysc/store"
+	"sysc/store/localstore"
 )
 
 // chunk is how much of a file is looked at at once, in bytes.
 const chunk = 1 << 20
 
-// findIDs tells which ids stand in an output, and in which of its files or links
-// each does first.
-func findIDs(ctx context.Context, dir, name string, ids []string) (map[string]string, error) {
-	found := make(map[string]string)
-	scan := func(window []byte, where string) {
+// findIDs tells which ids stand in an output, and where each does first: in a
+// file, the target of a link, or a name below the output's own.
+func findIDs(ctx context.Context, dir, name string, ids []string) (map[string]localstore.Edge, error) {
+	found := make(map[string]localstore.Edge)
+	scan := func(window []byte, where localstore.Edge) {
 		for _, id := range ids {
 			if _, ok := found[id]; !ok && bytes.Contains(window, []byte(id)) {
 				found[id] = where
@@ -36,20 +37,24 @@ func findIDs(ctx context.Context, dir, name string, ids []string) (map[string]st
 			}
 			defer f.Close()
 			return eachWindow(f, func(_ int64, window []byte) error {
-				scan(window, e.path)
+				scan(window, localstore.Edge{File: e.path})
 				return nil
 			})
 		},
 		link: func(e outputEntry, target string) error {
-			scan([]byte(target), e.path)
+			scan([]byte(target), localstore.Edge{File: e.path, Link: true})
+			return nil
+		},
+		name: func(e outputEntry) error {
+			scan([]byte(e.name), localstore.Edge{File: e.path, Name: true})
 			return nil
 		},
 	}
 	return found, w.run(ctx, dir, name)
 }
 
-// rewriteIDs replaces ids in an output by others of the same length, in files and
-// targets of links.
+// rewriteIDs replaces ids in an output by others of the same length: in files,
+// targets of links, and names below the output's own.
 func rewriteIDs(ctx context.Context, dir, name string, real map[string]string) error {
 	w := outputWalk{
 		file: func(e outputEntry) error { return rewriteFile(e, real) },
@@ -63,6 +68,16 @@ func rewriteIDs(ctx context.Context, dir, name string, real map[string]string) e
 			}
 			if err := unix.Symlinkat(changed, e.dir, e.name); err != nil {
 				return e.failed("replace", err)
+			}
+			return nil
+		},
+		name: func(e outputEntry) error {
+			changed := rewriteText(e.name, real)
+			if changed == e.name {
+				return nil
+			}
+			if err := unix.Renameat2(e.dir, e.name, e.dir, changed, unix.RENAME_NOREPLACE); err != nil {
+				return e.failed("rename", err)
 			}
 			return nil
 		},

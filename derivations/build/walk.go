@@ -13,12 +13,16 @@ import (
 	"sysc/store/tree"
 )
 
-// An outputWalk goes through what a program left for one output. It follows no link, and opens what the program closed
+// An outputWalk goes through what a program left for one output, directories
+// after what is in them. It follows no link, and opens what the program closed
 // even to its owner, which sysc is when an ordinary user builds. What is neither
 // a file, nor a link, nor a directory is left to AddDir to refuse.
 type outputWalk struct {
 	file func(e outputEntry) error
 	link func(e outputEntry, target string) error
+	// name is called last for each entry, except for the output itself, whose
+	// name is its own.
+	name func(e outputEntry) error
 }
 
 // An outputEntry is one name in an open directory. path leads there from the
@@ -79,6 +83,9 @@ func (w *outputWalk) list(ctx context.Context, e outputEntry, depth int) error {
 	for _, name := range names {
 		sub := outputEntry{dir: int(dir.Fd()), name: name, path: path.Join(e.path, name)}
 		if err := w.visit(ctx, sub, depth+1); err != nil {
+			return err
+		}
+		if err := w.name(sub); err != nil {
 			return err
 		}
 	}
