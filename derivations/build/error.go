@@ -7,6 +7,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/store"
+	"sysc/store/localstore"
 )
 
 // An Error is a step that failed. It unwraps to its Cause.
@@ -76,6 +77,36 @@ type MismatchError struct {
 
 func (e *MismatchError) Error() string {
 	return fmt.Sprintf("wrong result\n  expected %v %s\n  got      %v %s", e.Kind, e.Want, e.Kind, e.Got)
+}
+
+// A CycleError says that outputs of one program name one another in a circle,
+// which objects with ids made of their contents cannot.
+type CycleError struct {
+	// Uses lead from an output back to itself.
+	Uses []OutputUse
+}
+
+// An OutputUse is an output that names another one.
+type OutputUse struct {
+	From, To string
+	// Edge says where. Its paths are those that the program made the outputs at;
+	// File is "" when From is a file and no directory.
+	Edge localstore.Edge
+}
+
+func (e *CycleError) Error() string {
+	uses := make([]string, len(e.Uses))
+	for i, use := range e.Uses {
+		where := place(use.Edge)
+		switch {
+		case use.Edge.File == "":
+			where = "the file itself"
+		case !use.Edge.Link && !use.Edge.Name:
+			where = "file " + where
+		}
+		uses[i] = fmt.Sprintf("%s refers to %s (in %s)", use.From, use.To, where)
+	}
+	return "outputs refer to one another in a circle: output " + strings.Join(uses, ", ")
 }
 
 // A SkippedError says that a step did not run because one that it needs failed.

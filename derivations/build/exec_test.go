@@ -89,12 +89,7 @@ func realisedInput(t *testing.T, w *world, r derivations.Ref) store.Path {
 
 func TestExecSeveralOutputs(t *testing.T) {
 	w := newWorld(t).withRoot()
-	outputs := func(name string, lines ...string) (out, dev derivations.Ref) {
-		ref := w.add(derivations.Derivation{Name: name, Builder: "exec", Root: w.root, Outputs: []string{"out", "dev"},
-			Args: append([]string{"/bin/tool"}, lines...)})
-		return ref, derivations.Ref{Derivation: ref.Derivation, Output: "dev"}
-	}
-	out, dev := outputs("two", "write $out/lib x", "write $dev/include uses $out/lib and $dev", "symlink $out/lib $dev/link", "chmod 444 $dev/include")
+	out, dev := w.several("two", "write $out/lib x", "write $dev/include uses $out/lib and $dev", "symlink $out/lib $dev/link", "chmod 444 $dev/include")
 	paths := w.mustRealise(out, dev)
 	want := "uses " + paths[out].Logical() + "/lib and " + paths[dev].Logical()
 	if got := w.content(paths[dev], "include"); got != want {
@@ -111,9 +106,30 @@ func TestExecSeveralOutputs(t *testing.T) {
 	if err != nil || link.Target != paths[out].Logical()+"/lib" {
 		t.Errorf("link: %+v, %v", link, err)
 	}
-	circle, _ := outputs("circle", "write $out/x $dev", "write $dev/x $out")
-	if _, err := w.realise(circle); err == nil || !strings.Contains(err.Error(), "in a circle") {
-		t.Errorf("got %v", err)
+}
+
+func TestExecCycles(t *testing.T) {
+	w := newWorld(t).withRoot()
+	for _, test := range []struct {
+		outputs, lines []string
+		want           string
+	}{
+		{[]string{"a", "b"}, []string{"write $a/bin/x $b", "write $b/lib/y see $a/bin"},
+			"output a refers to b (in file bin/x), b refers to a (in file lib/y)"},
+		// What leads to a circle is no part of it.
+		{[]string{"a", "b", "c", "d"}, []string{"write $a $c", "write $b x", "mkdir $c", "symlink $d $c/link", "write $d/x$c text"},
+			"output c refers to d (in the target of the link link), d refers to c (in the name of x/sysc/store/"},
+		{[]string{"a", "b", "c"}, []string{"write $a $b", "write $b $c", "write $c/\x1b[0m $a", "write $c/y $a"},
+			`output a refers to b (in the file itself), b refers to c (in the file itself), c refers to a (in file "\x1b[0m")`},
+	} {
+		ref := w.add(derivations.Derivation{Name: "circle", Builder: "exec", Root: w.root, Outputs: test.outputs, Args: append([]string{"/bin/tool"}, test.lines...)})
+		ref.Output = "a"
+		_, err := w.realise(ref)
+		var cycle *CycleError
+		if want := "outputs refer to one another in a circle: " + test.want; !errors.As(err, &cycle) || !strings.HasPrefix(cycle.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		equal(t, "left over", w.leftovers())
 	}
 }
 

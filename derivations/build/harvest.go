@@ -60,39 +60,29 @@ func (x *execution) outputOrder(ctx context.Context, names []string) ([]string, 
 	if len(names) == 1 {
 		return names, nil
 	}
-	var ids []string
-	for _, name := range names {
-		ids = append(ids, x.scratch[name].ID())
+	uses, err := x.outputUses(ctx, names)
+	if err != nil {
+		return nil, err
 	}
-	uses := make(map[string][]string)
-	for _, name := range names {
-		found, err := findIDs(ctx, x.outputDir(), string(x.scratch[name]), ids)
-		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", name, err)
-		}
-		for _, other := range names {
-			if file, ok := found[x.scratch[other].ID()]; ok && other != name {
-				uses[name] = append(uses[name], other)
-				fmt.Fprintf(x.log, "output %q names output %q, in %s\n", name, other, place(file))
-			}
-		}
-	}
-	var order, path []string
+	var order []string
+	var path []OutputUse // that led to what is visited
 	var visit func(name string) error
 	visit = func(name string) error {
+		for i, use := range path {
+			if use.From == name {
+				return &CycleError{Uses: slices.Clone(path[i:])}
+			}
+		}
 		if slices.Contains(order, name) {
 			return nil
 		}
-		if slices.Contains(path, name) {
-			return fmt.Errorf("outputs %q name one another in a circle, which content-addressed objects cannot", append(path, name))
-		}
-		path = append(path, name)
-		for _, other := range uses[name] {
-			if err := visit(other); err != nil {
+		for _, use := range uses[name] {
+			path = append(path, use)
+			if err := visit(use.To); err != nil {
 				return err
 			}
+			path = path[:len(path)-1]
 		}
-		path = path[:len(path)-1]
 		order = append(order, name)
 		return nil
 	}
@@ -102,4 +92,26 @@ func (x *execution) outputOrder(ctx context.Context, names []string) ([]string, 
 		}
 	}
 	return order, nil
+}
+
+// outputUses tells where each output names others.
+func (x *execution) outputUses(ctx context.Context, names []string) (map[string][]OutputUse, error) {
+	var ids []string
+	for _, name := range names {
+		ids = append(ids, x.scratch[name].ID())
+	}
+	uses := make(map[string][]OutputUse)
+	for _, name := range names {
+		found, err := findIDs(ctx, x.outputDir(), string(x.scratch[name]), ids)
+		if err != nil {
+			return nil, fmt.Errorf("output %q: %w", name, err)
+		}
+		for _, other := range names {
+			if edge, ok := found[x.scratch[other].ID()]; ok && other != name {
+				edge.From, edge.To = x.scratch[name], x.scratch[other]
+				uses[name] = append(uses[name], OutputUse{From: name, To: other, Edge: edge})
+			}
+		}
+	}
+	return uses, nil
 }
