@@ -5,6 +5,7 @@ import (
 	"errors"
 	"syscall"
 
+	"sysc/derivations/build"
 	"sysc/internal/download"
 	"sysc/internal/gitfetch"
 	"sysc/lang/diag"
@@ -44,13 +45,14 @@ func (e *exitCode) Unwrap() error { return e.cause }
 func exitCodeOf(err error) int {
 	var chosen *exitCode
 	var wrongHash *download.HashError
+	var wrongResult *build.MismatchError
 	var wrongSignature *debian.SignatureError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &wrongHash), errors.As(err, &wrongSignature):
+	case errors.As(err, &wrongHash), errors.As(err, &wrongResult), errors.As(err, &wrongSignature):
 		return exitVerification
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient

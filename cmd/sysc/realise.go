@@ -77,13 +77,9 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	return paths, buildError(err)
 }
 
-// buildError gives the failure of a program, and of what it made, its exit code;
-// others have theirs.
+// buildError gives the failure of a step its exit code; others have theirs.
 func buildError(err error) error {
-	var exit *build.ExitError
-	var reference *build.ReferenceError
-	var size *build.SizeError
-	if errors.As(err, &exit) || errors.As(err, &reference) || errors.As(err, &size) {
+	if build.IsFault(err) {
 		return &exitCode{code: exitBuild, cause: err}
 	}
 	var limit *build.LimitError

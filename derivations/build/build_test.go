@@ -3,6 +3,7 @@ package build
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -265,6 +266,32 @@ func (w *world) leftovers() []string {
 		out = append(out, e.Name())
 	}
 	return out
+}
+
+// hasNothingOf checks that the store knows no object and no realisation of a
+// result known beforehand, and that nothing stands where it would be.
+func (w *world) hasNothingOf(ref derivations.Ref) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	d, _ := w.graph.Derivation(ref.Derivation)
+	path, ok := derivations.FixedPath(d)
+	if !ok {
+		w.t.Fatal("its path is not known")
+	}
+	if o, err := w.store.Object(ctx, path); !errors.Is(err, store.ErrNotExist) {
+		w.t.Errorf("object: got %v, %v", o, err)
+	}
+	if o, err := w.store.Adopt(ctx, path); !errors.Is(err, store.ErrNotExist) {
+		w.t.Errorf("adopt: got %v, %v", o, err)
+	}
+	if _, err := os.Lstat(w.store.PhysicalPath(path)); !errors.Is(err, fs.ErrNotExist) {
+		w.t.Errorf("there is something at %s: %v", path, err)
+	}
+	objects, err := filepath.Glob(filepath.Join(filepath.Dir(w.store.PhysicalPath(path)), "*-"+d.Name))
+	if err != nil || len(objects) > 0 {
+		w.t.Errorf("objects of that name: %q, %v", objects, err)
+	}
+	equal(w.t, "left over", w.leftovers())
 }
 
 func equal(t testing.TB, what string, got []string, want ...string) {

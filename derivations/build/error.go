@@ -1,6 +1,8 @@
 package build
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -73,10 +75,59 @@ func (e *ExitError) Error() string {
 type MismatchError struct {
 	Kind      store.Kind
 	Want, Got store.Digest
+	// URLs are where a builtin got it from, without passwords.
+	URLs []string
 }
 
+// Error writes digests as definitions do.
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("wrong result\n  expected %v %s\n  got      %v %s", e.Kind, e.Want, e.Kind, e.Got)
+	var b strings.Builder
+	fmt.Fprintf(&b, "the result is not the %v that was asked for\n  expected %s\n  got      %s", e.Kind, e.Want, e.Got)
+	for _, address := range e.URLs {
+		fmt.Fprintf(&b, "\n  from     %s", address)
+	}
+	return b.String()
+}
+
+// An OutputError says that what a step made cannot be its output.
+type OutputError struct {
+	Output string
+	Cause  error
+}
+
+func (e *OutputError) Error() string { return fmt.Sprintf("output %q: %v", e.Output, e.Cause) }
+
+// Unwrap returns the cause.
+func (e *OutputError) Unwrap() error { return e.Cause }
+
+// badOutput says which output an error is about. It is an OutputError unless the
+// system failed, or somebody cancelled it.
+func badOutput(ctx context.Context, name string, err error) error {
+	var system syscall.Errno
+	if ctx.Err() != nil || errors.As(err, &system) {
+		return fmt.Errorf("output %q: %w", name, err)
+	}
+	return &OutputError{Output: name, Cause: err}
+}
+
+// A PlatformError says that a program is for another machine.
+type PlatformError struct{ Want, Here string }
+
+func (e *PlatformError) Error() string {
+	return fmt.Sprintf("it needs a machine of platform %s, this is %s", e.Want, e.Here)
+}
+
+// IsFault reports whether err is about what a step did or made, rather than about
+// the machine, the store, or something that did not arrive.
+func IsFault(err error) bool {
+	var exit *ExitError
+	var output *OutputError
+	var cycle *CycleError
+	var reference *ReferenceError
+	var size *SizeError
+	var platform *PlatformError
+	return errors.As(err, &exit) || errors.As(err, &output) || errors.As(err, &cycle) ||
+		errors.As(err, &reference) || errors.As(err, &size) || errors.As(err, &platform)
 }
 
 // A CycleError says that outputs of one program name one another in a circle,

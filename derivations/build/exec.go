@@ -207,7 +207,7 @@ func outputKind(path, name string) (store.Kind, error) {
 	err := unix.Lstat(path, &st)
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return 0, fmt.Errorf("the program made no output %q: nothing at $%s", name, name)
+		return 0, fmt.Errorf("the program made nothing at $%s", name)
 	case err != nil:
 		return 0, err
 	}
@@ -217,5 +217,5 @@ func outputKind(path, name string) (store.Kind, error) {
 	case unix.S_IFDIR:
 		return store.KindTree, nil
 	}
-	return 0, fmt.Errorf("output %q is neither a file nor a directory", name)
+	return 0, errors.New("it is neither a file nor a directory")
 }

@@ -126,7 +126,7 @@ func TestExecCycles(t *testing.T) {
 		ref.Output = "a"
 		_, err := w.realise(ref)
 		var cycle *CycleError
-		if want := "outputs refer to one another in a circle: " + test.want; !errors.As(err, &cycle) || !strings.HasPrefix(cycle.Error(), want) {
+		if want := "outputs refer to one another in a circle: " + test.want; !errors.As(err, &cycle) || !IsFault(err) || !strings.HasPrefix(cycle.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 		equal(t, "left over", w.leftovers())
@@ -144,10 +144,11 @@ func TestExecFailures(t *testing.T) {
 		{"exited with code 137: something that it ran was killed, perhaps for lack of memory", 137, []string{"print last words", "exit 137"}},
 		{"was killed, perhaps for lack of memory", 137, []string{"print last words", "signal 9"}},
 		{"was killed: terminated", 143, []string{"print last words", "signal 15"}},
-		{`no output "out"`, 0, []string{"print last words"}},
+		{`output "out": the program made nothing at $out`, 0, []string{"print last words"}},
 		{"neither a file nor a directory", 0, []string{"print last words", "symlink /bin/tool $out"}},
 		{"neither a file nor a directory", 0, []string{"print last words", "mkfifo $out"}},
 		{"pipe", 0, []string{"print last words", "mkdir $out", "mkfifo $out/pipe"}},
+		{`"socket": it is a socket`, 0, []string{"print last words", "mkdir $out", "socket $out/socket"}},
 		{"hard link", 0, []string{"print last words", "mkdir $out", "write /sysc/store/other x", "link /sysc/store/other $out/x"}},
 		{"read-only", 1, []string{"print last words", "write /etc/x y"}},
 	} {
@@ -162,10 +163,13 @@ func TestExecFailures(t *testing.T) {
 		if !strings.Contains(text, test.want) || failed.ExitCode != test.code || failed.Tail[0] != "last words" || failed.LogPath == "" {
 			t.Errorf("%v: got %+v, cause %v", test.lines, failed, failed.Cause)
 		}
+		if !IsFault(err) {
+			t.Errorf("%v: %v is no fault of the step", test.lines, err)
+		}
 		equal(t, "left over", w.leftovers())
 	}
 	foreign := w.add(derivations.Derivation{Name: "foreign", Platform: "linux/s390x", Builder: "exec", Root: w.root, Args: []string{"/bin/tool"}})
-	if _, err := w.realise(foreign); err == nil || !strings.Contains(err.Error(), "linux/s390x") {
+	if _, err := w.realise(foreign); !IsFault(err) || !strings.Contains(err.Error(), "linux/s390x") {
 		t.Errorf("got %v", err)
 	}
 	w.opts.KeepFailed = true
@@ -182,16 +186,41 @@ func TestExecFailures(t *testing.T) {
 
 func TestExecFixed(t *testing.T) {
 	w := newWorld(t).withRoot()
-	fixed := func(text string) derivations.Ref {
-		return w.add(derivations.Derivation{Name: "f", Builder: "exec", Root: w.root, Args: []string{"/bin/tool", "write $out " + text},
-			Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("right"))}})
+	right := store.DigestOf([]byte("right"))
+	fixed := func(lines ...string) derivations.Ref {
+		w.graph = derivations.NewGraph() // which knows no other way to the same
+		return w.add(derivations.Derivation{Name: "f", Builder: "exec", Root: w.root, Args: append([]string{"/bin/tool"}, lines...),
+			Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: right, Size: 5}})
 	}
-	var mismatch *MismatchError
-	if _, err := w.realise(fixed("wrong")); !errors.As(err, &mismatch) {
-		t.Errorf("got %v", err)
+	for range 2 { // the second time nobody remembers it as done either
+		_, err := w.realise(fixed("write $out wrong"))
+		var mismatch *MismatchError
+		if !errors.As(err, &mismatch) || IsFault(err) {
+			t.Fatalf("got %v", err)
+		}
+		want := "build f (derivation.f): the result is not the file that was asked for\n  expected " + right.String() + "\n  got      " +
+			store.DigestOf([]byte("wrong")).String()
+		if err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
 	}
-	w.graph = derivations.NewGraph() // where another way to the same is known
-	w.mustRealise(fixed("right"))
+	for want, lines := range map[string][]string{
+		"want a file, got a tree":          {"write $out/x right"},
+		"want executable false, got true":  {"write $out right", "chmod 755 $out"},
+		"cannot name store objects":        {"write $out $out"},
+		"neither a file nor a directory":   {"write /sysc/store/x right", "symlink x $out"},
+		"the program made nothing at $out": {"write /build/out right"},
+		"it has a hard link outside":       {"write /sysc/store/x right", "link /sysc/store/x $out"},
+	} {
+		if _, err := w.realise(fixed(lines...)); !IsFault(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: got %v, want %s", lines, err, want)
+		}
+	}
+	w.hasNothingOf(fixed("write $out wrong"))
+	ref := fixed("write $out right")
+	if got := w.content(w.mustRealise(ref)[ref], store.FileEntry); got != "right" {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestWritableRoot(t *testing.T) {

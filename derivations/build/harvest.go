@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 
@@ -21,7 +20,7 @@ func (x *execution) harvest(ctx context.Context) (map[string]store.Object, error
 	for _, name := range names {
 		kind, err := outputKind(x.outputPath(name), name)
 		if err != nil {
-			return nil, err
+			return nil, badOutput(ctx, name, err)
 		}
 		kinds[name] = kind
 	}
@@ -35,14 +34,14 @@ func (x *execution) harvest(ctx context.Context) (map[string]store.Object, error
 	for _, name := range order {
 		if len(real) > 0 {
 			if err := rewriteIDs(ctx, x.outputDir(), string(x.scratch[name]), real); err != nil {
-				return nil, fmt.Errorf("output %q: %w", name, err)
+				return nil, badOutput(ctx, name, err)
 			}
 		}
 		o, err := x.store.AddDir(ctx, x.outputPath(name), &localstore.AddOptions{
 			Name: x.job.d.ObjectName(name), Kind: kinds[name], Candidates: candidates, SelfID: x.scratch[name].ID(),
 		})
 		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", name, err)
+			return nil, badOutput(ctx, name, err)
 		}
 		objects[name] = o
 		candidates = append(candidates, o.Path)
@@ -104,7 +103,7 @@ func (x *execution) outputUses(ctx context.Context, names []string) (map[string]
 	for _, name := range names {
 		found, err := findIDs(ctx, x.outputDir(), string(x.scratch[name]), ids)
 		if err != nil {
-			return nil, fmt.Errorf("output %q: %w", name, err)
+			return nil, badOutput(ctx, name, err)
 		}
 		for _, other := range names {
 			if edge, ok := found[x.scratch[other].ID()]; ok && other != name {

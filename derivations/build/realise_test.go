@@ -127,7 +127,7 @@ func TestMissingThings(t *testing.T) {
 	for want, ref := range map[string]derivations.Ref{
 		`no builder "builtin:none"`: w.builtin("a", "builtin:none", nil),
 		"not in the store":          w.builtin("b", "builtin:file", map[string]any{"content": store.Dir + "/00000000000000000000000000000000-x"}),
-		"made no output":            w.builtin("c", "builtin:empty", nil),
+		"made nothing":              w.builtin("c", "builtin:empty", nil),
 		"no such derivation":        {Output: "out"},
 	} {
 		w.opts.Builtins = builtin.Standard()
@@ -505,4 +505,27 @@ func BenchmarkNoOp(b *testing.B) {
 	for b.Loop() {
 		w.mustRealise(want)
 	}
+}
+
+// A builtin's wrong result is shown with where it came from, without passwords.
+func TestMismatchNamesItsSource(t *testing.T) {
+	w := newWorld(t)
+	w.opts.Builtins = map[string]builtin.Func{"builtin:test": func(ctx context.Context, s *builtin.Step) error {
+		blob, size, err := s.Store.AddBlob(ctx, strings.NewReader("other"))
+		if err != nil {
+			return err
+		}
+		return s.SetFile(ctx, "out", blob, size, false, nil)
+	}}
+	attrs, err := derivations.MakeAttrs(map[string]any{"url": "https://user:secret@a.example/f", "urls": []string{"mirror://b/f"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := w.add(derivations.Derivation{Name: "f", Builder: "builtin:test", Attrs: attrs,
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte("right")), Size: 5}})
+	_, err = w.realise(ref)
+	if err == nil || !strings.HasSuffix(err.Error(), "\n  from     https://user:xxxxx@a.example/f\n  from     mirror://b/f") {
+		t.Errorf("got %v", err)
+	}
+	w.hasNothingOf(ref)
 }

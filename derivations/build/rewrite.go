@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -76,7 +77,11 @@ func rewriteIDs(ctx context.Context, dir, name string, real map[string]string) e
 			if changed == e.name {
 				return nil
 			}
-			if err := unix.Renameat2(e.dir, e.name, e.dir, changed, unix.RENAME_NOREPLACE); err != nil {
+			err := unix.Renameat2(e.dir, e.name, e.dir, changed, unix.RENAME_NOREPLACE)
+			if err == unix.EEXIST {
+				return fmt.Errorf("%q: with the other output's real id it is called %q, which is there too", e.path, changed)
+			}
+			if err != nil {
 				return e.failed("rename", err)
 			}
 			return nil

@@ -41,7 +41,7 @@ func (x *execution) changeRoot(ctx context.Context) (map[string]store.Object, er
 		Name: name, Kind: store.KindRoot, Candidates: x.closure, Meta: sandbox.Meta, Known: known.entry,
 	})
 	if err != nil {
-		return nil, err
+		return nil, badOutput(ctx, derivations.DefaultOutput, err)
 	}
 	// What was not read was not scanned: it names what the root named.
 	refs := slices.Concat(o.References, x.root.References)

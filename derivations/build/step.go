@@ -174,7 +174,7 @@ func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *step
 	for _, name := range j.d.OutputNames() {
 		result, ok := step.Result(name)
 		if !ok {
-			return nil, fmt.Errorf("builder %q made no output %q", j.d.Builder, name)
+			return nil, &OutputError{Output: name, Cause: fmt.Errorf("builder %q made nothing", j.d.Builder)}
 		}
 		o, err := r.store.MakeObject(ctx, j.d.ObjectName(name), result.Kind, result.Tree, result.References)
 		if err != nil {
@@ -211,11 +211,14 @@ func (r *realiser) checkFixed(ctx context.Context, j *job, objects map[string]st
 		return nil
 	}
 	o := objects[derivations.DefaultOutput]
+	wrong := func(format string, args ...any) error {
+		return &OutputError{Output: derivations.DefaultOutput, Cause: fmt.Errorf(format, args...)}
+	}
 	if o.Kind != want.Kind {
-		return fmt.Errorf("wrong result: want a %v, got a %v", want.Kind, o.Kind)
+		return wrong("want a %v, got a %v", want.Kind, o.Kind)
 	}
 	if len(o.References) > 0 || len(o.SelfReferences) > 0 {
-		return fmt.Errorf("wrong result: what is known beforehand cannot name store objects, but it names %v", o.References)
+		return wrong("what is known beforehand cannot name store objects, but it names %v", o.References)
 	}
 	got := o.Tree
 	if o.Kind == store.KindFile {
@@ -225,14 +228,14 @@ func (r *realiser) checkFixed(ctx context.Context, j *job, objects map[string]st
 		}
 		e, _ := t.Lookup(store.FileEntry)
 		if got = e.Digest; got == want.Digest && e.Executable() != want.Executable {
-			return fmt.Errorf("wrong result: want executable %t, got %t", want.Executable, e.Executable())
+			return wrong("want executable %t, got %t", want.Executable, e.Executable())
 		}
 	}
 	if got != want.Digest {
-		return &MismatchError{Kind: o.Kind, Want: want.Digest, Got: got}
+		return &MismatchError{Kind: o.Kind, Want: want.Digest, Got: got, URLs: addresses(j.d)}
 	}
 	if path, ok := derivations.FixedPath(j.d); ok && path != o.Path {
-		return fmt.Errorf("wrong result: the file has %d bytes, want %d", o.Size, want.Size)
+		return wrong("the file has %d bytes, want %d", o.Size, want.Size)
 	}
 	return nil
 }
@@ -263,7 +266,7 @@ func (r *realiser) failed(ctx context.Context, j *job, log *stepLog, kept string
 func checkPlatform(d *derivations.Derivation) error {
 	here := runtime.GOOS + "/" + runtime.GOARCH
 	if d.Platform != derivations.PlatformAny && d.Platform != here {
-		return fmt.Errorf("it needs a machine of platform %s, this is %s", d.Platform, here)
+		return &PlatformError{Want: d.Platform, Here: here}
 	}
 	return nil
 }

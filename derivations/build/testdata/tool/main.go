@@ -46,6 +46,12 @@ func do(words []string) error {
 		return os.RemoveAll(arg(1))
 	case "mkfifo":
 		return syscall.Mkfifo(arg(1), 0o644)
+	case "socket":
+		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+		if err != nil {
+			return err
+		}
+		return syscall.Bind(fd, &syscall.SockaddrUnix{Name: arg(1)})
 	case "chmod":
 		mode, err := strconv.ParseUint(arg(1), 8, 32)
 		if err != nil {
