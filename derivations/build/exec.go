@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -20,8 +19,6 @@ import (
 const (
 	// buildDir is the writable directory that a program starts in.
 	buildDir = "/build"
-	// storeTop is the directory of the sandbox that holds the logical store.
-	storeTop = "/sysc"
 	// attrsFile is where a program finds its attributes.
 	attrsFile = ".attrs.json"
 	// sourceDate is SOURCE_DATE_EPOCH where the derivation does not say: the first
@@ -102,63 +99,31 @@ func scratchPath(j *job, output string) (store.Path, error) {
 	return store.MakePath(store.EncodeID(sum), j.d.ObjectName(output))
 }
 
-// prepare makes the directories that the program sees beside its root:
-//
-//	build/       at /build, where it works
-//	sysc/store/  at /sysc/store, with its inputs, and for its outputs
+// prepare makes the directories that the program sees beside its root: build/ at
+// /build, where it works, and store/ at /sysc/store, for its outputs, with its
+// inputs in it.
 func (x *execution) prepare() (ExecRequest, error) {
-	build, top := filepath.Join(x.dir, "build"), filepath.Join(x.dir, "sysc")
-	storeDir := filepath.Join(top, "store")
-	for _, dir := range []string{build, top, storeDir} {
+	build := filepath.Join(x.dir, "build")
+	for _, dir := range []string{build, x.outputDir()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return ExecRequest{}, err
 		}
 	}
 	request := ExecRequest{Args: x.job.resolved.Args, Env: x.environment(), Dir: buildDir, Output: x.log}
+	inputs, err := x.inputs()
+	if err != nil {
+		return request, err
+	}
 	request.Binds = []Bind{
 		{Source: build, Target: buildDir, Writable: true},
-		{Source: top, Target: storeTop, Writable: true},
+		{Source: x.outputDir(), Target: store.Dir, Writable: true, Beneath: inputs},
 	}
 	if attrs := x.job.resolved.Attrs; len(attrs) > 0 {
 		if err := os.WriteFile(filepath.Join(build, attrsFile), attrs, 0o444); err != nil {
 			return request, err
 		}
 	}
-	for _, p := range x.closure {
-		shown, err := x.showInput(p, filepath.Join(storeDir, string(p)))
-		if err != nil {
-			return request, err
-		}
-		if shown {
-			request.Binds = append(request.Binds, Bind{Source: x.store.PhysicalPath(p), Target: p.Logical()})
-		}
-	}
 	return request, nil
-}
-
-// showInput makes the mount point for an input. Roots are not shown: they exist
-// as listings only.
-func (x *execution) showInput(p store.Path, mountPoint string) (bool, error) {
-	info, err := os.Lstat(x.store.PhysicalPath(p))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if p != x.root.Path && slices.Contains(x.job.resolved.Sources, p) {
-			return false, fmt.Errorf("input %s is a root, which a program can only run in", p)
-		}
-		return false, nil
-	case err != nil:
-		return false, err
-	case info.IsDir():
-		return true, os.Mkdir(mountPoint, 0o755)
-	case info.Mode().IsRegular():
-		return true, os.WriteFile(mountPoint, nil, 0o644)
-	}
-	// A link cannot be mounted; a copy is the same.
-	target, err := os.Readlink(x.store.PhysicalPath(p))
-	if err != nil {
-		return false, err
-	}
-	return false, os.Symlink(target, mountPoint)
 }
 
 // environment returns the variables of the program, sorted, except for outputs.
@@ -199,7 +164,7 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 }
 
 // outputDir is where the outputs are on the host.
-func (x *execution) outputDir() string { return filepath.Join(x.dir, "sysc", "store") }
+func (x *execution) outputDir() string { return filepath.Join(x.dir, "store") }
 
 // outputKind tells what a program left for an output.
 func outputKind(path, name string) (store.Kind, error) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -360,11 +361,39 @@ func TestExecLogLimit(t *testing.T) {
 	}
 }
 
-// BenchmarkExec runs a trivial program in the sandbox.
-func BenchmarkExec(b *testing.B) {
-	w := newWorld(b).withRoot()
-	w.opts.Events = nil
-	for i := 0; b.Loop(); i++ {
-		w.mustRealise(w.exec("x", "write $out "+strings.Repeat("x", i)))
+// A program sees its closure and nothing else, whether that is small or large.
+func TestExecInputs(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	w.closureOf(3 * fewInputs) // what others have
+	for _, n := range []int{1, fewInputs, fewInputs + 1, 2 * fewInputs} {
+		input := w.closureOf(n)
+		ref := w.add(derivations.Derivation{Name: "sees", Builder: "exec", Root: w.root, Env: map[string]string{"INPUT": input},
+			Args: []string{"/bin/tool", "find /sysc/store", "write $out/x $INPUT", "copy $INPUT/f $out/f", "chmod 0 $out/f"}})
+		paths := w.mustRealise(ref)
+		p, _, err := store.ParseLogical(input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closure, err := w.store.Closure(t.Context(), []store.Path{p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []string{store.Dir}
+		for _, p := range closure {
+			want = append(want, p.Logical(), p.Logical()+"/f")
+		}
+		slices.Sort(want)
+		got := w.log()
+		slices.Sort(got)
+		equal(t, "visible", got, want...)
+		if text := w.content(paths[ref], "f"); text != strconv.Itoa(n-1) {
+			t.Errorf("got %q", text)
+		}
+		_, err = w.realise(w.exec("writes", "write "+input+"/f changed"))
+		if err == nil || !strings.Contains(strings.Join(w.log(), "\n"), "read-only") {
+			t.Errorf("got %v, %q", err, w.log())
+		}
 	}
+	equal(t, "left over", w.leftovers())
 }

@@ -36,6 +36,9 @@ type ExecRequest struct {
 type Bind struct {
 	Source, Target string
 	Writable       bool
+	// Beneath is what a writable directory shows besides, read-only; nil means
+	// nothing.
+	Beneath *sandbox.Entries
 }
 
 // An ExecResult tells how a program ended.
@@ -53,7 +56,7 @@ func (Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
 		Root: r.Root, WritableRoot: r.WritableRoot, Argv: r.Args, Env: r.Env, Dir: r.Dir, Output: r.Output,
 	}
 	for _, b := range r.Binds {
-		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable})
+		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable, Beneath: b.Beneath})
 	}
 	result, err := sandbox.Run(ctx, spec)
 	if err != nil {

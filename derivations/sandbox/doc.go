@@ -8,6 +8,8 @@
 //
 //  1. makes a file system from detached clones of the root, of the inputs and
 //     of five devices, with its own proc, devpts and tmpfs, and pivots into it;
+//     many inputs beside outputs ([Entries]) are mounted in an overlay, which has
+//     room for them;
 //  2. gives up, on one thread that it keeps for the purpose, capabilities and
 //     new privileges, puts a system call filter on that thread, and forks the
 //     builder from there: the builder inherits what that thread is, whereas

@@ -191,6 +191,12 @@ func mountBinds(top place, req *request) error {
 			}
 			parents[dir] = parent
 		}
+		if b.Beneath != nil {
+			if err := mountView(parent, name, b); err != nil {
+				return step(err, "show %s as %s", b.Source, b.Target)
+			}
+			continue
+		}
 		if err := mountBind(parent, name, b, req.WritableRoot && !inOwn(string(b.Target))); err != nil {
 			return step(err, "show %s as %s", b.Source, b.Target)
 		}

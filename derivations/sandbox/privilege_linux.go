@@ -10,8 +10,9 @@ import (
 )
 
 // setupCaps are what process 1 needs in its own user namespace: mounts, the
-// loopback interface, and giving the rest up.
-var setupCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP}
+// loopback interface, giving the rest up, and the directory of an overlay that is
+// closed to everybody.
+var setupCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETPCAP, unix.CAP_DAC_OVERRIDE}
 
 // superuserCaps are what the builder of a writable root keeps, in its user
 // namespace: rights over files, not over the kernel.

@@ -70,6 +70,8 @@ type Bind struct {
 	// unreachable for other users of the host: one of the directories that lead
 	// to it, or it itself, must be searchable by its owner only.
 	Writable bool
+	// Beneath is what a writable directory shows besides. Nil means nothing.
+	Beneath *Entries
 }
 
 // A Result tells how a builder ended.
@@ -191,6 +193,9 @@ func checkBinds(binds []Bind) error {
 			return fmt.Errorf("two binds at %s", b.Target)
 		}
 		seen[b.Target] = true
+		if err := b.checkEntries(); err != nil {
+			return fmt.Errorf("bind at %s: %w", b.Target, err)
+		}
 	}
 	return nil
 }

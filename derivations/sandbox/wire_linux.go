@@ -38,6 +38,7 @@ type request struct {
 type wireBind struct {
 	Source, Target text
 	Writable       bool
+	Beneath        *wireEntries `json:",omitempty"`
 }
 
 // A reply is how the inside ended: by an error of its own if Op is set,
@@ -63,7 +64,7 @@ func newRequest(s Spec) request {
 		Hostname:     text(s.Hostname),
 	}
 	for _, b := range s.Binds {
-		r.Binds = append(r.Binds, wireBind{text(b.Source), text(b.Target), b.Writable})
+		r.Binds = append(r.Binds, wireBind{text(b.Source), text(b.Target), b.Writable, newWireEntries(b.Beneath)})
 	}
 	return r
 }
