@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"sysc/derivations"
+	"sysc/internal/filelock"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -274,27 +276,66 @@ func TestWritableRoot(t *testing.T) {
 	equal(t, "left over", w.leftovers())
 }
 
+// A cancelled step leaves no lock, process, mount, open file or directory. That
+// each was there while it ran shows that the test would see it.
 func TestExecCancel(t *testing.T) {
 	w := newWorld(t).withRoot()
+	hang := w.exec("hang", "write /build/x y", "mkdir $out", "print started", "hang")
+	other := w.open()
+	locks := func() []string { // those of steps; "store" is that of the whole store
+		list, err := filepath.Glob(filepath.Join(w.dir, "locks", "[0-9a-f]*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	held := 0
 	ctx, cancel := context.WithCancel(t.Context())
 	w.opts.Events = func(e Event) {
-		if e.Kind == LogLine {
-			cancel()
+		if e.Kind != LogLine {
+			return
 		}
+		for _, file := range locks() {
+			if release, err := filelock.TryLock(file); err == nil {
+				release()
+			} else {
+				held++
+			}
+		}
+		if len(childProcesses(t)) == 0 || len(mountsOf(t, w.dir)) == 0 || len(w.leftovers()) == 0 {
+			t.Error("nothing to be seen while it runs")
+		}
+		cancel()
 	}
-	hang := w.exec("hang", "write /build/x y", "print started", "hang")
 	_, err := Realise(ctx, w.store, w.graph, []derivations.Ref{hang}, &w.opts)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
+	if held != 1 {
+		t.Errorf("%d locks were held while it ran", held)
+	}
 	equal(t, "left over", w.leftovers())
-	unlock, err := w.store.Lock(t.Context(), "any", nil)
-	if err != nil {
-		t.Fatal(err)
+	equal(t, "locks", locks())
+	equal(t, "processes", childProcesses(t))
+	equal(t, "mounts", mountsOf(t, w.dir))
+	equal(t, "open files", openFiles(t, filepath.Join(w.dir, "tmp")))
+
+	// Another process need not wait for it.
+	again := w.opts
+	ctx, cancel = context.WithCancel(t.Context())
+	again.Events = func(e Event) {
+		switch e.Kind {
+		case Waiting:
+			t.Errorf("it waits for %s", e.Line)
+			cancel()
+		case LogLine:
+			cancel()
+		}
 	}
-	if err := unlock(); err != nil {
-		t.Fatal(err)
+	if _, err := Realise(ctx, other, w.graph, []derivations.Ref{hang}, &again); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
+	equal(t, "left over", w.leftovers())
 }
 
 // TestExecLimits: what takes too long is killed, with all that it started, and its
