@@ -256,8 +256,11 @@ func (w *world) collect() {
 }
 
 // leftovers lists what is in the store's directory for temporary files.
-func (w *world) leftovers() []string {
-	list, err := os.ReadDir(filepath.Join(w.dir, "tmp"))
+func (w *world) leftovers() []string { return w.entries("tmp") }
+
+// entries lists a directory of the store.
+func (w *world) entries(name string) []string {
+	list, err := os.ReadDir(filepath.Join(w.dir, name))
 	if err != nil {
 		w.t.Fatal(err)
 	}

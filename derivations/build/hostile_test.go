@@ -1,6 +1,8 @@
 package build
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"sysc/derivations"
 	"sysc/store"
@@ -131,4 +135,173 @@ func TestOutputIDsInNames(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	equal(t, "left over", w.leftovers())
+}
+
+// A secret is a file of the host that a builder would like to reach.
+type secret struct {
+	path string
+	stat unix.Stat_t
+}
+
+func newSecret(t *testing.T) *secret {
+	t.Helper()
+	s := &secret{path: filepath.Join(t.TempDir(), "secret")}
+	if err := os.WriteFile(s.path, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Stat(s.path, &s.stat); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// check makes sure that nobody changed the file, or linked to it.
+func (s *secret) check(t *testing.T) {
+	t.Helper()
+	var now unix.Stat_t
+	if err := unix.Stat(s.path, &now); err != nil {
+		t.Fatal(err)
+	}
+	if now.Ino != s.stat.Ino || now.Mode != s.stat.Mode || now.Uid != s.stat.Uid || now.Nlink != s.stat.Nlink || now.Ctim != s.stat.Ctim {
+		t.Errorf("the host's file is now %+v, it was %+v", now, s.stat)
+	}
+	if data, err := os.ReadFile(s.path); err != nil || string(data) != "secret" {
+		t.Errorf("the host's file has %q, %v", data, err)
+	}
+}
+
+// A kept directory has links to files of the host. Neither keeping nor collecting
+// it follows them (CVE-2021-27851), and nobody else gets in.
+func TestKeptDirectoryIsHarmless(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	w.opts.KeepFailed = true
+	s := newSecret(t)
+	ref := w.exec("kept", "symlink "+s.path+" /build/link", "symlink "+filepath.Dir(s.path)+" /build/dir",
+		"mkdir $out", "symlink "+s.path+" $out/link", "write /build/deep/x y", "chmod 0 /build/deep", "chmod 0777 /build", "chmod 0777 $out", "exit 1")
+	_, err := w.realise(ref)
+	var failed *Error
+	if !errors.As(err, &failed) || failed.KeptDir == "" {
+		t.Fatalf("got %v", err)
+	}
+	if target, err := os.Readlink(filepath.Join(failed.KeptDir, "build/link")); err != nil || target != s.path {
+		t.Errorf("kept link: %q, %v", target, err)
+	}
+	checkClosed(t, failed.KeptDir)
+	s.check(t)
+	w.collect()
+	s.check(t)
+}
+
+// checkClosed makes sure that nobody but its owner gets into a directory.
+func checkClosed(t *testing.T, dir string) {
+	t.Helper()
+	info, err := os.Lstat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !info.IsDir() || info.Mode().Perm() != 0o700 {
+		t.Errorf("%s is open to others: %v", dir, info.Mode())
+	}
+}
+
+// A builder makes no hard link to what it only reads: the inputs, however many,
+// and the root.
+func TestNoLinksToInputs(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	for _, n := range []int{1, fewInputs + 1} {
+		input := w.closureOf(n)
+		for _, line := range []string{
+			"link " + input + "/f $out", "link " + input + "/f /build/x", "link /etc/keep $out", "link /etc/keep /build/x", "link /bin/tool $out",
+		} {
+			_, err := w.realise(w.exec("links", line))
+			if log := strings.Join(w.log(), "\n"); err == nil || !strings.Contains(log, "cross-device") {
+				t.Errorf("%s: got %v, %q", line, err, log)
+			}
+		}
+	}
+	equal(t, "left over", w.leftovers())
+}
+
+// While a program runs nobody else reaches what it makes, whatever modes that has
+// (CVE-2024-38531), and no output is there before it is canonical (CVE-2024-52867).
+func TestClosedWhileItRuns(t *testing.T) {
+	for _, writable := range []bool{false, true} {
+		w := newWorld(t).withRoot()
+		d := derivations.Derivation{Name: "open", Builder: "exec", Root: w.root, WritableRoot: writable,
+			Args: []string{"/bin/tool", "mkdir /build/x", "chmod 0777 /build/x", "chmod 0777 /build", "mkdir $out", "chmod 0777 $out",
+				"write $out/f text", "chmod 0666 $out/f", "print started"}}
+		if writable {
+			d.Args = []string{"/bin/tool", "write /etc/open text", "chmod 0666 /etc/open", "chmod 4755 /etc/change", "chmod 2777 /etc", "chmod 0777 /", "print started"}
+		}
+		before := w.entries("store")
+		looked := false
+		record := w.opts.Events
+		w.opts.Events = func(e Event) {
+			record(e)
+			if e.Kind != LogLine || e.Line != "started" {
+				return
+			}
+			looked = true
+			for _, name := range w.leftovers() {
+				checkClosed(t, filepath.Join(w.dir, "tmp", name))
+			}
+			if len(w.leftovers()) == 0 {
+				t.Error("nothing to be seen while it runs")
+			}
+			equal(t, "objects while it runs", w.entries("store"), before...)
+		}
+		ref := w.add(d)
+		p := w.mustRealise(ref)[ref]
+		if !looked {
+			t.Error("nobody looked while it ran")
+		}
+		if writable {
+			if e := w.entry(p, "etc/change"); e.Mode != 0o4755 {
+				t.Errorf("the program's modes are not kept: %o", e.Mode)
+			}
+			continue
+		}
+		err := filepath.WalkDir(w.store.PhysicalPath(p), func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.Mode().Perm()&0o222 != 0 || info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0 {
+				t.Errorf("%s has mode %v", path, info.Mode())
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The file of attributes is written before there is a builder that could put a
+// link in its place (CVE-2025-52991), and never again.
+func TestAttrsFileIsNotFollowed(t *testing.T) {
+	asOrdinaryUser(t)
+	w := newWorld(t).withRoot()
+	w.opts.KeepFailed = true
+	s := newSecret(t)
+	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := w.add(derivations.Derivation{Name: "swap", Builder: "exec", Root: w.root, Attrs: attrs, Args: []string{"/bin/tool",
+		"show $SYSC_ATTRS_FILE", "remove $SYSC_ATTRS_FILE", "symlink " + s.path + " $SYSC_ATTRS_FILE", "chmod 0777 /build", "exit 1"}})
+	for range 2 { // the second time beside the kept directory of the first
+		_, err := w.realise(ref)
+		var failed *Error
+		if !errors.As(err, &failed) || failed.ExitCode != 1 {
+			t.Fatalf("got %v", err)
+		}
+		equal(t, "attributes", w.log(), `{"answer":42}`)
+		if target, err := os.Readlink(filepath.Join(failed.KeptDir, "build", attrsFile)); err != nil || target != s.path {
+			t.Errorf("what it left: %q, %v", target, err)
+		}
+		s.check(t)
+	}
 }
