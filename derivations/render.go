@@ -63,7 +63,30 @@ func (d *Derivation) UnmarshalJSON(text []byte) error {
 	if l := shown.Limits; l != nil {
 		d.Limits = Limits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
 	}
+	if err := d.unmarshalRunLimits(shown.RunLimits); err != nil {
+		return err
+	}
 	return d.unmarshalFixed(shown.Fixed)
+}
+
+func (d *Derivation) unmarshalRunLimits(shown *shownRunLimits) error {
+	if shown == nil {
+		return nil
+	}
+	d.RunLimits.Log = shown.MaxLog
+	for _, limit := range []struct {
+		text string
+		to   *time.Duration
+	}{{shown.Timeout, &d.RunLimits.Timeout}, {shown.MaxSilence, &d.RunLimits.Silence}} {
+		if limit.text == "" {
+			continue
+		}
+		var err error
+		if *limit.to, err = time.ParseDuration(limit.text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (d *Derivation) unmarshalFixed(shown *shownFixed) error {

@@ -36,7 +36,7 @@ func TestFixedTree(t *testing.T) {
 	}
 	right, wrong := fixed(empty), fixed(store.DigestOf([]byte("other")))
 	kind = store.KindRoot
-	if _, err := w.realise(right); err == nil || err.Error() != "build t (derivation.t): wrong result: want a tree, got a root" {
+	if _, err := w.realise(right); err == nil || err.Error() != "build t (derivation.t): output \"out\": want a tree, got a root" {
 		t.Errorf("got %v", err)
 	}
 	kind, refs = store.KindTree, []store.Path{dep}
