@@ -80,6 +80,11 @@ var builders = map[string]func(args []string){
 	},
 	"nested":  func([]string) { nested() },
 	"foreign": func([]string) { foreignCall() },
+	"read-setgroups": func([]string) {
+		data, _ := os.ReadFile("/proc/self/setgroups")
+		os.Stdout.Write(data)
+	},
+	"cover-proc": coverProc,
 }
 
 // attempt tries f on each argument and prints what came of it.
@@ -359,4 +364,38 @@ func nested() {
 	if err != nil {
 		fmt.Println("builder did not run")
 	}
+}
+
+// coverProc makes /proc look as in a container, in a mount namespace of its own,
+// and runs this binary there.
+func coverProc(args []string) {
+	check := func(err error) {
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+	}
+	check(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	for _, m := range procMounts() {
+		if unix.Unmount(m, unix.MNT_DETACH) != nil {
+			fmt.Println("another proc:", m)
+		}
+	}
+	check(unix.Mount("/proc/sys", "/proc/sys", "", unix.MS_BIND, ""))
+	check(unix.Mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""))
+	self, err := os.Executable()
+	check(err)
+	check(unix.Exec(self, append([]string{self}, args...), os.Environ()))
+}
+
+// procMounts returns where proc is mounted besides /proc.
+func procMounts() []string {
+	data, _ := os.ReadFile("/proc/self/mounts")
+	var points []string
+	for line := range strings.Lines(string(data)) {
+		if fields := strings.Fields(line); fields[2] == "proc" && fields[1] != "/proc" {
+			points = append(points, fields[1])
+		}
+	}
+	return points
 }

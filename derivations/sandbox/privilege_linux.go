@@ -24,6 +24,12 @@ var superuserCaps = []uintptr{
 
 // mayDropGroups reports whether this process could call setgroups(2).
 func mayDropGroups() bool {
+	// A user namespace that was made without privilege denies it for good, to its
+	// root and to every namespace inside it (user_namespaces(7)). There is no such
+	// file where there are no user namespaces.
+	if setgroups, err := os.ReadFile("/proc/self/setgroups"); err == nil && string(setgroups) != "allow\n" {
+		return false
+	}
 	var data [2]unix.CapUserData
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	if err := unix.Capget(&hdr, &data[0]); err != nil {

@@ -110,10 +110,24 @@ func guess(cause error) Problem {
 			What: "All namespaces that the kernel allows are in use, or they are nested too deep.",
 			Fix:  "sysctl -w user.max_user_namespaces=100000 (as root), and do not run sysc inside more than 30 nested namespaces",
 		}
+	case isStep(cause, mountProcStep) && errors.Is(cause, unix.EPERM):
+		// A fresh proc would show what is covered (mount_too_revealing in Linux's
+		// fs/namespace.c).
+		return Problem{
+			What: "Parts of /proc are covered here, as containers do, so the kernel gives no fresh /proc to a sandbox.",
+			Fix: "docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; " +
+				"Kubernetes: securityContext.procMount: Unmasked; systemd: ProtectKernelTunables=no, ProtectKernelLogs=no and ProcSubset=all",
+		}
 	}
 	return Problem{
 		What: "Something forbids namespaces or mounts: most likely the container or service that sysc runs in.",
 		Fix: "docker/podman: add --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined (podman: --security-opt unmask=ALL), or --privileged; " +
 			"Kubernetes: securityContext.procMount: Unmasked and a seccomp profile that allows unshare and mount; systemd: RestrictNamespaces=no",
 	}
+}
+
+// isStep reports whether err is what came of the step.
+func isStep(err error, op string) bool {
+	var se *stepError
+	return errors.As(err, &se) && se.op == op
 }

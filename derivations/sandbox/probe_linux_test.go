@@ -28,15 +28,16 @@ func TestDiagnose(t *testing.T) {
 		{"limit of another kind", proc("user/max_net_namespaces", "0"), true, unix.ENOSPC, "sysctl -w user.max_net_namespaces=15000"},
 		{"Debian's switch", proc("kernel/unprivileged_userns_clone", "0"), false, unix.EPERM, "sysctl -w kernel.unprivileged_userns_clone=1"},
 		{"Ubuntu's switch", proc("kernel/apparmor_restrict_unprivileged_userns", "1"), false, unix.EACCES, "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
-		{"the switches do not bind root", proc("kernel/unprivileged_userns_clone", "0", "kernel/apparmor_restrict_unprivileged_userns", "1"), true, unix.EPERM, "systempaths=unconfined"},
+		{"the switches do not bind root", proc("kernel/unprivileged_userns_clone", "0", "kernel/apparmor_restrict_unprivileged_userns", "1"), true, unix.EACCES, "seccomp=unconfined"},
 		{"not built in", fstest.MapFS{}, false, unix.EINVAL, "CONFIG_USER_NS"},
-		{"container", proc("kernel/unprivileged_userns_clone", "1"), false, unix.EPERM, "seccomp=unconfined"},
+		{"covered proc", proc("kernel/unprivileged_userns_clone", "1"), false, unix.EPERM, "docker: --security-opt systempaths=unconfined;"},
+		{"container", proc(), false, unix.EACCES, "seccomp=unconfined"},
 		{"old kernel", proc(), false, unix.ENOSYS, "Linux 5.12"},
 		{"used up", proc(), false, unix.ENOSPC, "max_user_namespaces=100000"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cause := error(&stepError{op: "mount /proc", errno: tt.cause.(unix.Errno)})
+			cause := error(&stepError{op: mountProcStep, errno: tt.cause.(unix.Errno)})
 			problems := diagnose(tt.proc, tt.root, cause)
 			if len(problems) != 1 || !strings.Contains(problems[0].Fix, tt.want) {
 				t.Errorf("got %+v, want one with %q", problems, tt.want)

@@ -90,13 +90,16 @@ var masked = []string{
 	"latency_stats", "sched_debug", "slabinfo", "sysrq-trigger", "timer_list", "vmallocinfo",
 }
 
+// mountProcStep is what diagnose knows the mount of proc by.
+const mountProcStep = "mount /proc"
+
 // mountProc mounts the proc of the new pid namespace, read-only as a whole:
 // host root's id owns the host's settings in it (/proc/sys, /proc/irq, …), and
 // there is no telling what the next kernel puts there.
 func mountProc(top place) error {
 	proc, err := top.mountNew("proc", "proc", readOnly|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {
-		return kernelStep(err, "mount /proc")
+		return kernelStep(err, mountProcStep)
 	}
 	defer proc.close()
 	for _, name := range masked {
