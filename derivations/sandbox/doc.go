@@ -46,6 +46,13 @@
 //     loses the owner, unless the program sets it again;
 //   - device nodes cannot be made.
 //
+// Root's builds have a user namespace as well, although it costs them some 0.8 ms
+// of processor time, a tenth of a trivial build's. Without it the ids that the
+// builder sees would be the host's, so that whoever is user 1000 there could
+// trace it and change what it makes; process 1 would be the host's superuser
+// while it looks at roots that former builders made; and a writable root, whose
+// builder has capabilities, could not be had at all.
+//
 // 32-bit programs do not run: the filter kills calls of a foreign architecture.
 //
 // There is no way to run a builder without all of this. A kernel that refuses
