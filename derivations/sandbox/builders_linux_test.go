@@ -52,12 +52,15 @@ var builders = map[string]func(args []string){
 	"write": func(args []string) {
 		attempt(args, func(p string) error { return os.WriteFile(p, []byte("x"), 0o644) })
 	},
-	"append":              func(args []string) { attempt(args, appendTo) },
-	"read":                func(args []string) { attempt(args, readSome) },
-	"chmod":               func(args []string) { attempt(args, chmodSame) },
-	"remove":              func(args []string) { attempt(args, os.Remove) },
-	"rename":              func(args []string) { attempt(args[:1], func(p string) error { return os.Rename(p, args[1]) }) },
-	"make-dir":            func(args []string) { attempt(args, func(p string) error { return os.Mkdir(p, 0o755) }) },
+	"append":   func(args []string) { attempt(args, appendTo) },
+	"read":     func(args []string) { attempt(args, readSome) },
+	"chmod":    func(args []string) { attempt(args, chmodSame) },
+	"remove":   func(args []string) { attempt(args, os.Remove) },
+	"rename":   func(args []string) { attempt(args[:1], func(p string) error { return os.Rename(p, args[1]) }) },
+	"make-dir": func(args []string) { attempt(args, func(p string) error { return os.Mkdir(p, 0o755) }) },
+	"whiteout": func(args []string) {
+		attempt(args, func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o644, 0) })
+	},
 	"open":                func(args []string) { attempt(args, openToWrite) },
 	"tree":                func(args []string) { listTree(args[0]) },
 	"syscalls":            func(args []string) { trySyscalls(args) },

@@ -11,8 +11,8 @@
 //     many inputs beside outputs ([Entries]) are mounted in an overlay, which has
 //     room for them;
 //  2. gives up, on one thread that it keeps for the purpose, capabilities and
-//     new privileges, puts a system call filter on that thread, and forks the
-//     builder from there: the builder inherits what that thread is, whereas
+//     new privileges, puts Landlock rules (Linux 5.19) and a system call filter on
+//     that thread, and forks the builder from there: the builder inherits what that thread is, whereas
 //     process 1 remains able to serve it;
 //  3. reaps what is orphaned, reports how the builder ended, and exits. With
 //     it the kernel ends every process and unmounts everything, so that nothing

@@ -123,18 +123,12 @@ func TestProcCannotActOnTheHost(t *testing.T) {
 }
 
 func TestNetworkIsLoopbackOnly(t *testing.T) {
-	name := fmt.Sprintf("@sysc-test-%d", os.Getpid())
-	s, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	must(t, err)
-	defer unix.Close(s)
-	must(t, unix.Bind(s, &unix.SockaddrUnix{Name: name}))
-	must(t, unix.Listen(s, 10))
-	must(t, dial("unix!"+name)) // it can be reached from here
+	name := listenAbstract(t)
 	for _, writable := range []bool{false, true} {
 		f := newFixture(t)
 		f.spec.WritableRoot = writable
-		f.builder("dial", "unix!"+name, "inet!192.0.2.1", "inet6!2001:db8::1", "inet!127.0.0.1").expect(
-			"unix!"+name+": ECONNREFUSED", "inet!192.0.2.1: ENETUNREACH", "inet6!2001:db8::1: ENETUNREACH", "inet!127.0.0.1: ok")
+		f.builder("dial", name, "inet!192.0.2.1", "inet6!2001:db8::1", "inet!127.0.0.1").expect(
+			name+": ECONNREFUSED", "inet!192.0.2.1: ENETUNREACH", "inet6!2001:db8::1: ENETUNREACH", "inet!127.0.0.1: ok")
 		out := f.builder("loopback").output()
 		if !strings.Contains(out, "2 ok\n") || !strings.Contains(out, "10 ok\n") {
 			t.Errorf("writable root %v: loopback: %s", writable, out)

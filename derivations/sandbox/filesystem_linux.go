@@ -27,7 +27,7 @@ func enterFilesystem(req *request) error {
 	if err := mountBinds(top, req); err != nil {
 		return err
 	}
-	if !req.WritableRoot {
+	if !req.WritableRoot && !req.lacks(readOnlyMounts) {
 		if err := top.seal(); err != nil {
 			return step(err, "make root read-only")
 		}
@@ -59,7 +59,7 @@ func mountTop(req *request) (place, error) {
 	if err := attach(fd, source); err != nil {
 		return top, step(err, "mount root")
 	}
-	return top, showEntries(top, source, string(req.Root))
+	return top, showEntries(top, source, req)
 }
 
 func cloneTop(source int) (int, error) {
@@ -80,7 +80,8 @@ func cloneTop(source int) (int, error) {
 var ownDirs = []string{"build", "dev", "proc", "run", "sysc", "tmp"}
 
 // showEntries makes every entry of the directory source visible in top.
-func showEntries(top place, source int, name string) error {
+func showEntries(top place, source int, req *request) error {
+	name := string(req.Root)
 	dirFD, err := unix.Openat(source, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return step(err, "open root %s", name)
@@ -95,7 +96,7 @@ func showEntries(top place, source int, name string) error {
 		if slices.Contains(ownDirs, entry) || entry == "sys" {
 			continue // /sys would show the host's devices
 		}
-		if err := showEntry(top, source, entry); err != nil {
+		if err := showEntry(top, source, entry, req.inputAttrs()); err != nil {
 			return step(err, "show /%s of the root", entry)
 		}
 	}
@@ -107,7 +108,15 @@ func showEntries(top place, source int, name string) error {
 	return nil
 }
 
-func showEntry(top place, source int, name string) error {
+// inputAttrs are the attributes of mounts that the builder only reads.
+func (r *request) inputAttrs() uint64 {
+	if r.lacks(readOnlyMounts) {
+		return plain
+	}
+	return readOnly
+}
+
+func showEntry(top place, source int, name string, attrs uint64) error {
 	var st unix.Stat_t
 	if err := unix.Fstatat(source, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return err
@@ -131,7 +140,7 @@ func showEntry(top place, source int, name string) error {
 	default:
 		return nil // a root that was composed has nothing else
 	}
-	fd, err := clone(source, name, readOnly)
+	fd, err := clone(source, name, attrs)
 	if err != nil {
 		return err
 	}
@@ -143,26 +152,45 @@ func mountOwn(top place, req *request) error {
 	if err := mountDev(top); err != nil {
 		return err
 	}
-	if err := mountProc(top); err != nil {
+	if err := mountProc(top, req); err != nil {
 		return err
 	}
-	temporary := []struct{ path, mode string }{{"tmp", "1777"}, {"run", "0755"}}
-	if hasBindBelow(req, "/sysc") && req.WritableRoot {
-		temporary = append(temporary, struct{ path, mode string }{"sysc", "0755"})
-	}
-	if !req.WritableRoot {
-		if p, err := top.directory("var/tmp"); err == nil {
-			p.close()
-			temporary = append(temporary, struct{ path, mode string }{"var/tmp", "1777"})
+	for _, t := range temporaryDirs {
+		if req.WritableRoot && t.path == "var/tmp" {
+			continue // the root's own
+		}
+		if err := mountTemporary(top, t); err != nil {
+			return err
 		}
 	}
-	for _, t := range temporary {
-		p, err := top.mountNew(t.path, "tmpfs", plain, "mode", t.mode)
+	if req.WritableRoot && hasBindBelow(req, "/sysc") {
+		return mountTemporary(top, temporaryDir{"sysc", "0755", false})
+	}
+	return nil
+}
+
+// A temporaryDir is an empty directory of the sandbox's own.
+type temporaryDir struct {
+	path, mode string
+	// optional means only where the root has such a directory.
+	optional bool
+}
+
+var temporaryDirs = []temporaryDir{{"tmp", "1777", false}, {"run", "0755", false}, {"var/tmp", "1777", true}}
+
+func mountTemporary(top place, t temporaryDir) error {
+	if t.optional {
+		p, err := top.directory(t.path)
 		if err != nil {
-			return step(err, "mount /%s", t.path)
+			return nil
 		}
 		p.close()
 	}
+	p, err := top.mountNew(t.path, "tmpfs", plain, "mode", t.mode)
+	if err != nil {
+		return step(err, "mount /%s", t.path)
+	}
+	p.close()
 	return nil
 }
 
@@ -197,7 +225,11 @@ func mountBinds(top place, req *request) error {
 			}
 			continue
 		}
-		if err := mountBind(parent, name, b, req.WritableRoot && !inOwn(string(b.Target))); err != nil {
+		attrs := uint64(plain)
+		if !b.Writable {
+			attrs = req.inputAttrs()
+		}
+		if err := mountBind(parent, name, b, attrs, req.WritableRoot && !inOwn(string(b.Target))); err != nil {
 			return step(err, "show %s as %s", b.Source, b.Target)
 		}
 	}
@@ -239,11 +271,7 @@ func makeDirs(top place, dir string, existing bool) (place, error) {
 	return at, nil
 }
 
-func mountBind(parent place, name string, b wireBind, existing bool) error {
-	attrs := uint64(readOnly)
-	if b.Writable {
-		attrs = plain
-	}
+func mountBind(parent place, name string, b wireBind, attrs uint64, existing bool) error {
 	fd, err := clone(unix.AT_FDCWD, string(b.Source), attrs)
 	if err != nil {
 		return err

@@ -50,11 +50,6 @@ func (in *initProcess) report(rep reply, err error) {
 // run is the life of process 1: get in, start the builder, reap.
 func (in *initProcess) run() (reply, error) {
 	unix.CloseOnExec(controlFD)
-	// The builder has the same user id. This keeps it from tracing this process
-	// and from its memory and descriptors in /proc.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return reply{}, step(err, "protect process 1")
-	}
 	if err := closeInherited(); err != nil {
 		return reply{}, step(err, "close inherited files")
 	}
@@ -62,13 +57,20 @@ func (in *initProcess) run() (reply, error) {
 	if err := readFrame(in.control, &req); err != nil {
 		return reply{}, step(err, "read request")
 	}
+	// The builder has the same user id. This keeps it from tracing this process
+	// and from its memory and descriptors in /proc.
+	if !req.lacks(hiddenInit) {
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+			return reply{}, step(err, "protect process 1")
+		}
+	}
 
 	unix.Umask(0)
 	if err := enterFilesystem(&req); err != nil {
 		return reply{}, err
 	}
 	unix.Umask(0o022)
-	if err := setUpHost(string(req.Hostname)); err != nil {
+	if err := setUpHost(&req); err != nil {
 		return reply{}, err
 	}
 	if err := setLimits(); err != nil {
@@ -94,12 +96,15 @@ func (in *initProcess) watch() {
 }
 
 // setUpHost names the machine and brings its only interface up.
-func setUpHost(name string) error {
-	if err := unix.Sethostname([]byte(name)); err != nil {
+func setUpHost(req *request) error {
+	if err := unix.Sethostname(req.Hostname); err != nil {
 		return kernelStep(err, "set host name")
 	}
 	if err := unix.Setdomainname([]byte("(none)")); err != nil {
 		return kernelStep(err, "set domain name")
+	}
+	if req.lacks(ownNetwork) {
+		return nil
 	}
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -156,7 +161,7 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 		// block rather than fail.
 		runtime.LockOSThread()
 		s := started{listener: -1}
-		if s.listener, s.err = confine(req.WritableRoot); s.err == nil && !req.Probe {
+		if s.listener, s.err = confine(req); s.err == nil && !req.Probe {
 			s.pid, s.err = syscall.ForkExec(program, argv, attr)
 			s.err = step(s.err, "start %s", program)
 		}
@@ -172,9 +177,9 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 
 // confine takes from the calling thread what a builder must not have.
 // The listener is where the filter's questions arrive, or -1.
-func confine(writableRoot bool) (listener int, err error) {
+func confine(req *request) (listener int, err error) {
 	keep := []uintptr(nil)
-	if writableRoot {
+	if req.WritableRoot {
 		keep = superuserCaps
 	}
 	// Whoever started sysc may have changed how programs are laid out (setarch).
@@ -182,10 +187,20 @@ func confine(writableRoot bool) (listener int, err error) {
 	if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, perLinux, 0, 0); errno != 0 {
 		return -1, step(errno, "set personality")
 	}
-	if err := limitThread(keep); err != nil {
-		return -1, step(err, "drop privileges")
+	if !req.lacks(fewCapabilities) {
+		if err := limitThread(keep); err != nil {
+			return -1, step(err, "drop privileges")
+		}
 	}
-	listener, err = installFilter(filter(writableRoot), writableRoot)
+	if !req.lacks(landlockRules) {
+		if err := restrict(req); err != nil {
+			return -1, kernelStep(err, "set Landlock rules")
+		}
+	}
+	if req.lacks(callFilter) {
+		return -1, nil
+	}
+	listener, err = installFilter(filter(req.WritableRoot), req.WritableRoot)
 	return listener, kernelStep(err, "install system call filter")
 }
 

@@ -112,7 +112,7 @@ func start(spec Spec) (*child, error) {
 		// Process 1 does one thing at a time; more would cost it wake-ups.
 		Env:   []string{"GOMAXPROCS=1"},
 		Files: []*os.File{null, w, w, theirs},
-		Sys:   namespaces(spec.UID, spec.GID),
+		Sys:   namespaces(&spec),
 	})
 	if err != nil {
 		ours.Close()
@@ -144,7 +144,8 @@ func controlPair() (ours, theirs *os.File, err error) {
 
 // namespaces describes process 1: the only user is the caller's, under the ids
 // that the builder is to see.
-func namespaces(uid, gid int) *syscall.SysProcAttr {
+func namespaces(spec *Spec) *syscall.SysProcAttr {
+	uid, gid := spec.UID, spec.GID
 	attr := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
@@ -152,6 +153,12 @@ func namespaces(uid, gid int) *syscall.SysProcAttr {
 		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: os.Getegid(), Size: 1}},
 		Setsid:      true,
 		Pdeathsig:   syscall.SIGKILL,
+	}
+	if spec.without&ownNetwork != 0 {
+		attr.Cloneflags &^= unix.CLONE_NEWNET
+	}
+	if spec.without&ownIPC != 0 {
+		attr.Cloneflags &^= unix.CLONE_NEWIPC
 	}
 	if uid != 0 {
 		// A user other than 0 loses its capabilities in execve(2), unless they are

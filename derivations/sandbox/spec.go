@@ -57,6 +57,8 @@ type Spec struct {
 	// Timeout ends the build, with an error that is [context.DeadlineExceeded].
 	// Zero means no limit.
 	Timeout time.Duration
+
+	without protection // for tests
 }
 
 // A Bind shows a file or directory of the host inside.

@@ -96,12 +96,19 @@ const mountProcStep = "mount /proc"
 // mountProc mounts the proc of the new pid namespace, read-only as a whole:
 // host root's id owns the host's settings in it (/proc/sys, /proc/irq, …), and
 // there is no telling what the next kernel puts there.
-func mountProc(top place) error {
-	proc, err := top.mountNew("proc", "proc", readOnly|unix.MOUNT_ATTR_NOEXEC)
+func mountProc(top place, req *request) error {
+	attrs := readOnly | unix.MOUNT_ATTR_NOEXEC
+	if req.lacks(readOnlyProc) {
+		attrs &^= unix.MOUNT_ATTR_RDONLY
+	}
+	proc, err := top.mountNew("proc", "proc", attrs)
 	if err != nil {
 		return kernelStep(err, mountProcStep)
 	}
 	defer proc.close()
+	if req.lacks(readOnlyProc) {
+		return nil
+	}
 	for _, name := range masked {
 		target, err := proc.open(name, 0)
 		if err == unix.ENOENT {

@@ -33,7 +33,12 @@ type request struct {
 	Hostname     text
 	// Probe makes the sandbox and stops before a builder would start.
 	Probe bool
+	// Without is what a test takes away.
+	Without protection `json:",omitempty"`
 }
+
+// lacks reports whether p was taken away.
+func (r *request) lacks(p protection) bool { return r.Without&p != 0 }
 
 type wireBind struct {
 	Source, Target text
@@ -62,6 +67,7 @@ func newRequest(s Spec) request {
 		Env:          texts(s.Env),
 		Dir:          text(s.Dir),
 		Hostname:     text(s.Hostname),
+		Without:      s.without,
 	}
 	for _, b := range s.Binds {
 		r.Binds = append(r.Binds, wireBind{text(b.Source), text(b.Target), b.Writable, newWireEntries(b.Beneath)})
