@@ -20,8 +20,8 @@
 //
 // There are two kinds of builds.
 //
-// A normal build has a read-only root, an ordinary user's id (1000:100) and no
-// capability. It can make no set-id file and touch no extended attribute.
+// A normal build has a read-only root, an ordinary user's id (1000:100), the
+// name "build", and no capability. It can make no set-id file and touch no extended attribute.
 //
 // A build with a writable root acts as superuser of a machine that it makes,
 // the way maintainer scripts expect: uid 0, modes at will, chroot. Only one id

@@ -62,7 +62,7 @@ func TestNothingElseIsVisible(t *testing.T) {
 	want := []string{
 		"/", "/bin", "/build", "/dev", "/dev/fd", "/dev/full", "/dev/null", "/dev/ptmx", "/dev/pts", "/dev/pts/ptmx",
 		"/dev/random", "/dev/shm", "/dev/stderr", "/dev/stdin", "/dev/stdout", "/dev/tty", "/dev/urandom", "/dev/zero",
-		"/etc", "/etc/name", "/home", "/proc", "/run", "/sysc", "/sysc/store", "/sysc/store/helper", "/tmp", "/top", "/usr",
+		"/etc", "/etc/group", "/etc/hosts", "/etc/name", "/etc/passwd", "/home", "/proc", "/run", "/sysc", "/sysc/store", "/sysc/store/helper", "/tmp", "/top", "/usr",
 		"/var", "/var/tmp",
 	}
 	files = slices.DeleteFunc(files, func(s string) bool { return s == "/lib" || s == "/lib64" || s == "/sbin" })

@@ -149,6 +149,11 @@ func showEntry(top place, source int, name string, attrs uint64) error {
 
 // mountOwn mounts what is not the root's: proc, devices, temporary directories.
 func mountOwn(top place, req *request) error {
+	if !req.WritableRoot {
+		if err := mountEtc(top, req); err != nil {
+			return err
+		}
+	}
 	if err := mountDev(top); err != nil {
 		return err
 	}

@@ -26,10 +26,11 @@ func TestLandlockKeepsFiles(t *testing.T) {
 		input := filepath.Join(filepath.Dir(f.build), "input")
 		must(t, os.MkdirAll(filepath.Join(input, "d"), 0o755))
 		must(t, os.WriteFile(filepath.Join(input, "f"), nil, 0o666))
+		must(t, os.WriteFile(filepath.Join(f.spec.Root, "home/name"), nil, 0o644))
 		f.spec.Binds = append(f.spec.Binds, Bind{Source: input, Target: "/sysc/store/input"})
 		f.spec.without = without
-		f.builder("append", "/etc/name", "/etc/new", "/top", "/new", "/sysc/store/input/f", "/sysc/store/input/d/new").expect(
-			"/etc/name: "+want, "/etc/new: "+want, "/top: "+want, "/new: "+want,
+		f.builder("append", "/home/name", "/home/new", "/top", "/new", "/sysc/store/input/f", "/sysc/store/input/d/new").expect(
+			"/home/name: "+want, "/home/new: "+want, "/top: "+want, "/new: "+want,
 			"/sysc/store/input/f: "+want, "/sysc/store/input/d/new: "+want)
 		// Where the builder may write it may do all that it is used to.
 		f.builder("append", "/build/x", "/tmp/x", "/run/x", "/var/tmp/x", "/dev/shm/x", "/dev/null").expect(

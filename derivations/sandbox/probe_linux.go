@@ -98,12 +98,12 @@ func diagnose(proc fs.FS, root bool, cause error) []Problem {
 
 // guess says what remains when no setting explains cause.
 func guess(cause error) Problem {
-	old := []error{unix.ENOSYS, unix.EINVAL, unix.EOPNOTSUPP}
+	old := []error{unix.ENOSYS, unix.EINVAL, unix.EOPNOTSUPP, unix.ENODEV}
 	switch {
 	case slices.ContainsFunc(old, func(e error) bool { return errors.Is(cause, e) }):
 		return Problem{
-			What: "The kernel is too old, or lacks namespaces, seccomp filters, tmpfs or devpts.",
-			Fix:  "boot Linux 5.12 or newer with CONFIG_NAMESPACES, CONFIG_SECCOMP_FILTER, CONFIG_TMPFS_XATTR and CONFIG_UNIX98_PTYS",
+			What: "The kernel is too old, or lacks namespaces, seccomp filters, tmpfs, overlayfs or devpts.",
+			Fix:  "boot Linux 5.12 or newer with CONFIG_NAMESPACES, CONFIG_SECCOMP_FILTER, CONFIG_TMPFS_XATTR, CONFIG_OVERLAY_FS and CONFIG_UNIX98_PTYS",
 		}
 	case errors.Is(cause, unix.ENOSPC):
 		return Problem{

@@ -23,15 +23,21 @@ const (
 	DefaultGID = 100
 )
 
+// buildUser is the name of that user, and of its group.
+const buildUser = "build"
+
 // A Spec says what to run and what it can see.
 type Spec struct {
 	// Root is the host's directory that becomes the builder's root. It is shown
 	// read-only, except for what is mounted over it: /proc, /dev, /tmp, /run, and
-	// /var/tmp if it exists. It must not be the host's own root.
+	// /var/tmp if it exists, and in /etc, if that is a directory or missing, passwd,
+	// group and hosts of the sandbox's own, and no machine-id. A directory /sys is
+	// not shown. It must not be the host's own root.
 	Root string
 	// WritableRoot lets the builder change Root as a pretended superuser; see
 	// the package comment. Nothing that it puts below /tmp and /run reaches Root.
-	// The file system of Root must keep user extended attributes.
+	// The file system of Root must keep user extended attributes. It is shown with
+	// its own /etc and /var/tmp.
 	WritableRoot bool
 	// Binds are the other files and directories of the host to show. A Target
 	// that Root does not have is made in a read-only root if its parent is one of
