@@ -24,6 +24,10 @@ func main() {
 	if sandbox.Main(os.Args) {
 		return // this process was the inside of a sandbox
 	}
+	if err := sandbox.CheckCaller(); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(exitError)
+	}
 	// Most of what is allocated is needed until the end, which comes soon. Looking
 	// for garbage as often as by default takes a sixth of a command's time.
 	debug.SetGCPercent(gcPercent)

@@ -45,6 +45,9 @@ func run(ctx context.Context, spec Spec, probe bool) (result Result, err error) 
 	if err := context.Cause(ctx); err != nil {
 		return Result{}, err
 	}
+	if err := CheckCaller(); err != nil {
+		return Result{}, err
+	}
 	if err := checkPrivate(spec); err != nil {
 		return Result{}, err
 	}

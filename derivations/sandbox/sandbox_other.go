@@ -12,6 +12,9 @@ var errPlatform = errors.New("builders need Linux namespaces")
 // Main reports false: there are no sandboxes on this platform.
 func Main(args []string) (handled bool) { return false }
 
+// CheckCaller returns nil: nothing is run on this platform.
+func CheckCaller() error { return nil }
+
 // Run returns an [UnavailableError]: there are no sandboxes on this platform.
 func Run(ctx context.Context, spec Spec) (Result, error) {
 	return Result{}, &UnavailableError{Problems: Probe(ctx), Cause: errPlatform}
