@@ -88,6 +88,8 @@ var builders = map[string]func(args []string){
 		os.Stdout.Write(data)
 	},
 	"cover-proc": coverProc,
+	"offer":      offer,
+	"take":       take,
 }
 
 // attempt tries f on each argument and prints what came of it.

@@ -100,15 +100,11 @@ func TestProcCannotActOnTheHost(t *testing.T) {
 	for _, writable := range []bool{false, true} {
 		f := newFixture(t)
 		f.spec.WritableRoot = writable
-		// Root's id owns these, so that only the mount protects them from root's
-		// builds; from others' they are protected by their mode.
-		want := ": EROFS\n"
-		if os.Geteuid() != 0 {
-			want = ": EACCES\n"
-		}
+		// Root's id owns these, so that only the mount protects them from the host
+		// root's builds; from others' they are protected by their mode.
 		f.builder("open", "/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/irq/default_smp_affinity")
 		for line := range strings.Lines(f.output()) {
-			if !strings.HasSuffix(line, want) {
+			if !strings.HasSuffix(line, ": EROFS\n") && !strings.HasSuffix(line, ": EACCES\n") {
 				t.Errorf("writable root %v: %s", writable, line)
 			}
 		}
@@ -136,9 +132,8 @@ func TestNetworkIsLoopbackOnly(t *testing.T) {
 	}
 }
 
-// Two builds at the same time share no abstract socket (CVE-2024-27297) either:
-// each has a network namespace of its own. Nor does a build share one with the
-// next, nor any other kind of memory.
+// A build leaves nothing to the next, no shared memory and no file. For builds
+// at the same time see TestCooperatingBuilds.
 func TestBuildsDoNotMeet(t *testing.T) {
 	shm := fmt.Sprintf("%d:0x73797363,4096,0%o", unix.SYS_SHMGET, 0o1600|0o2000) // IPC_CREAT|IPC_EXCL
 	first := newFixture(t).builder("syscalls", shm).output()
