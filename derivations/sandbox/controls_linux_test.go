@@ -25,7 +25,7 @@ func TestProcAttemptsAreReal(t *testing.T) {
 // without them process 1 is an open book.
 func TestInitPeekIsReal(t *testing.T) {
 	walls := []protection{hiddenInit, fewCapabilities, landlockRules}
-	if landlockVersion() < leastLandlock {
+	if LandlockVersion() < leastLandlock {
 		walls = walls[:2]
 	}
 	all := hiddenInit | fewCapabilities | landlockRules

@@ -229,7 +229,7 @@ func TestCooperatingBuilds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if strings.Contains(tt.name, "Landlock") && landlockVersion() < 6 {
+			if strings.Contains(tt.name, "Landlock") && LandlockVersion() < 6 {
 				t.Skip("the kernel's Landlock is older than what this test wants")
 			}
 			met, onDisk, inStore := cooperate(t, tt.change)

@@ -25,9 +25,9 @@ const (
 	landlockFile = unix.LANDLOCK_ACCESS_FS_EXECUTE | unix.LANDLOCK_ACCESS_FS_READ_FILE | landlockDevices
 )
 
-// landlockVersion returns the version of Landlock that the kernel has; 0 if it
+// LandlockVersion returns the version of Landlock that the kernel has; 0 if it
 // has none, or whatever sysc runs in forbids it.
-func landlockVersion() int {
+func LandlockVersion() int {
 	version, _, errno := unix.RawSyscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, unix.LANDLOCK_CREATE_RULESET_VERSION)
 	if errno != 0 {
 		return 0
@@ -53,7 +53,7 @@ func landlockRights(version int) uint64 {
 // request says, and neither signal a process outside nor connect to an abstract
 // socket of one.
 func restrict(req *request) error {
-	version := landlockVersion()
+	version := LandlockVersion()
 	if version < leastLandlock {
 		return nil
 	}

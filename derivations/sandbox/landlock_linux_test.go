@@ -13,7 +13,7 @@ import (
 // Landlock does; and without Landlock, too, so that they succeed.
 func layers(t *testing.T, usual protection, attempt func(t *testing.T, without protection, want string), refused string) {
 	t.Helper()
-	if landlockVersion() < 6 {
+	if LandlockVersion() < 6 {
 		t.Skip("the kernel's Landlock is older than what this test wants")
 	}
 	t.Run("Landlock alone", func(t *testing.T) { attempt(t, usual, refused) })

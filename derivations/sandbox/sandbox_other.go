@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"io/fs"
 )
 
 var errPlatform = errors.New("builders need Linux namespaces")
@@ -14,6 +15,12 @@ func Main(args []string) (handled bool) { return false }
 
 // CheckCaller returns nil: nothing is run on this platform.
 func CheckCaller() error { return nil }
+
+// LandlockVersion returns 0: it is Linux's.
+func LandlockVersion() int { return 0 }
+
+// Strays returns nothing: no sandbox runs on this platform.
+func Strays(fs.FS) ([]int, error) { return nil, nil }
 
 // Run returns an [UnavailableError]: there are no sandboxes on this platform.
 func Run(ctx context.Context, spec Spec) (Result, error) {
