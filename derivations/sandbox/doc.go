@@ -53,6 +53,12 @@
 // while it looks at roots that former builders made; and a writable root, whose
 // builder has capabilities, could not be had at all.
 //
+// On the host root's builders are user and group 1937339235, which nobody else
+// is, so that one that broke out would be nobody. What they make is root's all the
+// same, as the mounts translate. Where that cannot be (the id is not mapped in a
+// container; the file system of the build knows no translation), root's builders
+// are root without capabilities, as other users' builders are those users.
+//
 // 32-bit programs do not run: the filter kills calls of a foreign architecture.
 //
 // There is no way to run a builder without all of this. A kernel that refuses

@@ -39,6 +39,9 @@ func enterFilesystem(req *request) error {
 // of it if it is to be written, otherwise a tmpfs that shows its entries
 // read-only and has room for mount points that it lacks.
 func mountTop(req *request) (place, error) {
+	if req.RootFD != 0 {
+		return mountHandedTop(req)
+	}
 	source, err := unix.Open(string(req.Root), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return place{}, step(err, "open root %s", req.Root)
@@ -60,6 +63,51 @@ func mountTop(req *request) (place, error) {
 		return top, step(err, "mount root")
 	}
 	return top, showEntries(top, source, req)
+}
+
+// mountHandedTop is mountTop with the root's mount at hand. The directory that it
+// is made of may be out of this process's reach, so it goes where all can.
+func mountHandedTop(req *request) (place, error) {
+	defer unix.Close(req.RootFD)
+	slash, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return place{}, step(err, "open /")
+	}
+	defer unix.Close(slash)
+	if req.WritableRoot {
+		fd, err := unix.Dup(req.RootFD)
+		if err != nil {
+			return place{}, err
+		}
+		return place{fd}, step(attach(fd, slash), "mount root")
+	}
+	fd, err := newMount("tmpfs", plain, "mode", "0755")
+	if err != nil {
+		return place{}, kernelStep(err, "make a tmpfs")
+	}
+	top := place{fd}
+	if err := attach(fd, slash); err != nil {
+		return top, step(err, "mount root")
+	}
+	// What is to be cloned must be mounted, so it is, for the moment.
+	if err := top.makeDir("run"); err != nil {
+		return top, step(err, "make /run")
+	}
+	run, err := top.directory("run")
+	if err != nil {
+		return top, step(err, "open /run")
+	}
+	defer run.close()
+	if err := attach(req.RootFD, run.fd); err != nil {
+		return top, step(err, "mount root")
+	}
+	if err := showEntries(top, req.RootFD, req); err != nil {
+		return top, err
+	}
+	if err := unix.Fchdir(top.fd); err != nil {
+		return top, step(err, "enter root")
+	}
+	return top, step(unix.Unmount("run", unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW), "unmount root")
 }
 
 func cloneTop(source int) (int, error) {
@@ -110,7 +158,11 @@ func showEntries(top place, source int, req *request) error {
 
 // inputAttrs are the attributes of mounts that the builder only reads.
 func (r *request) inputAttrs() uint64 {
-	if r.lacks(readOnlyMounts) {
+	return r.Without.inputAttrs()
+}
+
+func (p protection) inputAttrs() uint64 {
+	if p&readOnlyMounts != 0 {
 		return plain
 	}
 	return readOnly
@@ -277,7 +329,10 @@ func makeDirs(top place, dir string, existing bool) (place, error) {
 }
 
 func mountBind(parent place, name string, b wireBind, attrs uint64, existing bool) error {
-	fd, err := clone(unix.AT_FDCWD, string(b.Source), attrs)
+	fd, err := b.FD, error(nil)
+	if fd == 0 {
+		fd, err = clone(unix.AT_FDCWD, string(b.Source), attrs)
+	}
 	if err != nil {
 		return err
 	}

@@ -50,12 +50,12 @@ func (in *initProcess) report(rep reply, err error) {
 // run is the life of process 1: get in, start the builder, reap.
 func (in *initProcess) run() (reply, error) {
 	unix.CloseOnExec(controlFD)
-	if err := closeInherited(); err != nil {
-		return reply{}, step(err, "close inherited files")
-	}
 	var req request
 	if err := readFrame(in.control, &req); err != nil {
 		return reply{}, step(err, "read request")
+	}
+	if err := closeInherited(req.lastFD()); err != nil {
+		return reply{}, step(err, "close inherited files")
 	}
 	// The builder has the same user id. This keeps it from tracing this process
 	// and from its memory and descriptors in /proc.

@@ -75,8 +75,12 @@ func limitThread(keep []uintptr) error {
 }
 
 // closeInherited closes the descriptors that whoever started sysc left open:
-// those that came through execve(2) because they are not close-on-exec.
-func closeInherited() error {
+// those that came through execve(2) because they are not close-on-exec. What was
+// handed in on purpose, up to last, only becomes close-on-exec.
+func closeInherited(last int) error {
+	for fd := controlFD; fd <= last; fd++ {
+		unix.CloseOnExec(fd)
+	}
 	dir, err := os.Open("/proc/self/fd")
 	if err != nil {
 		return err
@@ -91,7 +95,7 @@ func closeInherited() error {
 		for _, digit := range name {
 			fd = fd*10 + int(digit-'0')
 		}
-		if fd <= controlFD {
+		if fd <= last {
 			continue
 		}
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {

@@ -63,7 +63,12 @@ func run(ctx context.Context, spec Spec, probe bool) (result Result, err error) 
 	// forked ends, not the process (golang.org/issue/27505).
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	child, err := start(spec)
+	behind, err := openHost(&spec)
+	if err != nil {
+		return Result{}, err
+	}
+	child, err := start(spec, behind)
+	behind.close()
 	if err != nil {
 		return Result{}, err
 	}
@@ -71,6 +76,7 @@ func run(ctx context.Context, spec Spec, probe bool) (result Result, err error) 
 	defer stop()
 
 	req := newRequest(spec)
+	req.handMounts(len(behind.mounts))
 	req.Probe = probe
 	rep, err := child.talk(req)
 	if cause := context.Cause(ctx); cause != nil {
@@ -91,7 +97,7 @@ type child struct {
 
 // start starts process 1 in its namespaces. It must be called on a locked
 // thread that outlives the child.
-func start(spec Spec) (*child, error) {
+func start(spec Spec, behind *host) (*child, error) {
 	ours, theirs, err := controlPair()
 	if err != nil {
 		return nil, err
@@ -109,13 +115,19 @@ func start(spec Spec) (*child, error) {
 		return nil, err
 	}
 	defer w.Close()
+	// For programs that open /dev/stdout.
+	if err := w.Chown(behind.uid, behind.gid); err != nil {
+		ours.Close()
+		r.Close()
+		return nil, err
+	}
 
 	// /proc/self/exe remains this very program when its file is replaced.
 	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
 		// Process 1 does one thing at a time; more would cost it wake-ups.
 		Env:   []string{"GOMAXPROCS=1"},
-		Files: []*os.File{null, w, w, theirs},
-		Sys:   namespaces(&spec),
+		Files: append([]*os.File{null, w, w, theirs}, behind.mounts...),
+		Sys:   namespaces(&spec, behind),
 	})
 	if err != nil {
 		ours.Close()
@@ -145,15 +157,15 @@ func controlPair() (ours, theirs *os.File, err error) {
 	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
 }
 
-// namespaces describes process 1: the only user is the caller's, under the ids
-// that the builder is to see.
-func namespaces(spec *Spec) *syscall.SysProcAttr {
+// namespaces describes process 1: the only user is the one of the host's that
+// stands behind the builder, under the ids that the builder is to see.
+func namespaces(spec *Spec, behind *host) *syscall.SysProcAttr {
 	uid, gid := spec.UID, spec.GID
 	attr := &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET |
 			unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWCGROUP,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: os.Getegid(), Size: 1}},
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: behind.uid, Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: behind.gid, Size: 1}},
 		Setsid:      true,
 		Pdeathsig:   syscall.SIGKILL,
 	}

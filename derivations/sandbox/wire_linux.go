@@ -25,7 +25,9 @@ type text []byte
 
 // A request is a Spec on its way into the sandbox.
 type request struct {
-	Root         text
+	Root text
+	// RootFD and wireBind.FD are the mount itself, if it is handed in; otherwise 0.
+	RootFD       int `json:",omitempty"`
 	WritableRoot bool
 	Binds        []wireBind
 	Argv, Env    []text
@@ -44,6 +46,7 @@ type wireBind struct {
 	Source, Target text
 	Writable       bool
 	Beneath        *wireEntries `json:",omitempty"`
+	FD             int          `json:",omitempty"`
 }
 
 // A reply is how the inside ended: by an error of its own if Op is set,
@@ -70,9 +73,29 @@ func newRequest(s Spec) request {
 		Without:      s.without,
 	}
 	for _, b := range s.Binds {
-		r.Binds = append(r.Binds, wireBind{text(b.Source), text(b.Target), b.Writable, newWireEntries(b.Beneath)})
+		r.Binds = append(r.Binds, wireBind{Source: text(b.Source), Target: text(b.Target), Writable: b.Writable, Beneath: newWireEntries(b.Beneath)})
 	}
 	return r
+}
+
+// handMounts tells that the mounts are handed in: that of the root, then those of
+// the binds, or none.
+func (r *request) handMounts(n int) {
+	if n == 0 {
+		return
+	}
+	r.RootFD = firstMountFD
+	for i := range r.Binds {
+		r.Binds[i].FD = firstMountFD + 1 + i
+	}
+}
+
+// lastFD is the last descriptor that was handed in on purpose.
+func (r *request) lastFD() int {
+	if r.RootFD == 0 {
+		return controlFD
+	}
+	return r.RootFD + len(r.Binds)
 }
 
 func texts(list []string) []text {
