@@ -48,7 +48,7 @@ func (h *host) close() {
 // thread.
 func openHost(spec *Spec) (*host, error) {
 	caller := &host{uid: os.Geteuid(), gid: os.Getegid()}
-	if !mayGiveUpRoot() {
+	if spec.without&nobodyBehind != 0 || !mayGiveUpRoot() {
 		return caller, nil
 	}
 	binds, err := openEntries(spec.Binds)
@@ -88,6 +88,11 @@ func openEntries(binds []Bind) ([]Bind, error) {
 		if beneath == nil {
 			continue
 		}
+		dir, err := openDirectory(beneath.Dir)
+		if err != nil {
+			return nil, step(err, "open %s", beneath.Dir)
+		}
+		dir.close()
 		for _, name := range beneath.Names {
 			source := filepath.Join(beneath.Dir, name)
 			info, err := os.Lstat(source)
@@ -98,7 +103,7 @@ func openEntries(binds []Bind) ([]Bind, error) {
 				err = unix.ELOOP // a link, or nothing that a store has
 			}
 			if err != nil {
-				return nil, step(err, "look at %s", source)
+				return nil, step(err, "look at %s", name)
 			}
 			all = append(all, Bind{Source: source, Target: b.Target + "/" + name})
 		}

@@ -15,4 +15,5 @@ const (
 	fewCapabilities                        // and no way to get more
 	callFilter                             // seccomp
 	landlockRules
+	nobodyBehind // root's builders have no rights on the host
 )

@@ -37,14 +37,18 @@ func viewFixture(t *testing.T, work string) (f *fixture, upper string) {
 func TestView(t *testing.T) {
 	for _, writable := range []bool{false, true} {
 		for _, work := range []string{"work", "", "missing"} {
-			t.Run(fmt.Sprintf("writable=%t/work=%s", writable, work), func(t *testing.T) { testView(t, writable, work) })
+			for _, without := range []protection{0, nobodyBehind} {
+				t.Run(fmt.Sprintf("writable=%t/work=%s/without=%d", writable, work, without), func(t *testing.T) {
+					testView(t, writable, work, without)
+				})
+			}
 		}
 	}
 }
 
-func testView(t *testing.T, writable bool, work string) {
+func testView(t *testing.T, writable bool, work string, without protection) {
 	f, upper := viewFixture(t, work)
-	f.spec.WritableRoot = writable
+	f.spec.WritableRoot, f.spec.without = writable, without
 	f.builder("append",
 		"/sysc/view/dir/f", "/sysc/view/dir/sub/new", "/sysc/view/file", "/sysc/view/secret/f", "/sysc/view/other",
 		"/sysc/view/new", "/sysc/view/missing").expect(
@@ -66,7 +70,7 @@ func testView(t *testing.T, writable bool, work string) {
 		t.Errorf("inside: got %q, want %q", seen, want)
 	}
 	// What the builder made is in the directory itself, mount points only where
-	// the file system takes no overlay.
+	// the file system takes no overlay, or the mounts are made outside for nobody.
 	left, err := os.ReadDir(upper)
 	must(t, err)
 	var names []string
@@ -74,7 +78,7 @@ func testView(t *testing.T, writable bool, work string) {
 		names = append(names, e.Name())
 	}
 	want := []string{"made", "missing", "other"}
-	if work != "work" || !onDisk(t, upper) {
+	if work != "work" || !onDisk(t, upper) || os.Geteuid() == 0 && without == 0 {
 		want = []string{"dir", "file", "made", "missing", "other"}
 	}
 	if !slices.Equal(names, want) {
@@ -108,13 +112,16 @@ func TestViewErrors(t *testing.T) {
 		"symbolic links":         func(b *Bind) { b.Beneath.Names = []string{"link"} },
 		"look at pipe: too many": func(b *Bind) { b.Beneath.Names = []string{"pipe"} },
 	} {
-		f, _ := viewFixture(t, "work")
-		view := &f.spec.Binds[len(f.spec.Binds)-1]
-		must(t, os.Symlink("/etc", filepath.Join(view.Beneath.Dir, "link")))
-		must(t, unix.Mkfifo(filepath.Join(view.Beneath.Dir, "pipe"), 0o644))
-		change(view)
-		if res, err := Run(t.Context(), f.builder("exit", "0").spec); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %+v, error %v, want one with %q", res, err, want)
+		for _, without := range []protection{0, nobodyBehind} {
+			f, _ := viewFixture(t, "work")
+			f.spec.without = without
+			view := &f.spec.Binds[len(f.spec.Binds)-1]
+			must(t, os.Symlink("/etc", filepath.Join(view.Beneath.Dir, "link")))
+			must(t, unix.Mkfifo(filepath.Join(view.Beneath.Dir, "pipe"), 0o644))
+			change(view)
+			if res, err := Run(t.Context(), f.builder("exit", "0").spec); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %+v, error %v, want one with %q", res, err, want)
+			}
 		}
 	}
 }
