@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -179,11 +180,19 @@ func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg 
 }
 
 // evaluateTarget evaluates what an argument of build names: "system.NAME",
-// "derivation.NAME", or a NAME that only one of them has.
+// "derivation.NAME", or a NAME that only one of them has. Without one it is the
+// only system, or the only derivation where there is no system.
 func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg string) (*target, error) {
 	name, isDerivation := strings.CutPrefix(arg, "derivation.")
-	if arg == "" && len(project.Systems()) == 0 && len(project.Derivations()) == 1 {
-		name, isDerivation = project.Derivations()[0], true
+	systemNames, derivationNames := project.Systems(), project.Derivations()
+	switch {
+	case isDerivation:
+	case arg == "" && len(systemNames) == 0 && len(derivationNames) == 1:
+		name, isDerivation = derivationNames[0], true
+	case arg == "" && len(systemNames) == 0 && len(derivationNames) > 1:
+		return nil, fmt.Errorf("there are several derivations in %s, say which: %s", project.Dir(), strings.Join(derivationNames, ", "))
+	default:
+		isDerivation = slices.Contains(derivationNames, arg) && !slices.Contains(systemNames, arg)
 	}
 	if !isDerivation {
 		return a.evaluateSystem(ctx, project, arg)

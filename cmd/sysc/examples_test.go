@@ -1,0 +1,114 @@
+//go:build examples
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sysc/internal/crashtest"
+)
+
+// TestExamples builds every derivation of examples/ from Debian's archive, on the
+// mirror that this machine uses. Each example has a derivation "check" that fails
+// unless what the others built works.
+func TestExamples(t *testing.T) {
+	newExamples(t).build(t, "store")
+}
+
+// TestExamplesTwice builds everything in two empty stores, the second time with
+// one core, and compares.
+func TestExamplesTwice(t *testing.T) {
+	e := newExamples(t)
+	first, second := e.build(t, "first"), e.build(t, "second", "--cores", "1", "--jobs", "1")
+	for target, want := range first {
+		if got := second[target]; got != want {
+			t.Errorf("%s is %s at first and %s the second time", target, want, got)
+		}
+	}
+}
+
+// examples are locked copies of the examples that have derivations.
+type examples struct {
+	dir string
+	// targets are the derivations by the name of the example.
+	targets map[string][]string
+}
+
+var derivationHeader = regexp.MustCompile(`(?m)^derivation "(.+)"`)
+
+func newExamples(t *testing.T) *examples {
+	t.Helper()
+	e := &examples{dir: t.TempDir(), targets: make(map[string][]string)}
+	t.Cleanup(func() { makeRemovable(e.dir) })
+	files, err := filepath.Glob("../../examples/*/*.sysc.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Base(filepath.Dir(file))
+		for _, header := range derivationHeader.FindAllStringSubmatch(string(text), -1) {
+			e.targets[name] = append(e.targets[name], "derivation."+header[1])
+		}
+	}
+	if len(e.targets) == 0 {
+		t.Fatal("no example has a derivation")
+	}
+	for name := range e.targets {
+		copied := filepath.Join(e.dir, name)
+		if err := os.CopyFS(copied, os.DirFS(filepath.Join("../../examples", name))); err != nil {
+			t.Fatal(err)
+		}
+		// A lock that somebody made here is of another day.
+		if err := os.RemoveAll(filepath.Join(copied, "sysc.lock")); err != nil {
+			t.Fatal(err)
+		}
+		e.sysc(t, "lock", "-C", copied, "--store", filepath.Join(e.dir, "lock"))
+	}
+	return e
+}
+
+// build builds all derivations in a store of its own and returns the objects by
+// example and target.
+func (e *examples) build(t *testing.T, store string, flags ...string) map[string]string {
+	t.Helper()
+	out := make(map[string]string)
+	for _, name := range slices.Sorted(maps.Keys(e.targets)) {
+		start := time.Now()
+		args := []string{"build", "--json", "-C", filepath.Join(e.dir, name), "--store", filepath.Join(e.dir, store)}
+		var built []builtTarget
+		if err := json.Unmarshal(e.sysc(t, slices.Concat(args, flags, e.targets[name])...), &built); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range built {
+			out[name+": "+b.Target] = string(b.Object)
+		}
+		t.Logf("%s took %v", name, time.Since(start).Round(time.Second))
+	}
+	return out
+}
+
+// sysc runs a command that has to work, and returns what it prints.
+func (e *examples) sysc(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := crashtest.Self(t, asSysc, args...)
+	var errors bytes.Buffer
+	cmd.Stderr = &errors
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("sysc %s: %v\n%s", strings.Join(args, " "), err, errors.Bytes())
+	}
+	return out
+}
