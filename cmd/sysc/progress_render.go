@@ -27,6 +27,8 @@ func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	switch e.Kind {
 	case build.Waiting:
 		r.print(p, fmt.Sprintf("waiting for %s", e.Line))
+	case build.Warning:
+		r.print(p, warning(e))
 	case build.Failed:
 		r.print(p, fmt.Sprintf("failed: %s", e.Name))
 	case build.Draining:
@@ -131,6 +133,8 @@ func clip(line string, width int) string {
 	return line
 }
 
+func warning(e build.Event) string { return fmt.Sprintf("warning: %s: %s", e.Name, e.Line) }
+
 // A plainRenderer writes lines that make sense in a log: each step that may
 // take long as it starts, how long it took, and a summary now and then.
 type plainRenderer struct {
@@ -150,6 +154,8 @@ func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
 		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
 	case e.Kind == build.Waiting:
 		fmt.Fprintf(r.w, "waiting for %s\n", e.Line)
+	case e.Kind == build.Warning:
+		fmt.Fprintln(r.w, warning(e))
 	case e.Kind == build.Draining:
 		fmt.Fprintln(r.w, drainingLine(e))
 	}

@@ -91,12 +91,14 @@ func (x *execution) makeOutputs(ctx context.Context) (map[string]store.Object, e
 	return x.harvest(ctx)
 }
 
-// scratchPath returns the path at which a program makes an output. Everybody
-// who builds the same shows the same path, so that a program that hides it
-// (in a compressed file) is reproducible all the same.
+// scratchPath returns the path at which a program makes an output. It depends on
+// the name alone: everybody who builds the same shows the same path, so that a
+// program that hides it (in a compressed file, or a checksum) is reproducible all
+// the same, and a change that changes no result ends there.
 func scratchPath(j *job, output string) (store.Path, error) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "sysc-scratch-1\n%s\n%s\n", j.key, output))
-	return store.MakePath(store.EncodeID(sum), j.d.ObjectName(output))
+	name := j.d.ObjectName(output)
+	sum := sha256.Sum256(fmt.Appendf(nil, "sysc-scratch-2\n%s\n", name))
+	return store.MakePath(store.EncodeID(sum), name)
 }
 
 // prepare makes the directories that the program sees beside its root: build/ at

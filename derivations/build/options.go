@@ -104,6 +104,8 @@ const (
 	Finished
 	// Failed: Err says why.
 	Failed
+	// Warning: something about a step's result that its user should know, in Line.
+	Warning
 	// Draining: no more steps begin, and Done steps run still. It is about no step
 	// in particular.
 	Draining
@@ -111,7 +113,7 @@ const (
 
 // String returns the kind's name in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed", "draining"}
+	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed", "warning", "draining"}
 	if int(k) >= len(names) {
 		return "unknown"
 	}

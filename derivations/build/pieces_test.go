@@ -1,0 +1,55 @@
+package build
+
+import (
+	"strings"
+	"testing"
+
+	"sysc/derivations"
+)
+
+func TestPieces(t *testing.T) {
+	p, err := scratchPath(&job{d: &derivations.Derivation{Name: "hello-2.10"}}, "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newPieces(p)
+	id, path := p.ID(), p.Logical()
+	other := strings.Repeat("0", len(id))
+	for name, tt := range map[string]struct {
+		text string
+		want int
+	}{
+		"none":               {"nothing " + other, -1},
+		"whole":              {"abc " + path + "/bin " + id + " end of the file, which is not near", -1},
+		"chunk":              {strings.Repeat("-", 40) + id[8:24] + strings.Repeat("-", 40), 40},
+		"gcc's last piece":   {path + "/lib" + strings.Repeat("\x00", 9) + id[30:] + "-hello-2.10/lib" + strings.Repeat("\x00", 40), len(path) + 13},
+		"gcc's first piece":  {strings.Repeat("\x00", 40) + "/sysc/store/" + id[:4] + strings.Repeat("\x00", 40), 40},
+		"another store path": {path + " /sysc/store/" + other + "-hello-2.10 and more text behind it, for a while", -1},
+		"one of 7":           {strings.Repeat("-", 40) + id[9:16] + strings.Repeat("-", 40), -1},
+	} {
+		if got := f.find([]byte(tt.text)); got != tt.want {
+			t.Errorf("%s: got %d, want %d", name, got, tt.want)
+		}
+	}
+}
+
+func TestExecWarnsOfPieces(t *testing.T) {
+	w := newWorld(t).withRoot()
+	var warnings []string
+	events := w.opts.Events
+	w.opts.Events = func(e Event) {
+		if e.Kind == Warning {
+			warnings = append(warnings, e.Line)
+		}
+		events(e)
+	}
+	p, err := scratchPath(&job{d: &derivations.Derivation{Name: "hello"}}, "out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler := strings.Repeat(".", 40)
+	w.mustRealise(w.exec("hello", "write $out/good $out", "write $out/bin/bad "+filler+p.ID()[16:24]+filler))
+	if len(warnings) != 1 || !strings.Contains(warnings[0], `"bin/bad" has a piece of its own path at byte 40`) {
+		t.Errorf("got %q", warnings)
+	}
+}
