@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"sysc/store"
 )
@@ -25,14 +26,11 @@ func (x *execution) warnOfPieces(ctx context.Context, name string) error {
 				return err
 			}
 			defer f.Close()
-			told := false
-			return eachWindow(f, func(offset int64, window []byte) error {
-				if at := p.find(window); at >= 0 && !told {
-					told = true // one of a file is enough
-					found(e.path, offset+int64(at))
-				}
-				return nil
-			})
+			at, err := p.search(f)
+			if at >= 0 {
+				found(e.path, at)
+			}
+			return err
 		},
 		link: func(outputEntry, string) error { return nil },
 		name: func(outputEntry) error { return nil },
@@ -42,8 +40,11 @@ func (x *execution) warnOfPieces(ctx context.Context, name string) error {
 
 // pieces knows what part of a path looks like.
 type pieces struct {
-	id    []byte
+	id []byte
+	// parts are what nobody writes by chance. An end is short: it is a piece only in
+	// a file that has the whole id as well.
 	parts []piece
+	end   piece
 }
 
 // A piece is a text that is a part of the path, beginning so many bytes before or
@@ -57,9 +58,8 @@ type piece struct {
 // file of a terabyte.
 const pieceLen = 8
 
-// edgeLen is how much of an id's end is enough together with the name behind it,
-// or of its beginning with the directory before it.
-const edgeLen = 2
+// headLen is how much of an id is enough behind the store's directory.
+const headLen = 2
 
 func newPieces(p store.Path) *pieces {
 	id := []byte(p.ID())
@@ -67,33 +67,48 @@ func newPieces(p store.Path) *pieces {
 	for at := 0; at < len(id); at += pieceLen {
 		f.parts = append(f.parts, piece{id[at : at+pieceLen], at})
 	}
-	head := append([]byte(store.Dir+"/"), id[:edgeLen]...)
-	f.parts = append(f.parts, piece{head, edgeLen - len(head)})
-	const longName = 4 // a shorter one is no evidence
-	if tail := p[len(id)-edgeLen:]; len(p)-len(id) > longName {
-		f.parts = append(f.parts, piece{[]byte(tail), len(id) - edgeLen})
-	}
+	head := append([]byte(store.Dir+"/"), id[:headLen]...)
+	f.parts = append(f.parts, piece{head, headLen - len(head)})
+	f.end = piece{[]byte(p[len(id)-1:]), len(id) - 1}
 	return f
 }
 
-// find returns where the first piece begins that is not part of a whole id, or -1.
-// What the window cuts off is in the one before or after it.
-func (f *pieces) find(window []byte) int {
-	first := -1
-	for _, part := range f.parts {
-		for from := 0; ; {
-			i := bytes.Index(window[from:], part.text)
-			if i < 0 {
-				break
-			}
-			at := from + i
-			begin := at - part.at
-			from = at + 1
-			cut := begin < 0 || begin+len(f.id) > len(window)
-			if !cut && !bytes.Equal(window[begin:begin+len(f.id)], f.id) && (first < 0 || at < first) {
-				first = at
+// search returns where a file has the first piece that is no part of a whole id, or
+// -1.
+func (f *pieces) search(r io.Reader) (int64, error) {
+	first, end, whole := int64(-1), int64(-1), false
+	err := eachWindow(r, func(offset int64, window []byte) error {
+		for _, part := range f.parts {
+			if at := f.find(window, part); at >= 0 && (first < 0 || offset+int64(at) < first) {
+				first = offset + int64(at)
 			}
 		}
+		if at := f.find(window, f.end); at >= 0 && end < 0 {
+			end = offset + int64(at)
+		}
+		whole = whole || bytes.Contains(window, f.id)
+		return nil
+	})
+	if first < 0 && whole {
+		first = end
 	}
-	return first
+	return first, err
+}
+
+// find returns where a part stands by itself, or -1. What the window cuts off is in
+// the one before or after it.
+func (f *pieces) find(window []byte, part piece) int {
+	for from := 0; ; {
+		i := bytes.Index(window[from:], part.text)
+		if i < 0 {
+			return -1
+		}
+		at := from + i
+		begin := at - part.at
+		from = at + 1
+		cut := begin < 0 || begin+len(f.id) > len(window)
+		if !cut && !bytes.Equal(window[begin:begin+len(f.id)], f.id) {
+			return at
+		}
+	}
 }

@@ -17,18 +17,19 @@ func TestPieces(t *testing.T) {
 	other := strings.Repeat("0", len(id))
 	for name, tt := range map[string]struct {
 		text string
-		want int
+		want int64
 	}{
 		"none":               {"nothing " + other, -1},
 		"whole":              {"abc " + path + "/bin " + id + " end of the file, which is not near", -1},
 		"chunk":              {strings.Repeat("-", 40) + id[8:24] + strings.Repeat("-", 40), 40},
-		"gcc's last piece":   {path + "/lib" + strings.Repeat("\x00", 9) + id[30:] + "-hello-2.10/lib" + strings.Repeat("\x00", 40), len(path) + 13},
+		"gcc's last piece":   {path + "/lib" + strings.Repeat("\x00", 9) + id[31:] + "-hello-2.10/lib" + strings.Repeat("\x00", 40), int64(len(path) + 13)},
+		"no piece":           {strings.Repeat("-", 40) + id[31:] + "-hello-2.10/lib" + strings.Repeat("-", 40), -1},
 		"gcc's first piece":  {strings.Repeat("\x00", 40) + "/sysc/store/" + id[:4] + strings.Repeat("\x00", 40), 40},
 		"another store path": {path + " /sysc/store/" + other + "-hello-2.10 and more text behind it, for a while", -1},
 		"one of 7":           {strings.Repeat("-", 40) + id[9:16] + strings.Repeat("-", 40), -1},
 	} {
-		if got := f.find([]byte(tt.text)); got != tt.want {
-			t.Errorf("%s: got %d, want %d", name, got, tt.want)
+		if got, err := f.search(strings.NewReader(tt.text)); err != nil || got != tt.want {
+			t.Errorf("%s: got %d, %v, want %d", name, got, err, tt.want)
 		}
 	}
 }
