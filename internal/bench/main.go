@@ -29,8 +29,8 @@ func main() {
 	flag.StringVar(&b.dir, "dir", "out/bench", "work below `DIR`, which is emptied")
 	flag.StringVar(&b.example, "example", "examples/minimal", "the definition to measure with: a `DIR` with one system")
 	flag.BoolVar(&b.peers, "peers", true, "run mmdebstrap for the same packages")
-	what := flag.String("what", "all", "measure `WHAT`: system, store or all")
-	runs := flag.Int("runs", 3, "measure the store `N` times")
+	what := flag.String("what", "all", "measure `WHAT`: system, store, builds or all")
+	runs := flag.Int("runs", 3, "measure the store and builds `N` times")
 	flag.Parse()
 	if err := measure(context.Background(), b, *what, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -39,13 +39,18 @@ func main() {
 }
 
 func measure(ctx context.Context, b *bench, what string, runs int) error {
-	if what != "store" {
+	if what == "system" || what == "all" {
 		if err := b.run(ctx); err != nil {
 			return err
 		}
 	}
-	if what != "system" {
-		return measureStore(ctx, b.sysc, runs)
+	for _, peers := range []struct{ what, name string }{{"store", "BenchmarkStore"}, {"builds", "BenchmarkBuilds"}} {
+		if what != peers.what && what != "all" {
+			continue
+		}
+		if err := measurePeers(ctx, peers.name, b.sysc, runs); err != nil {
+			return err
+		}
 	}
 	return nil
 }

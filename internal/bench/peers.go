@@ -14,20 +14,20 @@ import (
 	"text/tabwriter"
 )
 
-// measureStore runs the benchmarks of the store, which cmd/sysc has, with that
+// measurePeers runs the benchmarks of that name, which cmd/sysc has, with that
 // binary, and prints each beside its peers, with ratios of processor time: sysc's to the peer's.
-func measureStore(ctx context.Context, binary string, runs int) error {
+func measurePeers(ctx context.Context, name, binary string, runs int) error {
 	binary, err := filepath.Abs(binary) // the benchmarks run in another directory
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^BenchmarkStore$",
+	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+name+"$",
 		"-benchtime", fmt.Sprintf("%dx", runs), "-timeout", "2h", "./cmd/sysc")
 	var out bytes.Buffer
 	cmd.Env = append(os.Environ(), "SYSC_BENCH_BINARY="+binary)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("run benchmarks of the store: %v\n%s", err, out.Bytes())
+		return fmt.Errorf("run %s: %v\n%s", name, err, out.Bytes())
 	}
 	return printPeers(os.Stdout, &out)
 }
@@ -39,7 +39,7 @@ type peerResult struct {
 }
 
 // printPeers makes a table of what `go test -bench` printed: names are
-// BenchmarkStore/WORK/PEER-2, and the first peer of each work is sysc.
+// BenchmarkNAME/WORK/PEER-2, and the first peer of each work is sysc.
 func printPeers(w io.Writer, r io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "work\tprogram\twall ms\tcpu ms\tsysc: wall\tcpu\t")
@@ -69,7 +69,7 @@ func parsePeer(line string) (p peerResult, ok bool) {
 		return p, false
 	}
 	parts := strings.Split(fields[0], "/")
-	if len(parts) != 3 || parts[0] != "BenchmarkStore" {
+	if len(parts) != 3 || !strings.HasPrefix(parts[0], "Benchmark") {
 		return p, false
 	}
 	p.work, p.name = parts[1], parts[2]
