@@ -81,7 +81,7 @@ func (o *Options) withDefaults() (Options, error) {
 		out.Client = download.New(out.Downloads, nil)
 	}
 	if out.Exec == nil {
-		out.Exec = Sandbox{}
+		out.Exec = &Sandbox{}
 	}
 	return out, nil
 }

@@ -47,13 +47,17 @@ type ExecResult struct {
 	Signal   string // what killed it, "" for none
 }
 
-// Sandbox runs programs by package sandbox.
-type Sandbox struct{}
+// Sandbox runs programs by package sandbox. Its zero value is ready.
+type Sandbox struct{ shared sandbox.Shared }
+
+// Close gives up what runs have in common.
+func (s *Sandbox) Close() error { return s.shared.Close() }
 
 // Run implements [Executor].
-func (Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
+func (s *Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	spec := sandbox.Spec{
 		Root: r.Root, WritableRoot: r.WritableRoot, Argv: r.Args, Env: r.Env, Dir: r.Dir, Output: r.Output,
+		Shared: &s.shared,
 	}
 	for _, b := range r.Binds {
 		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable, Beneath: b.Beneath})

@@ -58,11 +58,15 @@ func openHost(spec *Spec) (*host, error) {
 	if !mayOpen(len(binds)) {
 		return caller, nil
 	}
-	translation, err := openTranslation()
+	shared := spec.Shared
+	if shared == nil {
+		shared = &Shared{}
+		defer shared.Close()
+	}
+	translation, err := shared.translation()
 	if err != nil {
 		return caller, nil // no right to do that, most likely
 	}
-	defer unix.Close(translation)
 	h := &host{uid: rootsBuilder, gid: rootsBuilder}
 	opened := *spec
 	opened.Binds = binds
@@ -146,6 +150,23 @@ func mapped(path string) bool {
 		}
 	}
 	return false
+}
+
+// translation returns the namespace that translates between root and rootsBuilder.
+func (s *Shared) translation() (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.tried {
+		var fd int
+		if fd, s.err = openTranslation(); s.err == nil {
+			s.ids = os.NewFile(uintptr(fd), "user namespace")
+		}
+		s.tried = true
+	}
+	if s.err != nil {
+		return -1, s.err
+	}
+	return int(s.ids.Fd()), nil
 }
 
 // openTranslation returns a user namespace whose root is rootsBuilder. The kernel

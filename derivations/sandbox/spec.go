@@ -60,6 +60,8 @@ type Spec struct {
 	// UID and GID are what the builder sees itself as. Zero means
 	// [DefaultUID] and [DefaultGID]; with WritableRoot they must be zero, and are.
 	UID, GID int
+	// Shared saves work when many builders run; nil means that this one runs alone.
+	Shared *Shared
 	// Timeout ends the build, with an error that is [context.DeadlineExceeded].
 	// Zero means no limit.
 	Timeout time.Duration
