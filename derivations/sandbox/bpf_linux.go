@@ -40,6 +40,9 @@ func ret(action uint32) unix.SockFilter {
 
 var allow = rule{ret(unix.SECCOMP_RET_ALLOW)}
 
+// notify asks process 1.
+var notify = rule{ret(unix.SECCOMP_RET_USER_NOTIF)}
+
 // fail makes the call fail with e; with 0 it succeeds, and does nothing.
 func fail(e unix.Errno) rule { return rule{ret(failure(e))} }
 

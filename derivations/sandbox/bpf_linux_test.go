@@ -82,7 +82,7 @@ func TestFilterDecisions(t *testing.T) {
 		{"inet6", nativeArch, unix.SYS_SOCKET, []uint32{unix.AF_INET6, 1, 6}, ok, ok},
 		{"vsock", nativeArch, unix.SYS_SOCKET, []uint32{unix.AF_VSOCK, 1, 0}, failure(unix.EAFNOSUPPORT), failure(unix.EAFNOSUPPORT)},
 	}
-	ordinary, superuser := filter(false), filter(true)
+	ordinary, superuser := filter(false, &Circumstances{}), filter(true, &Circumstances{})
 	for _, tt := range tests {
 		if got := decide(t, ordinary, tt.arch, tt.nr, tt.args...); got != tt.ordinary {
 			t.Errorf("%s: ordinary: got %#x, want %#x", tt.name, got, tt.ordinary)

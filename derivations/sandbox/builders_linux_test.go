@@ -90,6 +90,12 @@ var builders = map[string]func(args []string){
 	"cover-proc": coverProc,
 	"offer":      offer,
 	"take":       take,
+	"tell-time":  tellTime,
+	"names":      readNames,
+	"empty":      emptyByReading,
+	"read-twice": readTwice,
+	"read-badly": readBadly,
+	"wait-until": waitUntil,
 }
 
 // attempt tries f on each argument and prints what came of it.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -170,7 +171,7 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 	}()
 	s := <-ready
 	if s.err == nil && s.listener >= 0 && !req.Probe {
-		s.err = in.startRecorder(s.listener)
+		s.err = in.startRecorder(s.listener, &req.Circumstances)
 	}
 	return s.pid, s.err
 }
@@ -181,6 +182,11 @@ func confine(req *request) (listener int, err error) {
 	keep := []uintptr(nil)
 	if req.WritableRoot {
 		keep = superuserCaps
+	}
+	if req.Circumstances.OneProcessor {
+		if err := useOneProcessor(); err != nil {
+			return -1, step(err, "choose a processor")
+		}
 	}
 	// Whoever started sysc may have changed how programs are laid out (setarch).
 	const perLinux = 0
@@ -200,8 +206,25 @@ func confine(req *request) (listener int, err error) {
 	if req.lacks(callFilter) {
 		return -1, nil
 	}
-	listener, err = installFilter(filter(req.WritableRoot), req.WritableRoot)
+	asks := req.WritableRoot || req.Circumstances.asks()
+	listener, err = installFilter(filter(req.WritableRoot, &req.Circumstances), asks)
 	return listener, kernelStep(err, "install system call filter")
+}
+
+// useOneProcessor keeps the calling thread, and what is forked from it, on the
+// first processor that it may use.
+func useOneProcessor() error {
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		return err
+	}
+	for i := range 8 * int(unsafe.Sizeof(all)) {
+		if all.IsSet(i) {
+			one.Set(i)
+			break
+		}
+	}
+	return unix.SchedSetaffinity(0, &one)
 }
 
 // findProgram returns the path of a program given without a slash.

@@ -30,8 +30,12 @@ type response struct {
 type listener struct {
 	fd int
 	// The kernel's structures may be longer than ours in times to come.
-	notification, response []uint64
+	notification []uint64
 }
+
+// longestResponse is how long the kernel's struct seccomp_notif_resp may be, in
+// words: it has three.
+const longestResponse = 16
 
 // installFilter puts the filter on the calling thread. With questions it
 // returns the descriptor of a listener, otherwise -1.
@@ -66,17 +70,14 @@ func newListener(fd int) (*listener, error) {
 	if errno != 0 {
 		return nil, errno
 	}
-	words := func(size uint16, least uintptr) []uint64 {
-		return make([]uint64, (max(uintptr(size), least)+7)/8)
+	if sizes.response > longestResponse*8 {
+		return nil, unix.E2BIG
 	}
 	// Asker and answerer take turns, so they had better share a processor.
 	// Linux 6.6; without it all works, slower.
 	unix.RawSyscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
-	return &listener{
-		fd:           fd,
-		notification: words(sizes.notification, unsafe.Sizeof(notification{})),
-		response:     words(sizes.response, unsafe.Sizeof(response{})),
-	}, nil
+	size := max(uintptr(sizes.notification), unsafe.Sizeof(notification{}))
+	return &listener{fd: fd, notification: make([]uint64, (size+7)/8)}, nil
 }
 
 // receive waits for a question. ENOENT and EINTR mean: once more.
@@ -102,15 +103,21 @@ func (l *listener) answer(id uint64, errno unix.Errno) error {
 	return l.send(response{id: id, errno: -int32(errno)})
 }
 
+// answerWith makes the call return a value.
+func (l *listener) answerWith(id uint64, value int64) error {
+	return l.send(response{id: id, val: value})
+}
+
 // proceed lets the kernel do the call, as if nobody had been asked. It looks at
 // the arguments anew: it must not matter what they are by then.
 func (l *listener) proceed(id uint64) error {
 	return l.send(response{id: id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 }
 
+// send is safe for concurrent use.
 func (l *listener) send(resp response) error {
-	clear(l.response)
-	p := unsafe.Pointer(&l.response[0])
+	var words [longestResponse]uint64
+	p := unsafe.Pointer(&words[0])
 	*(*response)(p) = resp
 	_, _, err := unix.Syscall(unix.SYS_IOCTL, uintptr(l.fd), unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(p))
 	if err != 0 && err != unix.ENOENT { // ENOENT: killed meanwhile

@@ -42,11 +42,13 @@ func decodeCommonOwnerCall(nr int32, args [6]uint64) ownerCall {
 	}
 }
 
-// A recorder answers the calls that change or show an owner. It uses a thread
-// of its own, with its own root and working directory.
+// A recorder answers the calls that change or show an owner, and those that show
+// circumstances that are not the machine's. It uses a thread of its own, with its
+// own root and working directory.
 type recorder struct {
 	listener *listener
-	root     int // the sandbox's root directory
+	clock    *clock // nil for the machine's
+	root     int    // the sandbox's root directory
 	proc     place
 	rootStat unix.Stat_t
 	// chrooted is whether any process may have another root than the sandbox's.
@@ -55,15 +57,20 @@ type recorder struct {
 }
 
 // startRecorder serves the listener until the process ends.
-func (in *initProcess) startRecorder(fd int) error {
+func (in *initProcess) startRecorder(fd int, c *Circumstances) error {
 	l, err := newListener(fd)
 	if err != nil {
 		return kernelStep(err, "ask for sizes of notifications")
+	}
+	clock, err := newClock(c.ClockShift)
+	if err != nil {
+		return step(err, "set the clock of the day")
 	}
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		r := newRecorder(l)
+		r.clock = clock
 		err := r.open()
 		ready <- err
 		if err == nil {
@@ -107,9 +114,21 @@ func (r *recorder) serve() error {
 
 // handle answers n. An error means that the recorder itself cannot go on.
 func (r *recorder) handle(n *notification) error {
-	if n.nr == unix.SYS_CHROOT {
+	switch {
+	case n.nr == unix.SYS_CHROOT:
 		r.chrooted = true
 		return r.listener.proceed(n.id)
+	case n.nr == unix.SYS_GETDENTS64:
+		size, errno, answered := r.list(n)
+		switch {
+		case !answered:
+			return r.listener.proceed(n.id)
+		case errno != 0:
+			return r.listener.answer(n.id, errno)
+		}
+		return r.listener.answerWith(n.id, size)
+	case r.clock.isClockCall(n.nr):
+		return r.serveClock(n)
 	}
 	if call, ok := decodeStatCall(n.nr, &n.args); ok {
 		shown, err := r.show(n, &call)

@@ -60,6 +60,8 @@ type Spec struct {
 	// UID and GID are what the builder sees itself as. Zero means
 	// [DefaultUID] and [DefaultGID]; with WritableRoot they must be zero, and are.
 	UID, GID int
+	// Circumstances are what else the builder finds of the machine and the moment.
+	Circumstances Circumstances
 	// Shared saves work when many builders run; nil means that this one runs alone.
 	Shared *Shared
 	// Timeout ends the build, with an error that is [context.DeadlineExceeded].
@@ -156,6 +158,9 @@ func (s Spec) withDefaults() (Spec, error) {
 	}
 	if s.Hostname == "" {
 		s.Hostname = "localhost"
+	}
+	if s.Circumstances.ClockShift < 0 {
+		return s, fmt.Errorf("a clock that is %v late", -s.Circumstances.ClockShift)
 	}
 	if s.UID < 0 || s.GID < 0 {
 		return s, fmt.Errorf("negative id %d:%d", s.UID, s.GID)

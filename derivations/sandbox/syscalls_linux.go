@@ -13,7 +13,7 @@ const newNamespaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID 
 // It is a list of what is allowed. What it does not know fails with ENOSYS, as
 // on an older kernel, so that C libraries fall back to what it knows. What
 // programs are used to being refused fails with EPERM.
-func filter(writableRoot bool) program {
+func filter(writableRoot bool, c *Circumstances) program {
 	rules := make(map[uint32]rule, 512)
 	set := func(r rule, numbers []uint32) {
 		for _, nr := range numbers {
@@ -38,6 +38,7 @@ func filter(writableRoot bool) program {
 	} else {
 		ordinary(set)
 	}
+	circumstances(set, c)
 	return assemble(nativeArch, rules, fail(unix.ENOSYS))
 }
 
@@ -63,7 +64,6 @@ func ordinary(set func(rule, []uint32)) {
 // or shows owners goes to the recorder, and so does what decides which file a
 // path names.
 func superuser(set func(rule, []uint32)) {
-	notify := rule{ret(unix.SECCOMP_RET_USER_NOTIF)}
 	set(notify, ownerCalls)
 	set(notify, nativeOwnerCalls)
 	set(notify, statCalls)
@@ -77,6 +77,32 @@ func superuser(set func(rule, []uint32)) {
 	set(failIfDevice(2, 0, unix.EPERM), []uint32{unix.SYS_MKNODAT})
 	nativeSuperuser(set)
 }
+
+// circumstances adds what process 1 answers so that the builder finds others than
+// there are.
+func circumstances(set func(rule, []uint32), c *Circumstances) {
+	if c.ReverseListings {
+		set(notify, []uint32{unix.SYS_GETDENTS64})
+	}
+	if c.ClockShift == 0 {
+		return
+	}
+	set(notify, []uint32{unix.SYS_SET_TID_ADDRESS, unix.SYS_SCHED_GETAFFINITY, unix.SYS_GETTIMEOFDAY})
+	set(notify, timeCalls)
+	set(match(0, dayClocks, unix.SECCOMP_RET_USER_NOTIF, unix.SECCOMP_RET_ALLOW), []uint32{unix.SYS_CLOCK_GETTIME})
+	set(rule{
+		loadArg(1),
+		jump(unix.BPF_JSET, futexClockRealtime, 0, 1),
+		ret(unix.SECCOMP_RET_USER_NOTIF),
+		ret(unix.SECCOMP_RET_ALLOW),
+	}, []uint32{unix.SYS_FUTEX})
+}
+
+// dayClocks are the clocks that tell the time of the day (clock_gettime(2)).
+var dayClocks = []uint32{unix.CLOCK_REALTIME, unix.CLOCK_REALTIME_COARSE, unix.CLOCK_REALTIME_ALARM, unix.CLOCK_TAI}
+
+// futexClockRealtime is FUTEX_CLOCK_REALTIME (futex(2)).
+const futexClockRealtime = 256
 
 // tiocLinux is TIOCLINUX (ioctl_console(2)).
 const tiocLinux = 0x541c

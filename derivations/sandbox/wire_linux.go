@@ -33,6 +33,8 @@ type request struct {
 	Argv, Env    []text
 	Dir          text
 	Hostname     text
+	// Circumstances are those that the builder finds.
+	Circumstances Circumstances
 	// Probe makes the sandbox and stops before a builder would start.
 	Probe bool
 	// Without is what a test takes away.
@@ -64,13 +66,14 @@ type reply struct {
 
 func newRequest(s Spec) request {
 	r := request{
-		Root:         text(s.Root),
-		WritableRoot: s.WritableRoot,
-		Argv:         texts(s.Argv),
-		Env:          texts(s.Env),
-		Dir:          text(s.Dir),
-		Hostname:     text(s.Hostname),
-		Without:      s.without,
+		Root:          text(s.Root),
+		WritableRoot:  s.WritableRoot,
+		Argv:          texts(s.Argv),
+		Env:           texts(s.Env),
+		Dir:           text(s.Dir),
+		Hostname:      text(s.Hostname),
+		Circumstances: s.Circumstances,
+		Without:       s.without,
 	}
 	for _, b := range s.Binds {
 		r.Binds = append(r.Binds, wireBind{Source: text(b.Source), Target: text(b.Target), Writable: b.Writable, Beneath: newWireEntries(b.Beneath)})
