@@ -51,6 +51,7 @@ Exit codes:
     1  an error in the definition or in usage
     2  changes present (plan --detailed-exitcode)
     5  verification failed: a signature or hash
+    6  not reproducible (build --check)
    10  a build failed
    11  a build took longer than it may
    12  transient: network, disk full; try again

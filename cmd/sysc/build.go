@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/derivations"
+	"sysc/derivations/build"
 	"sysc/internal/atomicfile"
 	"sysc/store"
 )
@@ -19,19 +20,28 @@ func (a *app) buildCommand() *cobra.Command {
 	var flags buildFlags
 	var outLink string
 	var dryRun bool
+	var again againFlags
 	cmd := &cobra.Command{
 		Use:   "build [TARGET...]",
 		Short: "Build systems or derivations and print their store paths",
 		Long: `Build what the definition describes and print where it is, one path a line.
-A TARGET is system.NAME or derivation.NAME; without one it is the only system.`,
-		Example: "  sysc build\n  sysc build derivation.hello --out-link result\n  sysc build --dry-run",
+A TARGET is system.NAME or derivation.NAME; without one it is the only system.
+
+With --check, the programs that make the targets run once more after that: on one
+processor, in another year, as another user of another machine, with directories
+listed in reverse. If they make something else then, the exit code is 6, and the
+files that differ are shown.`,
+		Example: "  sysc build\n  sysc build derivation.hello --out-link result\n  sysc build --check --recursive\n  sysc build --dry-run",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.build(cmd.Context(), args, flags, outLink, dryRun)
+			return a.build(cmd.Context(), args, flags, again, outLink, dryRun)
 		},
 	}
 	a.projectFlags(cmd)
 	a.buildFlags(cmd, &flags)
 	cmd.Flags().StringVarP(&outLink, "out-link", "o", "", "make a `LINK` to the result, which keeps it from garbage collection")
+	cmd.Flags().BoolVar(&again.check, "check", false, "run programs once more, in other circumstances, and compare")
+	cmd.Flags().BoolVar(&again.rebuild, "rebuild", false, "run programs although their results are there, and take the new ones")
+	cmd.Flags().BoolVarP(&again.recursive, "recursive", "r", false, "with --check or --rebuild: all programs that the targets need")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "build nothing, say what would be built and fetched")
 	return cmd
 }
@@ -89,7 +99,23 @@ type builtTarget struct {
 	Object store.Path `json:"object"`
 }
 
-func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLink string, dryRun bool) (err error) {
+// An againFlags says what is to run although it has been built.
+type againFlags struct{ check, rebuild, recursive bool }
+
+func (f *againFlags) validate() error {
+	switch {
+	case f.recursive && !f.check && !f.rebuild:
+		return errors.New("--recursive goes with --check or --rebuild")
+	case f.check && f.rebuild:
+		return errors.New("--check compares with what there is, which --rebuild replaces: give one of them")
+	}
+	return nil
+}
+
+func (a *app) build(ctx context.Context, args []string, flags buildFlags, again againFlags, outLink string, dryRun bool) (err error) {
+	if err := again.validate(); err != nil {
+		return err
+	}
 	if outLink != "" && len(args) > 1 {
 		return errors.New("--out-link goes with one target")
 	}
@@ -118,12 +144,22 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, outLin
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	programs := build.Programs(project.Graph(), want, again.recursive)
+	if again.check {
+		flags.check = programs
+	}
+	if again.rebuild {
+		flags.rebuild = programs
+	}
 	if dryRun {
-		return a.planBuild(ctx, st, project, want)
+		return a.planBuild(ctx, st, project, want, flags)
 	}
 	paths, err := a.realise(ctx, st, project, want, flags)
 	if err != nil {
 		return err
+	}
+	if again.check {
+		a.say("Checked %s: the same came out in other circumstances.", plural(len(programs), "program"))
 	}
 	built := make([]builtTarget, len(targets))
 	for i, t := range targets {

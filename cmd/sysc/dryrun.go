@@ -30,10 +30,12 @@ type buildPlan struct {
 }
 
 // planBuild prints what a build would do.
-func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modules.Project, want []derivations.Ref) error {
+func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modules.Project, want []derivations.Ref, flags buildFlags) error {
 	plan := buildPlan{Build: []plannedStep{}, Fetch: []plannedStep{}}
 	_, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
-		DryRun: true,
+		DryRun:  true,
+		Rebuild: flags.rebuild,
+		Check:   flags.check,
 		Events: func(e build.Event) {
 			step := plannedStep{Name: e.Name, Derivation: e.Hash.String(), Builder: e.Builder, Origin: e.Origin.Label}
 			if e.Builder == fetchBuilder {

@@ -14,15 +14,16 @@ import (
 
 // Exit codes, as `sysc help exit-codes` lists them and the tests hold them.
 const (
-	exitOK           = 0
-	exitError        = 1   // an error in the definition, in usage, or of the machine
-	exitChanges      = 2   // plan --detailed-exitcode: there are changes
-	exitVerification = 5   // a signature or hash is wrong
-	exitBuild        = 10  // a build failed
-	exitTimeout      = 11  // a build took too long
-	exitTransient    = 12  // network or disk full: the same command may work later
-	exitNotActivated = 21  // not activated, the state is as before
-	exitInterrupted  = 130 // Ctrl-C
+	exitOK              = 0
+	exitError           = 1   // an error in the definition, in usage, or of the machine
+	exitChanges         = 2   // plan --detailed-exitcode: there are changes
+	exitVerification    = 5   // a signature or hash is wrong
+	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
+	exitBuild           = 10  // a build failed
+	exitTimeout         = 11  // a build took too long
+	exitTransient       = 12  // network or disk full: the same command may work later
+	exitNotActivated    = 21  // not activated, the state is as before
+	exitInterrupted     = 130 // Ctrl-C
 )
 
 // An exitCode is an error that chooses the exit code. A nil cause means that

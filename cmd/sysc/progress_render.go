@@ -31,6 +31,8 @@ func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
 		r.print(p, warning(e))
 	case build.Failed:
 		r.print(p, fmt.Sprintf("failed: %s", e.Name))
+	case build.Different:
+		r.print(p, fmt.Sprintf("not reproducible: %s", e.Name))
 	case build.Draining:
 		r.print(p, drainingLine(e))
 	}
@@ -152,6 +154,8 @@ func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
 		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(step.since)))
 	case e.Kind == build.Failed:
 		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
+	case e.Kind == build.Different:
+		fmt.Fprintf(r.w, "not reproducible: %s\n", e.Name)
 	case e.Kind == build.Waiting:
 		fmt.Fprintf(r.w, "waiting for %s\n", e.Line)
 	case e.Kind == build.Warning:

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +36,7 @@ type buildFlags struct {
 	timeout, maxSilence time.Duration
 	keepGoing           bool
 	keepFailed          bool
+	rebuild, check      []derivations.Hash
 }
 
 // realise builds what is wanted, with progress, and shows what failed.
@@ -61,6 +63,8 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		MaxSilence:  flags.maxSilence,
 		KeepGoing:   flags.keepGoing,
 		KeepFailed:  flags.keepFailed,
+		Rebuild:     flags.rebuild,
+		Check:       flags.check,
 		Builtins:    builtins(),
 		Client:      client,
 		Mirrors:     mirrors,
@@ -82,6 +86,9 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 
 // buildError gives the failure of a step its exit code; others have theirs.
 func buildError(err error) error {
+	if all := failures(err); len(all) > 0 && !slices.ContainsFunc(all, func(e *build.Error) bool { return !isDifference(e) }) {
+		return &exitCode{code: exitNotReproducible, cause: err}
+	}
 	if build.IsFault(err) {
 		return &exitCode{code: exitBuild, cause: err}
 	}
@@ -90,6 +97,12 @@ func buildError(err error) error {
 		return &exitCode{code: exitTimeout, cause: err}
 	}
 	return err
+}
+
+// isDifference reports whether a step did its work, but not reproducibly.
+func isDifference(err error) bool {
+	var found *build.CheckError
+	return errors.As(err, &found)
 }
 
 // showFailures prints the last lines of the logs of failed steps.

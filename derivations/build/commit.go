@@ -14,6 +14,7 @@ type commit struct {
 	realisations []store.Realisation
 	outputs      map[string]store.Path
 	cached       bool
+	found        error // by a check
 	// release gives the step's lock back, once it is registered.
 	release func() error
 	// done is closed afterwards, if it is not nil; err says how it went.

@@ -16,5 +16,6 @@
 // There are two kinds of steps: those of package builtin, which run in this
 // process, and programs, which an [Executor] runs in isolation ([Sandbox]). What
 // a program leaves is hostile: it is read without following links, copied out of
-// its reach, and only then hashed.
+// its reach, and only then hashed. Where its result should be the same always, it can be
+// run once more in other circumstances, to be compared (Options.Check).
 package build

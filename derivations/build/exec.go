@@ -37,10 +37,12 @@ type execution struct {
 	closure []store.Path
 	// scratch are the paths that the program makes its outputs at.
 	scratch map[string]store.Path
+	// varied is whether it runs in other circumstances than usual.
+	varied bool
 }
 
 // exec runs a program and reads what it left.
-func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog) (map[string]store.Object, error) {
+func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog, varied bool) (map[string]store.Object, error) {
 	if err := checkPlatform(j.d); err != nil {
 		return nil, err
 	}
@@ -48,7 +50,7 @@ func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog
 	if err != nil {
 		return nil, err
 	}
-	x := &execution{realiser: r, job: j, dir: dir, log: log, scratch: make(map[string]store.Path)}
+	x := &execution{realiser: r, job: j, dir: dir, log: log, scratch: make(map[string]store.Path), varied: varied}
 	rootPath, _, err := store.ParseLogical(j.resolved.Root)
 	if err != nil {
 		return nil, err
@@ -111,7 +113,7 @@ func (x *execution) prepare() (ExecRequest, error) {
 			return ExecRequest{}, err
 		}
 	}
-	request := ExecRequest{Args: x.job.resolved.Args, Env: x.environment(), Dir: buildDir, Output: x.log}
+	request := ExecRequest{Args: x.job.resolved.Args, Env: x.environment(), Dir: buildDir, Output: x.log, Varied: x.varied}
 	inputs, err := x.inputs()
 	if err != nil {
 		return request, err
@@ -137,7 +139,7 @@ func (x *execution) environment() []string {
 		"TZ":                "UTC",
 		"LC_ALL":            "C.UTF-8",
 		"SOURCE_DATE_EPOCH": sourceDate,
-		"SYSC_CORES":        strconv.Itoa(x.opts.Cores),
+		"SYSC_CORES":        strconv.Itoa(x.cores()),
 	}
 	if len(x.job.resolved.Attrs) > 0 {
 		env["SYSC_ATTRS_FILE"] = buildDir + "/" + attrsFile
@@ -148,6 +150,17 @@ func (x *execution) environment() []string {
 		out = append(out, key+"="+env[key])
 	}
 	return out
+}
+
+// cores is how many cores the program shall use.
+func (x *execution) cores() int {
+	switch {
+	case !x.varied:
+		return x.opts.Cores
+	case x.opts.Cores == 1:
+		return 2
+	}
+	return 1
 }
 
 // run runs the program and reports its failure as an error.

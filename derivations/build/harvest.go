@@ -32,8 +32,10 @@ func (x *execution) harvest(ctx context.Context) (map[string]store.Object, error
 	real := make(map[string]string) // by scratch id
 	candidates := slices.Clone(x.closure)
 	for _, name := range order {
-		if err := x.warnOfPieces(ctx, name); err != nil {
-			return nil, badOutput(ctx, name, err)
+		if !x.varied { // the same would be said twice
+			if err := x.warnOfPieces(ctx, name); err != nil {
+				return nil, badOutput(ctx, name, err)
+			}
 		}
 		if len(real) > 0 {
 			if err := rewriteIDs(ctx, x.outputDir(), string(x.scratch[name]), real); err != nil {

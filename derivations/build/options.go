@@ -45,6 +45,13 @@ type Options struct {
 	// Drain, when it is closed, lets those steps finish that run, and no other begin.
 	// nil means never.
 	Drain <-chan struct{}
+	// Rebuild are steps to run although their results are there, whose places the new
+	// ones take.
+	Rebuild []derivations.Hash
+	// Check are programs to run once more, in other circumstances. One whose results
+	// differ then, or that fails then, has done its work all the same, but is told of
+	// by an [*Error] with a [*CheckError].
+	Check []derivations.Hash
 	// KeepFailed keeps the directory of a failed program for a while; the [*Error]
 	// names it.
 	KeepFailed bool
@@ -106,6 +113,9 @@ const (
 	Failed
 	// Warning: something about a step's result that its user should know, in Line.
 	Warning
+	// Different: a program that was to be checked made something else in other
+	// circumstances, or failed; Err says what.
+	Different
 	// Draining: no more steps begin, and Done steps run still. It is about no step
 	// in particular.
 	Draining
@@ -113,7 +123,7 @@ const (
 
 // String returns the kind's name in lower case.
 func (k EventKind) String() string {
-	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed", "warning", "draining"}
+	names := [...]string{"", "planned", "started", "progress", "log", "waiting", "finished", "failed", "warning", "different", "draining"}
 	if int(k) >= len(names) {
 		return "unknown"
 	}

@@ -31,6 +31,10 @@ type job struct {
 	key      store.DerivationHash
 
 	needed  map[string]bool // outputs that somebody asked for
+	rebuild bool            // run although the result is there
+	check   bool            // run once more, in other circumstances
+	found   error           // by the check
+
 	state   state
 	pending int    // inputs that it waits for
 	waiting []*job // who waits for it
@@ -47,6 +51,18 @@ const (
 	done
 	failed
 )
+
+// again reports whether a job is to run although its result is there.
+func (j *job) again() bool { return j.rebuild || j.check }
+
+// refs are all outputs of a job.
+func (j *job) refs() []derivations.Ref {
+	var refs []derivations.Ref
+	for _, name := range j.d.OutputNames() {
+		refs = append(refs, derivations.Ref{Derivation: j.hash, Output: name})
+	}
+	return refs
+}
 
 // A planner knows the jobs, and what the store has of them.
 type planner struct {
@@ -142,6 +158,18 @@ func (p *planner) reach(refs []derivations.Ref) error {
 	return nil
 }
 
+// stale returns the jobs that are to be rebuilt, and those that may have to be because
+// of them.
+func (p *planner) stale() map[*job]bool {
+	stale := make(map[*job]bool)
+	for _, j := range p.list { // inputs come first
+		if j.rebuild || slices.ContainsFunc(j.d.Inputs, func(in derivations.Ref) bool { return stale[p.jobs[in.Derivation]] }) {
+			stale[j] = true
+		}
+	}
+	return stale
+}
+
 // inputsKnown reports whether the paths of all inputs are known.
 func (p *planner) inputsKnown(j *job) bool {
 	for _, in := range j.d.Inputs {
@@ -173,6 +201,7 @@ func (p *planner) lookUp(ctx context.Context, j *job) error {
 		}
 		path, err := p.store.Realisation(ctx, j.key, name)
 		if errors.Is(err, store.ErrNotExist) {
+			delete(j.outputs, name) // of other inputs, if there was one
 			continue
 		}
 		if err != nil {
@@ -221,12 +250,44 @@ func (p *planner) present(ctx context.Context, j *job) (bool, error) {
 	return true, nil
 }
 
+// runAgain marks jobs of those that are planned.
+func (p *planner) runAgain(rebuild, check []derivations.Hash) error {
+	for _, h := range rebuild {
+		if j, ok := p.jobs[h]; ok {
+			j.rebuild = true
+		}
+	}
+	for _, h := range check {
+		j, ok := p.jobs[h]
+		switch {
+		case !ok:
+		case j.d.Builder != derivations.BuilderExec:
+			return fmt.Errorf("check %s: it is no program that could be run in other circumstances", j.d.Name)
+		default:
+			j.check = true
+		}
+	}
+	return nil
+}
+
+// again returns all outputs of the jobs that are to run although they are there.
+func (p *planner) again() []derivations.Ref {
+	var refs []derivations.Ref
+	for _, j := range p.list {
+		if j.again() {
+			refs = append(refs, j.refs()...)
+		}
+	}
+	return refs
+}
+
 // missing returns the jobs that may have to run for refs, in the order of the
 // graph. Early cutoff can only make them fewer.
 func (p *planner) missing(ctx context.Context, refs []derivations.Ref) ([]*job, error) {
 	seen := make(map[derivations.Ref]bool)
 	run := make(map[*job]bool)
-	todo := slices.Clone(refs)
+	stale := p.stale()
+	todo := slices.Concat(refs, p.again())
 	for len(todo) > 0 {
 		ref := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -235,7 +296,7 @@ func (p *planner) missing(ctx context.Context, refs []derivations.Ref) ([]*job, 
 		}
 		seen[ref] = true
 		j := p.jobs[ref.Derivation]
-		if path := p.path(ref); path != "" {
+		if path := p.path(ref); path != "" && !stale[j] && !j.check {
 			ok, err := p.isValid(ctx, path)
 			if err != nil {
 				return nil, err

@@ -35,6 +35,9 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
 	}
+	if err := p.runAgain(opts.Rebuild, opts.Check); err != nil {
+		return nil, fmt.Errorf("realise: %w", err)
+	}
 	missing, err := p.missing(ctx, want)
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
@@ -42,7 +45,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if len(missing) > 0 {
 		p.weigh(readHistory(st.HistoryPath()))
 	}
-	r := &realiser{planner: p, opts: opts}
+	r := &realiser{planner: p, opts: opts, began: time.Now()}
 	for _, j := range missing {
 		r.emit(j, Event{Kind: Planned, Total: plannedSize(j.d)})
 	}
@@ -78,6 +81,7 @@ func (p *planner) paths(refs []derivations.Ref) map[derivations.Ref]store.Path {
 type realiser struct {
 	*planner
 	opts     Options
+	began    time.Time
 	commits  *committer
 	messages chan message
 	ready    [classes]queue
@@ -102,6 +106,7 @@ type message struct {
 	slot    bool
 	outputs map[string]store.Path
 	cached  bool
+	found   error
 	err     error
 }
 
@@ -111,7 +116,7 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	r.wide = make(chan struct{}, wideSteps)
 	r.messages = make(chan message, 2*len(r.list))
 	r.commits = newCommitter(ctx, r.store, func(c *commit, err error) {
-		r.messages <- message{job: c.job, outputs: c.outputs, cached: c.cached, err: err}
+		r.messages <- message{job: c.job, outputs: c.outputs, cached: c.cached, found: c.found, err: err}
 	})
 	defer r.commits.close()
 	r.sources = sourceAdder{store: r.store, graph: r.graph, commits: r.commits}
@@ -119,7 +124,7 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	defer r.endBegin(nil)
 	r.free = [classes]int{processor: r.opts.Jobs, network: r.opts.Downloads}
 
-	for _, ref := range want {
+	for _, ref := range slices.Concat(want, r.again()) {
 		if err := r.require(ctx, ref); err != nil {
 			return fmt.Errorf("realise: %w", err)
 		}
@@ -201,6 +206,9 @@ func (r *realiser) handle(ctx context.Context, m message) error {
 		j.outputs[name] = path
 		r.valid[path] = true
 	}
+	if j.found = m.found; j.found != nil {
+		r.emit(j, Event{Kind: Different, Err: j.found})
+	}
 	return r.finish(ctx, j, m.cached)
 }
 
@@ -248,7 +256,7 @@ func (r *realiser) advance(ctx context.Context, j *job) error {
 		}
 		return nil
 	}
-	if err := wait(func(in derivations.Ref) (bool, error) { return r.path(in) == "", nil }); err != nil || j.pending > 0 || j.state != blocked {
+	if err := wait(func(in derivations.Ref) (bool, error) { return r.path(in) == "" || r.jobs[in.Derivation].rebuild, nil }); err != nil || j.pending > 0 || j.state != blocked {
 		return err
 	}
 	if err := r.lookUp(ctx, j); err != nil {
@@ -256,7 +264,7 @@ func (r *realiser) advance(ctx context.Context, j *job) error {
 	}
 	if ok, err := r.present(ctx, j); err != nil {
 		return err
-	} else if ok {
+	} else if ok && !j.again() {
 		return r.finish(ctx, j, true)
 	}
 	err := wait(func(in derivations.Ref) (bool, error) {
@@ -307,10 +315,14 @@ func (r *realiser) fail(ctx context.Context, j *job, err error) {
 	j.waiting = nil
 }
 
-// failures joins the errors of the steps that failed themselves.
+// failures joins the errors of the steps that failed themselves, and what checks
+// found.
 func (r *realiser) failures() error {
 	var errs []error
 	for _, j := range r.list {
+		if j.found != nil {
+			errs = append(errs, j.found)
+		}
 		var skipped *SkippedError
 		if j.state != failed || errors.As(j.err, &skipped) || errors.Is(j.err, errStopped) || errors.Is(j.err, ErrDrained) {
 			continue

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"io"
+	"time"
 
 	"sysc/derivations/sandbox"
 )
@@ -30,6 +31,9 @@ type ExecRequest struct {
 	Dir string
 	// Output gets standard output and error.
 	Output io.Writer
+	// Varied runs it as on another machine, at another time: what it makes should not
+	// depend on that.
+	Varied bool
 }
 
 // A Bind shows a file or directory of the host inside.
@@ -53,11 +57,27 @@ type Sandbox struct{ shared sandbox.Shared }
 // Close gives up what runs have in common.
 func (s *Sandbox) Close() error { return s.shared.Close() }
 
+// vary changes everything that a sandbox can change without taking something away.
+func vary(spec *sandbox.Spec) {
+	spec.Hostname = "elsewhere"
+	if !spec.WritableRoot {
+		spec.UID, spec.GID = sandbox.DefaultUID+1, sandbox.DefaultGID+1
+	}
+	spec.Circumstances = sandbox.Circumstances{OneProcessor: true, ReverseListings: true, ClockShift: variedShift}
+}
+
+// variedShift is how far ahead the clock is for a check: another year, month, day of
+// the week and hour.
+const variedShift = 400*24*time.Hour + 5*time.Hour + 17*time.Minute
+
 // Run implements [Executor].
 func (s *Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	spec := sandbox.Spec{
 		Root: r.Root, WritableRoot: r.WritableRoot, Argv: r.Args, Env: r.Env, Dir: r.Dir, Output: r.Output,
 		Shared: &s.shared,
+	}
+	if r.Varied {
+		vary(&spec)
 	}
 	for _, b := range r.Binds {
 		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable, Beneath: b.Beneath})

@@ -31,24 +31,41 @@ func (r *realiser) step(ctx context.Context, j *job) (_ *commit, err error) {
 			unlock()
 		}
 	}()
-	if c, err := r.recorded(ctx, j); err != nil {
-		return nil, r.failed(ctx, j, nil, "", err)
-	} else if c != nil {
-		c.release = unlock
-		return c, nil
+	c, err := r.result(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	c.release = unlock
+	if j.check {
+		if c.found, err = r.check(ctx, j, c); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// result returns what a job comes to: what somebody else made of it meanwhile, or
+// what it makes now.
+func (r *realiser) result(ctx context.Context, j *job) (*commit, error) {
+	if !j.rebuild {
+		if c, err := r.recorded(ctx, j); err != nil {
+			return nil, r.failed(ctx, j, nil, "", err)
+		} else if c != nil {
+			return c, nil
+		}
 	}
 	log := newStepLog(LogPath(r.store.LogDir(), j.key), func(line string) {
 		r.emit(j, Event{Kind: LogLine, Line: line})
 	})
 	log.limit = cmp.Or(j.d.RunLimits.Log, log.limit)
 	start := time.Now()
-	objects, kept, err := r.perform(ctx, j, log)
+	objects, kept, err := r.perform(ctx, j, log, false)
 	if err != nil {
 		return nil, r.failed(ctx, j, log, kept, err)
 	}
 	j.took = time.Since(start)
 	log.close() // a log that cannot be kept does not spoil the result
-	c := &commit{job: j, outputs: make(map[string]store.Path), release: unlock}
+	c := &commit{job: j, outputs: make(map[string]store.Path)}
 	for name, o := range objects {
 		o.Deriver = j.hash.String()
 		c.objects = append(c.objects, o)
@@ -90,8 +107,9 @@ func (r *realiser) recorded(ctx context.Context, j *job) (*commit, error) {
 	return c, nil
 }
 
-// perform runs the builder. kept is its directory when that was left behind.
-func (r *realiser) perform(ctx context.Context, j *job, log *stepLog) (objects map[string]store.Object, kept string, err error) {
+// perform runs the builder, a program perhaps in other circumstances. kept is its
+// directory when that was left behind.
+func (r *realiser) perform(ctx context.Context, j *job, log *stepLog, varied bool) (objects map[string]store.Object, kept string, err error) {
 	if err := r.sources.ensure(ctx, j.resolved.Sources); err != nil {
 		return nil, "", err
 	}
@@ -106,7 +124,7 @@ func (r *realiser) perform(ctx context.Context, j *job, log *stepLog) (objects m
 		err = errors.Join(err, temp.remove())
 	}()
 	if j.d.Builder == derivations.BuilderExec {
-		objects, err = r.exec(ctx, j, &temp, log)
+		objects, err = r.exec(ctx, j, &temp, log, varied)
 	} else {
 		objects, err = r.builtin(ctx, j, &temp, log)
 	}

@@ -18,6 +18,9 @@
 //     it the kernel ends every process and unmounts everything, so that nothing
 //     is ever left; the same happens when the caller dies or gives up.
 //
+// A builder can be shown other [Circumstances] than there are, to find out whether
+// its result depends on them.
+//
 // There are two kinds of builds.
 //
 // A normal build has a read-only root, an ordinary user's id (1000:100), the

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,9 +76,16 @@ func do(words []string) error {
 			fmt.Println(path)
 			return err
 		})
+	case "tell":
+		return tell(arg(1), arg(2))
 	case "environment":
 		for _, e := range os.Environ() {
 			fmt.Println(e)
+		}
+		return nil
+	case "exit-unless-host":
+		if name, _ := os.Hostname(); name != arg(1) {
+			os.Exit(3)
 		}
 		return nil
 	case "exit":
@@ -96,4 +105,44 @@ func do(words []string) error {
 		}
 	}
 	return fmt.Errorf("cannot %s", words[0])
+}
+
+// tell writes to a file something that a result should not depend on.
+func tell(what, path string) error {
+	var text string
+	switch what {
+	case "date":
+		text = time.Now().Format(time.DateOnly)
+	case "chance":
+		random := make([]byte, 16)
+		if _, err := rand.Read(random); err != nil {
+			return err
+		}
+		text = fmt.Sprintf("%x", random)
+	case "processors":
+		text = fmt.Sprint(runtime.NumCPU())
+	case "cores":
+		text = os.Getenv("SYSC_CORES")
+	case "user":
+		text = fmt.Sprint(os.Getuid(), ":", os.Getgid())
+	case "host":
+		text, _ = os.Hostname()
+	case "order":
+		dir, err := os.Open("/etc")
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		names, err := dir.Readdirnames(-1)
+		if err != nil {
+			return err
+		}
+		text = strings.Join(names, " ")
+	default:
+		return fmt.Errorf("cannot tell %s", what)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o644)
 }
