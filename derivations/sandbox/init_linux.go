@@ -138,12 +138,16 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 			return 0, step(err, "enter working directory %s", attr.Dir)
 		}
 	}
-	stdin, err := os.Open(os.DevNull)
+	stdin, err := in.openInput(req)
 	if err != nil {
 		return 0, err
 	}
 	defer stdin.Close()
 	attr.Files = []uintptr{stdin.Fd(), 1, 2}
+	if req.Terminal {
+		attr.Files = []uintptr{stdin.Fd(), stdin.Fd(), stdin.Fd()}
+		attr.Sys.Setctty = true // standard input, that is
+	}
 	if req.WritableRoot {
 		if err := checkXattrs(); err != nil {
 			return 0, err
@@ -174,6 +178,17 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 		s.err = in.startRecorder(s.listener, &req.Circumstances)
 	}
 	return s.pid, s.err
+}
+
+// openInput opens what the builder reads as standard input.
+func (in *initProcess) openInput(req *request) (*os.File, error) {
+	switch {
+	case req.Terminal:
+		return in.openTerminal()
+	case req.Input:
+		return os.NewFile(0, "input"), nil
+	}
+	return os.Open(os.DevNull)
 }
 
 // confine takes from the calling thread what a builder must not have.

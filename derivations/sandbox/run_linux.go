@@ -92,7 +92,9 @@ func run(ctx context.Context, spec Spec, probe bool) (result Result, err error) 
 type child struct {
 	process *os.Process
 	control *os.File
-	output  chan error // closed after the copying of the output ended
+	// terminal is the one to connect it with, or nil.
+	terminal *Terminal
+	output   chan error // closed after the copying of the output ended
 }
 
 // start starts process 1 in its namespaces. It must be called on a locked
@@ -103,12 +105,14 @@ func start(spec Spec, behind *host) (*child, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		ours.Close()
-		return nil, err
+	input := spec.Input
+	if input == nil {
+		if input, err = os.Open(os.DevNull); err != nil {
+			ours.Close()
+			return nil, err
+		}
+		defer input.Close()
 	}
-	defer null.Close()
 	r, w, err := os.Pipe()
 	if err != nil {
 		ours.Close()
@@ -126,7 +130,7 @@ func start(spec Spec, behind *host) (*child, error) {
 	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
 		// Process 1 does one thing at a time; more would cost it wake-ups.
 		Env:   []string{"GOMAXPROCS=1"},
-		Files: append([]*os.File{null, w, w, theirs}, behind.mounts...),
+		Files: append([]*os.File{input, w, w, theirs}, behind.mounts...),
 		Sys:   namespaces(&spec, behind),
 	})
 	if err != nil {
@@ -134,7 +138,7 @@ func start(spec Spec, behind *host) (*child, error) {
 		r.Close()
 		return nil, unavailable(err)
 	}
-	c := &child{process: process, control: ours, output: make(chan error, 1)}
+	c := &child{process: process, control: ours, terminal: spec.Terminal, output: make(chan error, 1)}
 	go func() {
 		defer r.Close()
 		defer close(c.output)
@@ -195,8 +199,7 @@ func (c *child) talk(req request) (reply, error) {
 	defer c.control.Close()
 	// An error of writing means that the child is gone; why, the rest will tell.
 	writeErr := writeFrame(c.control, req)
-	var rep reply
-	readErr := readFrame(c.control, &rep)
+	rep, readErr := c.await()
 	state, waitErr := c.process.Wait()
 	// Nobody is left who could hold the pipe's other end.
 	outErr := <-c.output
@@ -210,6 +213,23 @@ func (c *child) talk(req request) (reply, error) {
 		return reply{}, outErr
 	}
 	return rep, nil
+}
+
+// await returns the report. Until it comes, the terminal is connected.
+func (c *child) await() (rep reply, err error) {
+	if c.terminal != nil {
+		inside, early, err := receiveTerminal(c.control)
+		if err != nil || inside == nil {
+			return early, err
+		}
+		connected, err := connect(c.terminal, inside)
+		if err != nil {
+			return reply{}, errors.Join(err, c.process.Kill())
+		}
+		defer func() { err = errors.Join(err, connected.end()) }()
+	}
+	err = readFrame(c.control, &rep)
+	return rep, err
 }
 
 func (r reply) result() (Result, error) {
@@ -265,7 +285,7 @@ func checkPrivate(spec Spec) error {
 		writable = append(writable, spec.Root)
 	}
 	for _, b := range spec.Binds {
-		if b.Writable {
+		if b.Writable && !b.Public {
 			writable = append(writable, b.Source)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,6 +56,11 @@ type Spec struct {
 	// Output gets what the builder writes to its standard output and error, in
 	// order. It is called from one goroutine. Nil discards.
 	Output io.Writer
+	// Input is what the builder reads as standard input; nil means nothing.
+	Input *os.File
+	// Terminal connects the builder to a terminal, in place of Input and Output; nil
+	// does not.
+	Terminal *Terminal
 	// Hostname is what the builder's machine is called; empty means "localhost".
 	Hostname string
 	// UID and GID are what the builder sees itself as. Zero means
@@ -82,6 +88,9 @@ type Bind struct {
 	// unreachable for other users of the host: one of the directories that lead
 	// to it, or it itself, must be searchable by its owner only.
 	Writable bool
+	// Public allows others to reach a writable Source, for who trusts the builder as
+	// far as that: it may make files there that all can write, though not set-id ones.
+	Public bool
 	// Beneath is what a writable directory shows besides. Nil means nothing.
 	Beneath *Entries
 }

@@ -35,6 +35,9 @@ type request struct {
 	Hostname     text
 	// Circumstances are those that the builder finds.
 	Circumstances Circumstances
+	// Input and Terminal are what the builder reads: what was handed in, or a terminal
+	// of the sandbox's own; otherwise nothing.
+	Input, Terminal bool `json:",omitempty"`
 	// Probe makes the sandbox and stops before a builder would start.
 	Probe bool
 	// Without is what a test takes away.
@@ -73,6 +76,8 @@ func newRequest(s Spec) request {
 		Dir:           text(s.Dir),
 		Hostname:      text(s.Hostname),
 		Circumstances: s.Circumstances,
+		Input:         s.Input != nil,
+		Terminal:      s.Terminal != nil,
 		Without:       s.without,
 	}
 	for _, b := range s.Binds {
@@ -119,13 +124,20 @@ func stringsOf(list []text) []string {
 
 // writeFrame writes v as JSON behind its length.
 func writeFrame(w io.Writer, v any) error {
+	frame, err := encodeFrame(v)
+	if err == nil {
+		_, err = w.Write(frame)
+	}
+	return err
+}
+
+func encodeFrame(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	frame := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(data)), uint32(len(data)))
-	_, err = w.Write(append(frame, data...))
-	return err
+	return append(frame, data...), nil
 }
 
 // readFrame reads what writeFrame wrote. It returns io.EOF when there is none.
@@ -134,6 +146,11 @@ func readFrame(r io.Reader, v any) error {
 	if _, err := io.ReadFull(r, head[:]); err != nil {
 		return err
 	}
+	return readBody(r, head, v)
+}
+
+// readBody reads what follows the length.
+func readBody(r io.Reader, head [4]byte, v any) error {
 	n := binary.LittleEndian.Uint32(head[:])
 	if n > maxFrame {
 		return fmt.Errorf("message of %d bytes", n)
