@@ -20,6 +20,7 @@ import (
 // An app is one run of the command: where output goes and what the global flags
 // say.
 type app struct {
+	in       *os.File // nil for nothing
 	out, err io.Writer
 	getenv   func(string) string
 
@@ -78,7 +79,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
 	root.AddCommand(
 		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.explainCommand(),
-		a.planCommand(), a.buildCommand(), a.switchCommand(), a.rollbackCommand(),
+		a.planCommand(), a.buildCommand(), a.developCommand(), a.shellCommand(), a.switchCommand(), a.rollbackCommand(),
 		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
 		a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyDependsCommand(), a.whyRebuildCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),
 	)

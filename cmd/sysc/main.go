@@ -43,6 +43,7 @@ func run(args []string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	app := newApp(os.Stdout, os.Stderr, os.Getenv)
+	app.in = os.Stdin
 	var stop func()
 	app.signals, stop = handleSignals(cancel)
 	defer stop()

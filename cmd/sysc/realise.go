@@ -122,6 +122,7 @@ func (a *app) showFailures(err error) {
 		}
 		if failure.KeptDir != "" {
 			a.say("Its directory is kept for %d days: %s", int(localstore.KeptFailed.Hours()/24), failure.KeptDir)
+			a.say("To enter it: sysc shell --failed %s", filepath.Base(failure.KeptDir))
 		}
 	}
 }

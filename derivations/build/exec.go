@@ -43,14 +43,27 @@ type execution struct {
 
 // exec runs a program and reads what it left.
 func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog, varied bool) (map[string]store.Object, error) {
-	if err := checkPlatform(j.d); err != nil {
-		return nil, err
-	}
 	dir, err := temp.path()
 	if err != nil {
 		return nil, err
 	}
-	x := &execution{realiser: r, job: j, dir: dir, log: log, scratch: make(map[string]store.Path), varied: varied}
+	x, err := r.newExecution(ctx, j, dir, log)
+	if err != nil {
+		return nil, err
+	}
+	x.varied = varied
+	if j.d.WritableRoot {
+		return x.changeRoot(ctx)
+	}
+	return x.makeOutputs(ctx)
+}
+
+// newExecution prepares to run the program of a resolved job in a directory.
+func (r *realiser) newExecution(ctx context.Context, j *job, dir string, log *stepLog) (*execution, error) {
+	if err := checkPlatform(j.d); err != nil {
+		return nil, err
+	}
+	x := &execution{realiser: r, job: j, dir: dir, log: log, scratch: make(map[string]store.Path)}
 	rootPath, _, err := store.ParseLogical(j.resolved.Root)
 	if err != nil {
 		return nil, err
@@ -61,36 +74,45 @@ func (r *realiser) exec(ctx context.Context, j *job, temp *tempDir, log *stepLog
 	if x.closure, err = r.store.Closure(ctx, j.resolved.Sources); err != nil {
 		return nil, err
 	}
-	if j.d.WritableRoot {
-		return x.changeRoot(ctx)
-	}
-	return x.makeOutputs(ctx)
+	return x, nil
 }
 
 // makeOutputs runs a program whose root is read-only.
 func (x *execution) makeOutputs(ctx context.Context) (map[string]store.Object, error) {
-	root, err := x.store.CheckoutDir(ctx, x.root.Tree)
+	if err := x.makeDirs(); err != nil {
+		return nil, err
+	}
+	request, err := x.readOnlyRequest(ctx)
 	if err != nil {
 		return nil, err
 	}
-	request, err := x.prepare()
-	if err != nil {
+	if err := x.run(ctx, request); err != nil {
 		return nil, err
+	}
+	return x.harvest(ctx)
+}
+
+// readOnlyRequest asks for a program whose root is read-only.
+func (x *execution) readOnlyRequest(ctx context.Context) (ExecRequest, error) {
+	root, err := x.store.CheckoutDir(ctx, x.root.Tree)
+	if err != nil {
+		return ExecRequest{}, err
+	}
+	request, err := x.request()
+	if err != nil {
+		return request, err
 	}
 	request.Root = root
 	for _, name := range x.job.d.OutputNames() {
 		p, err := scratchPath(x.job, name)
 		if err != nil {
-			return nil, err
+			return request, err
 		}
 		x.scratch[name] = p
 		request.Env = append(request.Env, name+"="+p.Logical())
 	}
 	slices.Sort(request.Env)
-	if err := x.run(ctx, request); err != nil {
-		return nil, err
-	}
-	return x.harvest(ctx)
+	return request, nil
 }
 
 // scratchPath returns the path at which a program makes an output. It depends on
@@ -103,29 +125,31 @@ func scratchPath(j *job, output string) (store.Path, error) {
 	return store.MakePath(store.EncodeID(sum), name)
 }
 
-// prepare makes the directories that the program sees beside its root: build/ at
+// makeDirs makes the directories that the program sees beside its root: build/ at
 // /build, where it works, and store/ at /sysc/store, for its outputs, with its
 // inputs in it.
-func (x *execution) prepare() (ExecRequest, error) {
-	build := filepath.Join(x.dir, "build")
-	for _, dir := range []string{build, x.outputDir()} {
+func (x *execution) makeDirs() error {
+	for _, dir := range []string{x.buildDir(), x.outputDir()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return ExecRequest{}, err
+			return err
 		}
 	}
+	if attrs := x.job.resolved.Attrs; len(attrs) > 0 {
+		return os.WriteFile(filepath.Join(x.buildDir(), attrsFile), attrs, 0o444)
+	}
+	return nil
+}
+
+// request asks for the program, in any root.
+func (x *execution) request() (ExecRequest, error) {
 	request := ExecRequest{Args: x.job.resolved.Args, Env: x.environment(), Dir: buildDir, Output: x.log, Varied: x.varied}
 	inputs, err := x.inputs()
 	if err != nil {
 		return request, err
 	}
 	request.Binds = []Bind{
-		{Source: build, Target: buildDir, Writable: true},
+		{Source: x.buildDir(), Target: buildDir, Writable: true},
 		{Source: x.outputDir(), Target: store.Dir, Writable: true, Beneath: inputs},
-	}
-	if attrs := x.job.resolved.Attrs; len(attrs) > 0 {
-		if err := os.WriteFile(filepath.Join(build, attrsFile), attrs, 0o444); err != nil {
-			return request, err
-		}
 	}
 	return request, nil
 }
@@ -177,6 +201,9 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 	}
 	return nil
 }
+
+// buildDir is where the program works, on the host.
+func (x *execution) buildDir() string { return filepath.Join(x.dir, "build") }
 
 // outputDir is where the outputs are on the host.
 func (x *execution) outputDir() string { return filepath.Join(x.dir, "store") }

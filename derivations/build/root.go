@@ -20,7 +20,7 @@ import (
 // changeRoot runs a program that may change its root, in a copy, and returns
 // the root as it left it. Files that it did not touch are not read again.
 func (x *execution) changeRoot(ctx context.Context) (map[string]store.Object, error) {
-	root := filepath.Join(x.dir, "root")
+	root := x.rootDir()
 	if err := x.store.Checkout(ctx, x.root.Tree, root, store.CheckoutOptions{OwnerXattr: sandbox.OwnerXattr}); err != nil {
 		return nil, err
 	}
@@ -28,11 +28,13 @@ func (x *execution) changeRoot(ctx context.Context) (map[string]store.Object, er
 	if err != nil {
 		return nil, err
 	}
-	request, err := x.prepare()
+	if err := x.makeDirs(); err != nil {
+		return nil, err
+	}
+	request, err := x.writableRequest()
 	if err != nil {
 		return nil, err
 	}
-	request.Root, request.WritableRoot = root, true
 	if err := x.run(ctx, request); err != nil {
 		return nil, err
 	}
@@ -49,6 +51,16 @@ func (x *execution) changeRoot(ctx context.Context) (map[string]store.Object, er
 		return nil, err
 	}
 	return map[string]store.Object{derivations.DefaultOutput: o}, nil
+}
+
+// rootDir is where the copy is, on the host.
+func (x *execution) rootDir() string { return filepath.Join(x.dir, "root") }
+
+// writableRequest asks for a program that may change its root.
+func (x *execution) writableRequest() (ExecRequest, error) {
+	request, err := x.request()
+	request.Root, request.WritableRoot = x.rootDir(), true
+	return request, err
 }
 
 // A snapshot tells files that did not change since it was taken from others, as

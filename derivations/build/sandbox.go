@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"sysc/derivations/sandbox"
@@ -31,6 +32,9 @@ type ExecRequest struct {
 	Dir string
 	// Output gets standard output and error.
 	Output io.Writer
+	// Input and Terminal are for programs that a person uses; see sandbox.Spec.
+	Input    *os.File
+	Terminal *sandbox.Terminal
 	// Varied runs it as on another machine, at another time: what it makes should not
 	// depend on that.
 	Varied bool
@@ -40,6 +44,8 @@ type ExecRequest struct {
 type Bind struct {
 	Source, Target string
 	Writable       bool
+	// Public allows a writable directory that others can reach.
+	Public bool
 	// Beneath is what a writable directory shows besides, read-only; nil means
 	// nothing.
 	Beneath *sandbox.Entries
@@ -74,13 +80,14 @@ const variedShift = 400*24*time.Hour + 5*time.Hour + 17*time.Minute
 func (s *Sandbox) Run(ctx context.Context, r ExecRequest) (ExecResult, error) {
 	spec := sandbox.Spec{
 		Root: r.Root, WritableRoot: r.WritableRoot, Argv: r.Args, Env: r.Env, Dir: r.Dir, Output: r.Output,
+		Input: r.Input, Terminal: r.Terminal,
 		Shared: &s.shared,
 	}
 	if r.Varied {
 		vary(&spec)
 	}
 	for _, b := range r.Binds {
-		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable, Beneath: b.Beneath})
+		spec.Binds = append(spec.Binds, sandbox.Bind{Source: b.Source, Target: b.Target, Writable: b.Writable, Public: b.Public, Beneath: b.Beneath})
 	}
 	result, err := sandbox.Run(ctx, spec)
 	if err != nil {

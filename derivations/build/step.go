@@ -117,7 +117,7 @@ func (r *realiser) perform(ctx context.Context, j *job, log *stepLog, varied boo
 	defer func() {
 		if err != nil && r.opts.KeepFailed && j.d.Builder == derivations.BuilderExec && ctx.Err() == nil {
 			var keepErr error
-			kept, keepErr = temp.keep(j.d.Name)
+			kept, keepErr = keepFailed(&temp, j)
 			err = errors.Join(err, keepErr)
 			return
 		}

@@ -25,7 +25,7 @@ func (x *execution) inputs() (*sandbox.Entries, error) {
 		}
 	}
 	if len(x.closure) > fewInputs {
-		e.Work = filepath.Join(x.dir, "work")
+		e.Work = x.workDir()
 		if err := os.Mkdir(e.Work, 0o755); err != nil {
 			return nil, err
 		}
@@ -35,6 +35,9 @@ func (x *execution) inputs() (*sandbox.Entries, error) {
 	}
 	return e, nil
 }
+
+// workDir is for the kernel's use.
+func (x *execution) workDir() string { return filepath.Join(x.dir, "work") }
 
 // checkInput reports that a program could not see an input.
 func (x *execution) checkInput(p store.Path) error {

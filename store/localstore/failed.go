@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -13,6 +14,9 @@ import (
 
 // KeptFailed is for how long [Store.GC] leaves alone what [Store.KeepFailed] kept.
 const KeptFailed = 7 * 24 * time.Hour
+
+// FailedDir is the directory that has what [Store.KeepFailed] kept.
+func (s *Store) FailedDir() string { return s.path("failed") }
 
 // KeepFailed moves a directory of [Store.TempDir], which failed work has left, to
 // where its user may look at it for a while, and returns where that is. name is for
@@ -24,7 +28,7 @@ func (s *Store) KeepFailed(dir, name string) (kept string, err error) {
 		return "", fmt.Errorf("keep failed: %w", err)
 	}
 	for i := 1; ; i++ {
-		kept = s.path("failed/" + name + "-" + strconv.Itoa(i))
+		kept = filepath.Join(s.FailedDir(), name+"-"+strconv.Itoa(i))
 		if err := moveDir(dir, kept); !errors.Is(err, unix.EEXIST) {
 			if err != nil {
 				return "", fmt.Errorf("keep failed: %w", err)
@@ -36,7 +40,7 @@ func (s *Store) KeepFailed(dir, name string) (kept string, err error) {
 
 // sweepFailed takes the directories of failed work that were kept for long enough.
 func (c *collector) sweepFailed(context.Context) error {
-	entries, err := os.ReadDir(c.s.path("failed"))
+	entries, err := os.ReadDir(c.s.FailedDir())
 	if err != nil {
 		return err
 	}
