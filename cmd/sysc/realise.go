@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -54,8 +53,6 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		return nil, err
 	}
 	drain, drained := a.signals.drain()
-	// From here on, a small heap is better: it is copied for each process that starts.
-	debug.SetGCPercent(100)
 	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,
 		Cores:       flags.cores,

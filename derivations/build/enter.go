@@ -92,10 +92,14 @@ func newEntering(ctx context.Context, st Store, g *derivations.Graph, o *EnterOp
 	if err != nil {
 		return nil, nil, err
 	}
+	closeSandbox := opts.withSandbox()
 	r = &realiser{planner: &planner{store: st, graph: g}, opts: opts}
 	r.commits = newCommitter(ctx, st, func(*commit, error) {})
 	r.sources = sourceAdder{store: st, graph: g, commits: r.commits}
-	return r, r.commits.close, nil
+	return r, func() {
+		r.commits.close()
+		closeSandbox()
+	}, nil
 }
 
 // enter runs the command in place of the program.

@@ -61,7 +61,7 @@ type Options struct {
 	DryRun bool
 }
 
-// withDefaults refuses what would let nothing run at all.
+// withDefaults fills in all but Exec, and refuses what would let nothing run at all.
 func (o *Options) withDefaults() (Options, error) {
 	var out Options
 	if o != nil {
@@ -87,10 +87,18 @@ func (o *Options) withDefaults() (Options, error) {
 	if out.Client == nil {
 		out.Client = download.New(out.Downloads, nil)
 	}
-	if out.Exec == nil {
-		out.Exec = &Sandbox{}
-	}
 	return out, nil
+}
+
+// withSandbox sees to it that there is an Executor. done gives up one that nobody else
+// has.
+func (o *Options) withSandbox() (done func()) {
+	if o.Exec != nil {
+		return func() {}
+	}
+	own := &Sandbox{}
+	o.Exec = own
+	return func() { _ = own.Close() } // nothing depends on it any more
 }
 
 // An EventKind tells what an [Event] is about.

@@ -28,9 +28,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
 	}
-	if own, ok := opts.Exec.(*Sandbox); ok && (o == nil || o.Exec == nil) {
-		defer own.Close() // a descriptor; nothing depends on it any more
-	}
+	defer opts.withSandbox()()
 	p, err := newPlanner(ctx, st, g, want)
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)

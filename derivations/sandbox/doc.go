@@ -4,7 +4,8 @@
 //
 // [Run] starts this very program again ([Main] must be the first call of every
 // main function) as process 1 of new user, mount, pid, network, uts, ipc and
-// cgroup namespaces. That process
+// cgroup namespaces; where many builders run, a small process in between does that
+// for all of them ([Shared]). Process 1
 //
 //  1. makes a file system from detached clones of the root, of the inputs and
 //     of five devices, with its own proc, devpts and tmpfs, and pivots into it;

@@ -370,7 +370,13 @@ func checkStill(t *testing.T, path string) {
 }
 
 func TestCancelKillsEverything(t *testing.T) {
+	t.Run("alone", func(t *testing.T) { cancelKillsEverything(t, nil) })
+	t.Run("shared", func(t *testing.T) { cancelKillsEverything(t, shared(t)) })
+}
+
+func cancelKillsEverything(t *testing.T, s *Shared) {
 	f := newFixture(t).builder("beat", "/build/beat")
+	f.spec.Shared = s
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("user gave up")
 	path := filepath.Join(f.build, "beat")
@@ -407,10 +413,16 @@ func TestTimeout(t *testing.T) {
 }
 
 func TestSandboxEndsWithItsCaller(t *testing.T) {
+	for _, shared := range []string{"", "shared"} {
+		t.Run(shared, func(t *testing.T) { endsWithItsCaller(t, shared) })
+	}
+}
+
+func endsWithItsCaller(t *testing.T, shared string) {
 	dir := privateDir(t)
 	caller := exec.Command("/proc/self/exe", "-test.run", "^TestCallerThatIsKilled$")
 	// It has no chance to remove what it makes.
-	caller.Env = append(os.Environ(), "SYSC_TEST_CALLER="+dir, "TMPDIR="+t.TempDir())
+	caller.Env = append(os.Environ(), "SYSC_TEST_CALLER="+dir, "SYSC_TEST_SHARED="+shared, "TMPDIR="+t.TempDir())
 	must(t, caller.Start())
 	path := filepath.Join(dir, "beat")
 	waitFor(path)
@@ -441,6 +453,9 @@ func TestCallerThatIsKilled(t *testing.T) {
 	}
 	f := newFixture(t).builder("beat", "/build/beat")
 	f.spec.Binds[0].Source = dir
+	if os.Getenv("SYSC_TEST_SHARED") != "" {
+		f.spec.Shared = &Shared{}
+	}
 	Run(context.Background(), f.spec)
 }
 

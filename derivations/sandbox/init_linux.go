@@ -13,13 +13,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Main becomes the first process of a sandbox if that is what [Run] started this
-// process for, and reports whether it was; the caller must then return from its
+// Main becomes the first process of a sandbox, or what starts those, if that is what
+// [Run] started this process for, and reports whether it was; the caller must then return from its
 // main function at once. Otherwise it does nothing, in no time. args is os.Args.
 //
 // Call it first in the main function of every program that uses [Run], and in
 // TestMain of tests that do.
 func Main(args []string) (handled bool) {
+	if len(args) == 1 && args[0] == starterName {
+		serveStarts()
+		return true
+	}
 	// The name alone could be given by anybody; whoever also makes it process 1
 	// of a pid namespace means it.
 	if len(args) != 1 || args[0] != initName || os.Getpid() != 1 {

@@ -90,7 +90,7 @@ func run(ctx context.Context, spec Spec, probe bool) (result Result, err error) 
 
 // A child is process 1 of a sandbox, seen from outside.
 type child struct {
-	process *os.Process
+	process process1
 	control *os.File
 	// terminal is the one to connect it with, or nil.
 	terminal *Terminal
@@ -126,13 +126,7 @@ func start(spec Spec, behind *host) (*child, error) {
 		return nil, err
 	}
 
-	// /proc/self/exe remains this very program when its file is replaced.
-	process, err := os.StartProcess("/proc/self/exe", []string{initName}, &os.ProcAttr{
-		// Process 1 does one thing at a time; more would cost it wake-ups.
-		Env:   []string{"GOMAXPROCS=1"},
-		Files: append([]*os.File{input, w, w, theirs}, behind.mounts...),
-		Sys:   namespaces(&spec, behind),
-	})
+	process, err := startProcess1(&spec, behind, append([]*os.File{input, w, w, theirs}, behind.mounts...))
 	if err != nil {
 		ours.Close()
 		r.Close()
@@ -151,6 +145,20 @@ func start(spec Spec, behind *host) (*child, error) {
 		}
 	}()
 	return c, nil
+}
+
+// startProcess1 starts it through the starter, if there is one.
+func startProcess1(spec *Spec, behind *host, files []*os.File) (process1, error) {
+	if spec.Shared != nil && len(behind.mounts) <= mostHanded {
+		if s := spec.Shared.starter(); s != nil {
+			return s.start(spec, behind, files)
+		}
+	}
+	process, err := startInit(files, namespaces(spec, behind))
+	if err != nil {
+		return nil, err
+	}
+	return childProcess{process}, nil
 }
 
 func controlPair() (ours, theirs *os.File, err error) {

@@ -19,6 +19,12 @@ func CheckCaller() error { return nil }
 // LandlockVersion returns 0: it is Linux's.
 func LandlockVersion() int { return 0 }
 
+// Shared is what sandboxes have in common: nothing.
+type Shared struct{}
+
+// Close does nothing.
+func (*Shared) Close() error { return nil }
+
 // Strays returns nothing: no sandbox runs on this platform.
 func Strays(fs.FS) ([]int, error) { return nil, nil }
 
