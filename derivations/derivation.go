@@ -42,7 +42,8 @@ type Derivation struct {
 	// sandbox always sets.
 	Env map[string]string
 	// Attrs are the structured attributes: what a builtin step is told, and what
-	// an exec step finds as JSON in $SYSC_ATTRS_FILE when there are any.
+	// an exec step finds as JSON in $SYSC_ATTRS_FILE, and as variables of a shell in
+	// $SYSC_ATTRS_SH, when there are any.
 	Attrs Attrs
 	// Root is the root object that an exec step runs in: a placeholder or a
 	// logical store path.

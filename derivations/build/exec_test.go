@@ -21,24 +21,26 @@ import (
 func TestExec(t *testing.T) {
 	w := newWorld(t).withRoot()
 	input := w.exec("input", "write $out/share/x from-input")
-	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42})
+	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42, "files": []string{w.placeholder(input)}, "out": 1, "taken": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := w.add(derivations.Derivation{
 		Name: "hello", Builder: "exec", Root: w.root, Platform: "linux/amd64", Attrs: attrs,
-		Env: map[string]string{"GREETING": "hi", "INPUT": w.placeholder(input)},
-		Args: []string{"/bin/tool", "environment", "show $SYSC_ATTRS_FILE", "copy $INPUT/share/x $out", "chmod 0711 $out",
+		Env: map[string]string{"GREETING": "hi", "INPUT": w.placeholder(input), "taken": "yes"},
+		Args: []string{"/bin/tool", "environment", "show $SYSC_ATTRS_FILE", "show $SYSC_ATTRS_SH", "copy $INPUT/share/x $out", "chmod 0711 $out",
 			"write /build/scratch x", "write /tmp/scratch x"},
 	})
 	paths := w.mustRealise(ref)
 	if got := w.content(paths[ref], store.FileEntry); got != "from-input" {
 		t.Errorf("got %q", got)
 	}
-	log := w.log()
+	log, made := w.log(), realisedInput(t, w, input).Logical()
 	for _, want := range []string{
 		"HOME=/homeless-shelter", "TMPDIR=/build", "TZ=UTC", "LC_ALL=C.UTF-8", "SOURCE_DATE_EPOCH=315532800", "SYSC_CORES=3",
-		"SYSC_ATTRS_FILE=/build/.attrs.json", "GREETING=hi", `{"answer":42}`,
+		"SYSC_ATTRS_FILE=/build/.attrs.json", "SYSC_ATTRS_SH=/build/.attrs.sh", "GREETING=hi",
+		`{"answer":42,"files":["` + made + `"],"out":1,"taken":1}`,
+		"answer='42'", `files=''\''` + made + `'\'''`, `# left out: "out"`, `# left out: "taken"`,
 	} {
 		if !slices.Contains(log, want) {
 			t.Errorf("log lacks %q:\n%s", want, strings.Join(log, "\n"))
