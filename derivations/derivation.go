@@ -71,19 +71,6 @@ type Derivation struct {
 	Fixed *Fixed
 }
 
-// Fixed is what the only output of a fixed-output derivation must be.
-type Fixed struct {
-	// Kind is store.KindFile or store.KindTree.
-	Kind store.Kind
-	// Digest is that of the file's bytes, or of the tree.
-	Digest store.Digest
-	// Executable is the file's executable bit.
-	Executable bool
-	// Size is the file's length in bytes where it is known, or 0. It follows from
-	// Digest and is not hashed; with it the path is known too ([FixedPath]).
-	Size int64
-}
-
 // Attrs is a JSON object in canonical form: keys sorted, no white space, no
 // floating-point numbers, no key twice. [MakeAttrs] makes it. Empty means none.
 type Attrs []byte

@@ -127,7 +127,7 @@ func writeDerivation(w io.Writer, g *derivations.Graph, l *listedDerivation) {
 		field(first(i, "limits"), limit)
 	}
 	if f := d.Fixed; f != nil {
-		field("result", fmt.Sprintf("%v %v", f.Kind, f.Digest))
+		field("result", f.Mode()+" "+f.Digest.String())
 	}
 }
 
