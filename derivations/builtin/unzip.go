@@ -111,11 +111,7 @@ func (u *unzip) add(ctx context.Context, f *zip.File, executable bool) (store.Di
 		return store.Digest{}, 0, err
 	}
 	defer r.Close()
-	add := u.store.AddBlob
-	if executable {
-		add = u.store.AddExecutable
-	}
-	d, n, err := add(ctx, r)
+	d, n, err := u.store.AddFile(ctx, r, executable)
 	if err == nil && uint64(n) != f.UncompressedSize64 {
 		err = io.ErrUnexpectedEOF // to the store, an end like any other
 	}
