@@ -36,9 +36,6 @@ type fetchOptions struct {
 
 // fetchURL makes a derivation that downloads one file.
 func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := fetchArgs(c)
 	if diags.HasErrors() {
 		return noPath, diags
@@ -52,9 +49,6 @@ func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
 // fetchTarball makes a derivation that downloads an archive and one that unpacks
 // it, the leading directory of its paths left out. The hash is the archive's.
 func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := fetchArgs(c)
 	if diags.HasErrors() {
 		return noPath, diags

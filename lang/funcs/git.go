@@ -34,9 +34,6 @@ type gitFetch struct {
 // fetchGit makes a derivation that fetches the files of one commit. The hash is
 // that of the tree which they are.
 func (m Module) fetchGit(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := m.gitArgs(c.Args[0])
 	if diags.HasErrors() {
 		return noPath, diags
