@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/internal/shellword"
 	"sysc/store"
 )
 
@@ -63,7 +64,7 @@ func (d *Derivation) checkOutputs() error {
 	}
 	seen := make(map[string]bool)
 	for _, name := range outputs {
-		if !identifier(name) {
+		if !shellword.IsName(name) {
 			return fmt.Errorf("output %q: not letters, digits and _ only", name)
 		}
 		if seen[name] {
@@ -103,7 +104,7 @@ func (d *Derivation) checkExec() error {
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Env)) {
 		switch {
-		case !identifier(key):
+		case !shellword.IsName(key):
 			return fmt.Errorf("environment variable %q: not letters, digits and _ only", key)
 		case slices.Contains(d.OutputNames(), key):
 			return fmt.Errorf("environment variable %q: the output of that name is passed in it", key)
@@ -118,17 +119,4 @@ func (d *Derivation) checkExec() error {
 		return fmt.Errorf("a step that changes its root has one output, %q, which is not known beforehand", DefaultOutput)
 	}
 	return nil
-}
-
-// identifier reports whether s can name an environment variable in every shell
-// (POSIX.1-2017, 3.235).
-func identifier(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '_'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return false
-		}
-	}
-	return s != ""
 }

@@ -42,7 +42,8 @@ type Derivation struct {
 	// sandbox always sets.
 	Env map[string]string
 	// Attrs are the structured attributes: what a builtin step is told, and what
-	// an exec step finds as JSON in $SYSC_ATTRS_FILE when there are any.
+	// an exec step finds as JSON in $SYSC_ATTRS_FILE, and as variables of a shell in
+	// $SYSC_ATTRS_SH, when there are any.
 	Attrs Attrs
 	// Root is the root object that an exec step runs in: a placeholder or a
 	// logical store path.
@@ -68,19 +69,6 @@ type Derivation struct {
 	// Fixed is set when the result is known beforehand. Only such a step may use
 	// the network, and only its name and Fixed identify it.
 	Fixed *Fixed
-}
-
-// Fixed is what the only output of a fixed-output derivation must be.
-type Fixed struct {
-	// Kind is store.KindFile or store.KindTree.
-	Kind store.Kind
-	// Digest is that of the file's bytes, or of the tree.
-	Digest store.Digest
-	// Executable is the file's executable bit.
-	Executable bool
-	// Size is the file's length in bytes where it is known, or 0. It follows from
-	// Digest and is not hashed; with it the path is known too ([FixedPath]).
-	Size int64
 }
 
 // Attrs is a JSON object in canonical form: keys sorted, no white space, no

@@ -22,7 +22,7 @@ const (
 // whenever what the sandbox shows a program, or what is done with the program's
 // files, changes: a result that came about under another behaviour is not the
 // result of this one, and nothing else would tell a store so.
-const ExecVersion = 1
+const ExecVersion = 2
 
 // How a derivation is identified.
 const (

@@ -1,7 +1,6 @@
 package derivations
 
 import (
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -108,12 +107,9 @@ func (d *Derivation) unmarshalFixed(shown *shownFixed) error {
 }
 
 // ParseHash reads what [Hash.String] wrote.
-func ParseHash(text string) (h Hash, err error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(h) {
-		return Hash{}, fmt.Errorf("parse hash %q: want %d hexadecimal digits", text, 2*len(h))
-	}
-	return Hash(raw), nil
+func ParseHash(text string) (Hash, error) {
+	h, err := store.ParseDerivationHash(text)
+	return Hash(h), err
 }
 
 type shownDerivation struct {

@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -39,7 +40,7 @@ func (d *Derivation) Ref() derivations.Ref {
 
 var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: "version"}, {Name: "source"}, {Name: "packages"}, {Name: "base"}, {Name: "script"}, {Name: "builder"}, {Name: "args"},
-	{Name: "env"}, {Name: "structured"}, {Name: "outputs"}, {Name: "output_hash"}, {Name: "network"},
+	{Name: "env"}, {Name: "structured"}, {Name: "outputs"}, {Name: "output_hash"}, {Name: derivations.OutputHashMode}, {Name: "network"},
 	{Name: derivations.AllowedReferences}, {Name: derivations.AllowedRequisites},
 	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
@@ -248,17 +249,28 @@ func (r *fields) network() {
 	}
 }
 
+// fixed reads what the result must be.
 func (r *fields) fixed(d *derivations.Derivation) {
-	hash := r.text("output_hash")
+	hash, mode := r.text("output_hash"), r.text(derivations.OutputHashMode)
 	if hash == "" {
+		if mode != "" {
+			r.fail(derivations.OutputHashMode, "Missing required argument", "output_hash_mode says what an output_hash is about, and there is none.")
+		}
 		return
 	}
 	digest, err := store.ParseDigest(hash)
-	if err != nil || !strings.HasPrefix(hash, "sha256:") {
-		r.fail("output_hash", "Invalid hash", fmt.Sprintf("%q is not \"sha256:\" and 64 hexadecimal digits.", hash))
+	if err != nil || !strings.HasPrefix(hash, "sha256:") || digest.IsZero() {
+		r.fail("output_hash", "Invalid hash",
+			fmt.Sprintf("%q is not \"sha256:\" and 64 hexadecimal digits, not all of them 0. To learn the hash, write 1 for each and build: the message has it.", hash))
 		return
 	}
-	d.Fixed = &derivations.Fixed{Kind: store.KindFile, Digest: digest}
+	fixed, ok := derivations.MakeFixed(cmp.Or(mode, derivations.ModeFile), digest)
+	if !ok {
+		r.fail(derivations.OutputHashMode, "Invalid mode",
+			fmt.Sprintf("output_hash_mode is %q for a file, which is the default, %q for an executable file, or %q for a directory, not %q.%s",
+				derivations.ModeFile, derivations.ModeExecutable, derivations.ModeTree, mode, diag.DidYouMean(mode, derivations.Modes)))
+	}
+	d.Fixed = fixed
 }
 
 // goValue converts a plain value to what encoding/json writes. Numbers must be

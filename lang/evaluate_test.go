@@ -102,6 +102,38 @@ func TestDerivation(t *testing.T) {
 	}
 }
 
+// TestOutputHash: each mode is another derivation of the same hash.
+func TestOutputHash(t *testing.T) {
+	digest := store.DigestOf([]byte("result"))
+	seen := map[derivations.Hash]string{}
+	for argument, want := range map[string]derivations.Fixed{
+		``:                                {Kind: store.KindFile, Digest: digest},
+		`output_hash_mode = "tree"`:       {Kind: store.KindTree, Digest: digest},
+		`output_hash_mode = "executable"`: {Kind: store.KindFile, Digest: digest, Executable: true},
+	} {
+		m, g := evaluated(t, map[string][]byte{"main.sysc.hcl": []byte(fmt.Sprintf(`
+input "debian" {
+  type   = "debian"
+  suites = ["trixie"]
+}
+derivation "fixed" {
+  script      = ":"
+  output_hash = %q
+  %s
+}
+`, digest, argument))})
+		d, _ := m.Derivation("fixed", diag.Range{})
+		got, _ := g.Derivation(d.Hash)
+		if got.Fixed == nil || *got.Fixed != want {
+			t.Errorf("%s: got %+v, want %+v", argument, got.Fixed, want)
+		}
+		if other, twice := seen[d.Hash]; twice {
+			t.Errorf("%q and %q are one derivation", argument, other)
+		}
+		seen[d.Hash] = argument
+	}
+}
+
 // TestSameHashes evaluates the same blocks in other files, in another order, in
 // another directory, and expects the same graph.
 func TestSameHashes(t *testing.T) {

@@ -78,8 +78,10 @@ func TestFetchGitInModule(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "a b", "repo.git"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc", filepath.Join(dir, "out")); err != nil {
-		t.Fatal(err)
+	for name, target := range map[string]string{"out": "/etc", "in": "a b/repo.git"} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -91,9 +93,11 @@ func TestFetchGitInModule(t *testing.T) {
 	call := func(address string) string {
 		return `{url = "` + address + `", commit = "` + commit1 + `", hash = "` + hash1 + `"}`
 	}
-	d, failed := fetched(t, dir, call("file://./a b/repo.git"))
-	if failed != "" || !strings.Contains(string(d.Attrs), `"file://`+real+`/a%20b/repo.git"`) {
-		t.Errorf("got %+v, %s", d, failed)
+	for _, address := range []string{"file://./a b/repo.git", "file://./a b/repo.git/", "file://./in"} {
+		d, failed := fetched(t, dir, call(address))
+		if failed != "" || !strings.Contains(string(d.Attrs), `"file://`+real+`/a%20b/repo.git"`) {
+			t.Errorf("%s: got %+v, %s", address, d, failed)
+		}
 	}
 	for _, address := range []string{
 		"file:///etc", "file://" + real + "/a", "file://localhost/etc", "file://./../x", "file://./out", "file://./out/ssl", "file://./file", "file://./none", "file://./", "file:./a", "/etc", "./a",

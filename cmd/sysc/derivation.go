@@ -123,11 +123,11 @@ func writeDerivation(w io.Writer, g *derivations.Graph, l *listedDerivation) {
 		field(first(i, "sources"), string(p))
 	}
 	field("outputs", strings.Join(d.OutputNames(), ", "))
-	for i, limit := range describeLimits(&d.Limits) {
+	for i, limit := range describeLimits(d) {
 		field(first(i, "limits"), limit)
 	}
 	if f := d.Fixed; f != nil {
-		field("result", fmt.Sprintf("%v %v", f.Kind, f.Digest))
+		field("result", f.Mode()+" "+f.Digest.String())
 	}
 }
 
@@ -140,28 +140,41 @@ func first(i int, name string) string {
 }
 
 // describeLimits writes each limit that there is.
-func describeLimits(l *derivations.Limits) []string {
+func describeLimits(d *derivations.Derivation) []string {
 	var out []string
-	lists := func(name string, elements []string) {
-		out = append(out, name+" = ["+derivations.Readable(strings.Join(elements, ", "))+"]")
+	limit := func(name string, value any) {
+		out = append(out, fmt.Sprintf("%s = %v", name, value))
 	}
+	list := func(name string, elements []string) {
+		limit(name, "["+derivations.Readable(strings.Join(elements, ", "))+"]")
+	}
+	l, run := &d.Limits, &d.RunLimits
 	if l.References != nil {
-		lists(derivations.AllowedReferences, *l.References)
+		list(derivations.AllowedReferences, *l.References)
 	}
 	if l.Requisites != nil {
-		lists(derivations.AllowedRequisites, *l.Requisites)
+		list(derivations.AllowedRequisites, *l.Requisites)
 	}
 	if len(l.DisallowedReferences) > 0 {
-		lists(derivations.DisallowedReferences, l.DisallowedReferences)
+		list(derivations.DisallowedReferences, l.DisallowedReferences)
 	}
 	if len(l.DisallowedRequisites) > 0 {
-		lists(derivations.DisallowedRequisites, l.DisallowedRequisites)
+		list(derivations.DisallowedRequisites, l.DisallowedRequisites)
 	}
 	if l.MaxSize > 0 {
-		out = append(out, fmt.Sprintf("%s = %d", derivations.MaxSize, l.MaxSize))
+		limit(derivations.MaxSize, l.MaxSize)
 	}
 	if l.MaxClosureSize > 0 {
-		out = append(out, fmt.Sprintf("%s = %d", derivations.MaxClosureSize, l.MaxClosureSize))
+		limit(derivations.MaxClosureSize, l.MaxClosureSize)
+	}
+	if run.Timeout > 0 {
+		limit(derivations.Timeout, run.Timeout)
+	}
+	if run.Silence > 0 {
+		limit(derivations.MaxSilence, run.Silence)
+	}
+	if run.Log > 0 {
+		limit(derivations.MaxLog, run.Log)
 	}
 	return out
 }

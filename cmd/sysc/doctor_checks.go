@@ -16,6 +16,7 @@ import (
 
 	"sysc/derivations/sandbox"
 	"sysc/internal/bytesize"
+	"sysc/internal/shellword"
 	"sysc/store/localstore"
 )
 
@@ -232,18 +233,13 @@ func (e *examination) checkMounts() ([]finding, error) {
 	for _, m := range mounts {
 		if strings.HasPrefix(m.point, filepath.Join(e.store, "tmp")+"/") {
 			findings = append(findings, finding{"mounts", stateProblem,
-				fmt.Sprintf("%s is mounted among the files of builds, so they cannot be removed.", m.point), "umount -l " + shellQuote(m.point)})
+				fmt.Sprintf("%s is mounted among the files of builds, so they cannot be removed.", m.point), "umount -l " + shellword.Quote(m.point)})
 		}
 	}
 	if len(findings) == 0 {
 		findings = []finding{{"mounts", stateOK, "No mount is left over from a build.", ""}}
 	}
 	return findings, nil
-}
-
-// shellQuote makes s one word of a shell.
-func shellQuote(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (e *examination) checkProcesses() ([]finding, error) {
@@ -271,5 +267,5 @@ func (e *examination) checkLeftovers() ([]finding, error) {
 	}
 	return []finding{{"leftovers", stateAdvice,
 		fmt.Sprintf("Processes that were killed left %s in store %s, such as %s.", plural(len(left), "file"), e.store, left[0]),
-		"sysc gc --store " + shellQuote(e.store)}}, nil
+		"sysc gc --store " + shellword.Quote(e.store)}}, nil
 }

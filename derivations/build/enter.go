@@ -11,6 +11,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/sandbox"
+	"sysc/internal/shellword"
 )
 
 // An EnterOptions says what to run where a program is, or was, to be built.
@@ -141,7 +142,7 @@ func scriptOf(args []string) string {
 	}
 	quoted := make([]string, len(args))
 	for i, arg := range args {
-		quoted[i] = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		quoted[i] = shellword.Quote(arg)
 	}
 	return "#!/bin/sh\nexec " + strings.Join(quoted, " ") + "\n"
 }

@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"sysc/derivations"
-	"sysc/store"
 	"sysc/store/localstore"
 )
 
@@ -73,16 +72,24 @@ func (e *ExitError) Error() string {
 
 // A MismatchError says that a result known beforehand is another one.
 type MismatchError struct {
-	Kind      store.Kind
-	Want, Got store.Digest
+	Want, Got derivations.Fixed
 	// URLs are where a builtin got it from, without passwords.
 	URLs []string
 }
 
-// Error writes digests as definitions do.
+// Error writes digests as definitions do, and modes if they differ.
 func (e *MismatchError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the result is not the %v that was asked for\n  expected %s\n  got      %s", e.Kind, e.Want, e.Got)
+	fmt.Fprintf(&b, "the result is not the %s that was asked for", e.Want.Mode())
+	for _, f := range []struct {
+		label string
+		*derivations.Fixed
+	}{{"expected", &e.Want}, {"got     ", &e.Got}} {
+		fmt.Fprintf(&b, "\n  %s %s", f.label, f.Digest)
+		if e.Want.Mode() != e.Got.Mode() {
+			fmt.Fprintf(&b, " with %s = %q", derivations.OutputHashMode, f.Mode())
+		}
+	}
 	for _, address := range e.URLs {
 		fmt.Fprintf(&b, "\n  from     %s", address)
 	}

@@ -19,8 +19,6 @@ import (
 const (
 	// buildDir is the writable directory that a program starts in.
 	buildDir = "/build"
-	// attrsFile is where a program finds its attributes.
-	attrsFile = ".attrs.json"
 	// sourceDate is SOURCE_DATE_EPOCH where the derivation does not say: the first
 	// second of 1980 in UTC, the oldest that ZIP files can hold.
 	sourceDate = "315532800"
@@ -134,10 +132,7 @@ func (x *execution) makeDirs() error {
 			return err
 		}
 	}
-	if attrs := x.job.resolved.Attrs; len(attrs) > 0 {
-		return os.WriteFile(filepath.Join(x.buildDir(), attrsFile), attrs, 0o444)
-	}
-	return nil
+	return x.writeAttrs()
 }
 
 // request asks for the program, in any root.
@@ -167,6 +162,7 @@ func (x *execution) environment() []string {
 	}
 	if len(x.job.resolved.Attrs) > 0 {
 		env["SYSC_ATTRS_FILE"] = buildDir + "/" + attrsFile
+		env["SYSC_ATTRS_SH"] = buildDir + "/" + attrsShellFile
 	}
 	maps.Copy(env, x.job.resolved.Env)
 	var out []string

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,24 +22,26 @@ import (
 func TestExec(t *testing.T) {
 	w := newWorld(t).withRoot()
 	input := w.exec("input", "write $out/share/x from-input")
-	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42})
+	attrs, err := derivations.MakeAttrs(map[string]any{"answer": 42, "files": []string{w.placeholder(input)}, "out": 1, "taken": 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ref := w.add(derivations.Derivation{
 		Name: "hello", Builder: "exec", Root: w.root, Platform: "linux/amd64", Attrs: attrs,
-		Env: map[string]string{"GREETING": "hi", "INPUT": w.placeholder(input)},
-		Args: []string{"/bin/tool", "environment", "show $SYSC_ATTRS_FILE", "copy $INPUT/share/x $out", "chmod 0711 $out",
+		Env: map[string]string{"GREETING": "hi", "INPUT": w.placeholder(input), "taken": "yes"},
+		Args: []string{"/bin/tool", "environment", "show $SYSC_ATTRS_FILE", "show $SYSC_ATTRS_SH", "copy $INPUT/share/x $out", "chmod 0711 $out",
 			"write /build/scratch x", "write /tmp/scratch x"},
 	})
 	paths := w.mustRealise(ref)
 	if got := w.content(paths[ref], store.FileEntry); got != "from-input" {
 		t.Errorf("got %q", got)
 	}
-	log := w.log()
+	log, made := w.log(), realisedInput(t, w, input).Logical()
 	for _, want := range []string{
 		"HOME=/homeless-shelter", "TMPDIR=/build", "TZ=UTC", "LC_ALL=C.UTF-8", "SOURCE_DATE_EPOCH=315532800", "SYSC_CORES=3",
-		"SYSC_ATTRS_FILE=/build/.attrs.json", "GREETING=hi", `{"answer":42}`,
+		"SYSC_ATTRS_FILE=/build/.attrs.json", "SYSC_ATTRS_SH=/build/.attrs.sh", "GREETING=hi",
+		`{"answer":42,"files":["` + made + `"],"out":1,"taken":1}`,
+		"answer='42'", `files=''\''` + made + `'\'''`, `# left out: "out"`, `# left out: "taken"`,
 	} {
 		if !slices.Contains(log, want) {
 			t.Errorf("log lacks %q:\n%s", want, strings.Join(log, "\n"))
@@ -208,8 +211,6 @@ func TestExecFixed(t *testing.T) {
 		}
 	}
 	for want, lines := range map[string][]string{
-		"want a file, got a tree":          {"write $out/x right"},
-		"want executable false, got true":  {"write $out right", "chmod 755 $out"},
 		"cannot name store objects":        {"write $out $out"},
 		"neither a file nor a directory":   {"write /sysc/store/x right", "symlink x $out"},
 		"the program made nothing at $out": {"write /build/out right"},
@@ -223,6 +224,49 @@ func TestExecFixed(t *testing.T) {
 	ref := fixed("write $out right")
 	if got := w.content(w.mustRealise(ref)[ref], store.FileEntry); got != "right" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Each mode is another result, and the message says what to write for it.
+func TestExecFixedModes(t *testing.T) {
+	w := newWorld(t).withRoot()
+	listing := tree.Tree{Entries: []tree.Entry{{Name: "x", Type: tree.File, Mode: tree.ModeExecutable, Size: 5, Digest: store.DigestOf([]byte("right"))}}}
+	top, err := listing.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := store.DigestOf([]byte("right"))
+	modes := []struct {
+		name   string
+		digest store.Digest
+		lines  []string
+	}{
+		{"file", file, []string{"write $out right"}},
+		{"executable", file, []string{"write $out right", "chmod 0700 $out"}},
+		{"tree", top, []string{"write $out/x right", "chmod 0700 $out/x"}},
+	}
+	for _, made := range modes {
+		for _, want := range modes {
+			w.graph = derivations.NewGraph() // which knows no other way to the same
+			fixed, ok := derivations.MakeFixed(want.name, want.digest)
+			if !ok || fixed.Mode() != want.name {
+				t.Fatalf("mode %q is %+v", want.name, fixed)
+			}
+			ref := w.add(derivations.Derivation{Name: "f-" + made.name, Builder: "exec", Root: w.root, Args: append([]string{"/bin/tool"}, made.lines...), Fixed: fixed})
+			paths, err := w.realise(ref)
+			if made.name == want.name {
+				if o, wrong := w.store.Object(t.Context(), paths[ref]); err != nil || wrong != nil || o.Kind != fixed.Kind {
+					t.Errorf("%s: got %+v, %v, %v", want.name, o, err, wrong)
+				}
+				continue
+			}
+			message := fmt.Sprintf("the result is not the %s that was asked for\n  expected %s with output_hash_mode = %q\n  got      %s with output_hash_mode = %q",
+				want.name, want.digest, want.name, made.digest, made.name)
+			var mismatch *MismatchError
+			if !errors.As(err, &mismatch) || mismatch.Error() != message {
+				t.Errorf("got %v\nwant %s", err, message)
+			}
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func TestFixedTree(t *testing.T) {
 	}
 	refs = nil
 	var mismatch *MismatchError
-	if _, err := w.realise(wrong); !errors.As(err, &mismatch) || mismatch.Got != empty || mismatch.Kind != store.KindTree {
+	if _, err := w.realise(wrong); !errors.As(err, &mismatch) || mismatch.Got.Digest != empty || mismatch.Want.Kind != store.KindTree {
 		t.Errorf("got %v", err)
 	}
 	path, _ := derivations.FixedPath(&derivations.Derivation{Name: "t", Fixed: &derivations.Fixed{Kind: store.KindTree, Digest: empty}})

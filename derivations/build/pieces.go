@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 
 	"sysc/store"
 )
@@ -21,19 +20,12 @@ func (x *execution) warnOfPieces(ctx context.Context, name string) error {
 	}
 	w := outputWalk{
 		file: func(e outputEntry) error {
-			f, err := e.open(0)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			at, err := p.search(f)
+			at, err := p.search(e.eachWindow)
 			if at >= 0 {
 				found(e.path, at)
 			}
 			return err
 		},
-		link: func(outputEntry, string) error { return nil },
-		name: func(outputEntry) error { return nil },
 	}
 	return w.run(ctx, x.outputDir(), string(x.scratch[name]))
 }
@@ -74,10 +66,10 @@ func newPieces(p store.Path) *pieces {
 }
 
 // search returns where a file has the first piece that is no part of a whole id, or
-// -1.
-func (f *pieces) search(r io.Reader) (int64, error) {
+// -1. eachWindow goes through the file.
+func (f *pieces) search(eachWindow func(func(offset int64, window []byte)) error) (int64, error) {
 	first, end, whole := int64(-1), int64(-1), false
-	err := eachWindow(r, func(offset int64, window []byte) error {
+	err := eachWindow(func(offset int64, window []byte) {
 		for _, part := range f.parts {
 			if at := f.find(window, part); at >= 0 && (first < 0 || offset+int64(at) < first) {
 				first = offset + int64(at)
@@ -87,7 +79,6 @@ func (f *pieces) search(r io.Reader) (int64, error) {
 			end = offset + int64(at)
 		}
 		whole = whole || bytes.Contains(window, f.id)
-		return nil
 	})
 	if first < 0 && whole {
 		first = end

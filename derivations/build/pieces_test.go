@@ -28,7 +28,8 @@ func TestPieces(t *testing.T) {
 		"another store path": {path + " /sysc/store/" + other + "-hello-2.10 and more text behind it, for a while", -1},
 		"one of 7":           {strings.Repeat("-", 40) + id[9:16] + strings.Repeat("-", 40), -1},
 	} {
-		if got, err := f.search(strings.NewReader(tt.text)); err != nil || got != tt.want {
+		text := func(fn func(int64, []byte)) error { return eachWindow(strings.NewReader(tt.text), fn) }
+		if got, err := f.search(text); err != nil || got != tt.want {
 			t.Errorf("%s: got %d, %v, want %d", name, got, err, tt.want)
 		}
 	}

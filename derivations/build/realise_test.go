@@ -152,7 +152,7 @@ func TestFixedOutputs(t *testing.T) {
 	wrong := store.DigestOf([]byte("other"))
 	_, err := w.realise(fixed("hello", wrong, 5, false))
 	var mismatch *MismatchError
-	if !errors.As(err, &mismatch) || mismatch.Want != wrong || mismatch.Got != store.DigestOf([]byte("hello")) {
+	if !errors.As(err, &mismatch) || mismatch.Want.Digest != wrong || mismatch.Got.Digest != store.DigestOf([]byte("hello")) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := w.realise(fixed("yes", store.DigestOf([]byte("yes")), 0, true)); err == nil || !strings.Contains(err.Error(), "executable") {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 
@@ -15,9 +14,6 @@ import (
 	"sysc/store"
 	"sysc/store/localstore"
 )
-
-// chunk is how much of a file is looked at at once, in bytes.
-const chunk = 1 << 20
 
 // findIDs tells which ids stand in an output, and where each does first: in a
 // file, the target of a link, or a name below the output's own.
@@ -32,15 +28,7 @@ func findIDs(ctx context.Context, dir, name string, ids []string) (map[string]lo
 	}
 	w := outputWalk{
 		file: func(e outputEntry) error {
-			f, err := e.open(0)
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			return eachWindow(f, func(_ int64, window []byte) error {
-				scan(window, localstore.Edge{File: e.path})
-				return nil
-			})
+			return e.eachWindow(func(_ int64, window []byte) { scan(window, localstore.Edge{File: e.path}) })
 		},
 		link: func(e outputEntry, target string) error {
 			scan([]byte(target), localstore.Edge{File: e.path, Link: true})
@@ -130,19 +118,23 @@ func rewriteText(text string, real map[string]string) string {
 }
 
 func rewriteFile(e outputEntry, real map[string]string) error {
+	var patches []patch
+	err := e.eachWindow(func(offset int64, window []byte) {
+		patches = findPatches(patches, offset, window, real)
+	})
+	if err != nil || len(patches) == 0 {
+		return err
+	}
+	return e.patch(inOrder(patches))
+}
+
+// patch writes into a file, patches in order.
+func (e outputEntry) patch(patches []patch) error {
 	f, err := e.open(0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	var patches []patch
-	err = eachWindow(f, func(offset int64, window []byte) error {
-		patches = findPatches(patches, offset, window, real)
-		return nil
-	})
-	if err != nil || len(patches) == 0 {
-		return err
-	}
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return e.failed("stat", err)
@@ -156,33 +148,10 @@ func rewriteFile(e outputEntry, real map[string]string) error {
 		return e.failed("open", err)
 	}
 	w := os.NewFile(uintptr(fd), e.path)
-	for _, p := range inOrder(patches) {
+	for _, p := range patches {
 		if _, err := w.WriteAt([]byte(p.id), p.offset); err != nil {
 			return errors.Join(err, w.Close())
 		}
 	}
 	return w.Close()
-}
-
-// eachWindow calls fn with windows of a file that overlap by an id less one byte.
-func eachWindow(r io.Reader, fn func(offset int64, window []byte) error) error {
-	buf := make([]byte, chunk)
-	have, offset := 0, int64(0)
-	for {
-		n, err := io.ReadFull(r, buf[have:])
-		have += n
-		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return err
-		}
-		if err := fn(offset, buf[:have]); err != nil {
-			return err
-		}
-		if err != nil {
-			return nil
-		}
-		keep := min(have, store.IDLen-1)
-		copy(buf, buf[have-keep:have])
-		offset += int64(have - keep)
-		have = keep
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 
@@ -65,23 +66,16 @@ func (a *sourceAdder) add(ctx context.Context, want store.Path, s derivations.So
 }
 
 func (a *sourceAdder) addFile(ctx context.Context, s derivations.Source) (store.Object, error) {
-	add := a.store.AddBlob
-	if s.Executable {
-		add = a.store.AddExecutable
-	}
-	var blob store.Digest
-	var size int64
-	var err error
-	if s.File == "" {
-		blob, size, err = add(ctx, bytes.NewReader(s.Content))
-	} else {
-		var f *os.File
-		if f, err = os.OpenFile(s.File, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
+	var content io.Reader = bytes.NewReader(s.Content)
+	if s.File != "" {
+		f, err := os.OpenFile(s.File, os.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
 			return store.Object{}, err
 		}
 		defer f.Close()
-		blob, size, err = add(ctx, f)
+		content = f
 	}
+	blob, size, err := a.store.AddFile(ctx, content, s.Executable)
 	if err != nil {
 		return store.Object{}, err
 	}

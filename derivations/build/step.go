@@ -232,25 +232,23 @@ func (r *realiser) checkFixed(ctx context.Context, j *job, objects map[string]st
 	wrong := func(format string, args ...any) error {
 		return &OutputError{Output: derivations.DefaultOutput, Cause: fmt.Errorf(format, args...)}
 	}
-	if o.Kind != want.Kind {
+	if o.Kind == store.KindRoot {
 		return wrong("want a %v, got a %v", want.Kind, o.Kind)
 	}
 	if len(o.References) > 0 || len(o.SelfReferences) > 0 {
 		return wrong("what is known beforehand cannot name store objects, but it names %v", o.References)
 	}
-	got := o.Tree
+	got := derivations.Fixed{Kind: o.Kind, Digest: o.Tree, Size: want.Size}
 	if o.Kind == store.KindFile {
 		t, err := r.store.Tree(ctx, o.Tree)
 		if err != nil {
 			return err
 		}
 		e, _ := t.Lookup(store.FileEntry)
-		if got = e.Digest; got == want.Digest && e.Executable() != want.Executable {
-			return wrong("want executable %t, got %t", want.Executable, e.Executable())
-		}
+		got.Digest, got.Executable = e.Digest, e.Executable()
 	}
-	if got != want.Digest {
-		return &MismatchError{Kind: o.Kind, Want: want.Digest, Got: got, URLs: addresses(j.d)}
+	if got != *want {
+		return &MismatchError{Want: *want, Got: got, URLs: addresses(j.d)}
 	}
 	if path, ok := derivations.FixedPath(j.d); ok && path != o.Path {
 		return wrong("the file has %d bytes, want %d", o.Size, want.Size)

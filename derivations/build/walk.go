@@ -16,7 +16,8 @@ import (
 // An outputWalk goes through what a program left for one output, directories
 // after what is in them. It follows no link, and opens what the program closed
 // even to its owner, which sysc is when an ordinary user builds. What is neither
-// a file, nor a link, nor a directory is left to AddDir to refuse.
+// a file, nor a link, nor a directory is left to AddDir to refuse. link and name may
+// be nil.
 type outputWalk struct {
 	file func(e outputEntry) error
 	link func(e outputEntry, target string) error
@@ -54,6 +55,9 @@ func (w *outputWalk) visit(ctx context.Context, e outputEntry, depth int) error 
 	case unix.S_IFREG:
 		return w.file(e)
 	case unix.S_IFLNK:
+		if w.link == nil {
+			return nil
+		}
 		buf := make([]byte, tree.MaxTarget+1)
 		n, err := unix.Readlinkat(e.dir, e.name, buf)
 		if err != nil {
@@ -84,6 +88,9 @@ func (w *outputWalk) list(ctx context.Context, e outputEntry, depth int) error {
 		sub := outputEntry{dir: int(dir.Fd()), name: name, path: path.Join(e.path, name)}
 		if err := w.visit(ctx, sub, depth+1); err != nil {
 			return err
+		}
+		if w.name == nil {
+			continue
 		}
 		if err := w.name(sub); err != nil {
 			return err

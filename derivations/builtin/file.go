@@ -26,11 +26,7 @@ func file(ctx context.Context, s *Step) error {
 	}
 	output := s.Derivation.OutputNames()[0]
 	if attrs.Content != nil {
-		add := s.Store.AddBlob
-		if attrs.Executable {
-			add = s.Store.AddExecutable
-		}
-		blob, size, err := add(ctx, strings.NewReader(*attrs.Content))
+		blob, size, err := s.Store.AddFile(ctx, strings.NewReader(*attrs.Content), attrs.Executable)
 		if err != nil {
 			return err
 		}

@@ -229,11 +229,10 @@ func (c *checkout) blob(ctx context.Context, repo *gitfetch.Repository, e gitfet
 		return tree.Entry{}, err
 	}
 	entry := tree.Entry{Type: tree.File, Mode: tree.ModeFile}
-	add := c.step.Store.AddBlob
 	if key.executable {
-		entry.Mode, add = tree.ModeExecutable, c.step.Store.AddExecutable
+		entry.Mode = tree.ModeExecutable
 	}
-	if entry.Digest, entry.Size, err = add(ctx, content); err != nil {
+	if entry.Digest, entry.Size, err = c.step.Store.AddFile(ctx, content, key.executable); err != nil {
 		return tree.Entry{}, err
 	}
 	if entry.Size != size {

@@ -26,8 +26,8 @@ type Store interface {
 	tree.Sink
 	// AddBlob keeps the bytes of r and returns their digest and number.
 	AddBlob(ctx context.Context, r io.Reader) (store.Digest, int64, error)
-	// AddExecutable is AddBlob for what will be an executable file.
-	AddExecutable(ctx context.Context, r io.Reader) (store.Digest, int64, error)
+	// AddFile is AddBlob for what will be a file, executable or not.
+	AddFile(ctx context.Context, r io.Reader, executable bool) (store.Digest, int64, error)
 	// AddBlobFile keeps a private file's bytes; the file is gone afterwards.
 	AddBlobFile(ctx context.Context, path string) (store.Digest, int64, error)
 	// OpenBlob opens the bytes that a digest names.

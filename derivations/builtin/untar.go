@@ -100,15 +100,7 @@ func (u *untar) entry(ctx context.Context, h *tar.Header, content io.Reader) err
 			return fmt.Errorf("%q: the archive's files have more than %d bytes", h.Name, int64(maxArchive))
 		}
 		e.Type = tree.File
-		add := u.store.AddBlob
-		if e.Executable() {
-			add = u.store.AddExecutable
-		}
-		e.Digest, e.Size, err = add(ctx, content)
-		if err == nil && e.Size != h.Size {
-			err = io.ErrUnexpectedEOF // to the store, an end like any other
-		}
-		if err != nil {
+		if e.Digest, e.Size, err = u.store.AddFile(ctx, content, e.Executable()); err != nil {
 			return fmt.Errorf("%q: %w", h.Name, err)
 		}
 	default:

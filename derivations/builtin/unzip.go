@@ -103,23 +103,15 @@ func (u *unzip) content(ctx context.Context, f *zip.File) (e tree.Entry, err err
 	return e, err
 }
 
-// add keeps the content of a file. The reader gives no more than the table of
-// contents says, and checks its sum.
+// add keeps the content of a file. The reader fails when there is more or less of it
+// than the table of contents says, and checks its sum.
 func (u *unzip) add(ctx context.Context, f *zip.File, executable bool) (store.Digest, int64, error) {
 	r, err := f.Open()
 	if err != nil {
 		return store.Digest{}, 0, err
 	}
 	defer r.Close()
-	add := u.store.AddBlob
-	if executable {
-		add = u.store.AddExecutable
-	}
-	d, n, err := add(ctx, r)
-	if err == nil && uint64(n) != f.UncompressedSize64 {
-		err = io.ErrUnexpectedEOF // to the store, an end like any other
-	}
-	return d, n, err
+	return u.store.AddFile(ctx, r, executable)
 }
 
 // zipTarget reads where a link leads, which is its content.

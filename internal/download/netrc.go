@@ -3,11 +3,12 @@ package download
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
 	"syscall"
+
+	"sysc/internal/loopback"
 )
 
 // maxNetrc bounds a netrc file, in bytes.
@@ -196,15 +197,10 @@ func (n *Netrc) lookup(host string) (login, password string, ok bool) {
 // authorize gives a request the user name and password of its host. They are for
 // any port, as with curl, and go over TLS, or to this machine, and nowhere else.
 func (n *Netrc) authorize(req *http.Request) {
-	if n == nil || req.URL.User != nil || req.URL.Scheme != "https" && !isLoopback(req.URL.Hostname()) {
+	if n == nil || req.URL.User != nil || req.URL.Scheme != "https" && !loopback.IsHost(req.URL.Hostname()) {
 		return
 	}
 	if login, password, ok := n.lookup(req.URL.Hostname()); ok {
 		req.SetBasicAuth(login, password)
 	}
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"sysc/internal/lazyregexp"
+	"sysc/internal/loopback"
 )
 
 // A Remote is the address of a repository, checked: neither git nor ssh can take
@@ -77,7 +78,7 @@ func parseRemote(address string) (Remote, error) {
 		return r, nil
 	case "https", "ssh":
 	case "http":
-		if !isLoopback(u.Hostname()) {
+		if !loopback.IsHost(u.Hostname()) {
 			return Remote{}, fmt.Errorf("http is for servers on this machine. Use https or ssh")
 		}
 	default:
@@ -104,11 +105,6 @@ func parseShort(address string) (Remote, error) {
 func isHost(s string) bool {
 	ip, err := netip.ParseAddr(s)
 	return err == nil && ip.Zone() == "" || hostPattern().MatchString(s)
-}
-
-func isLoopback(host string) bool {
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback() || host == "localhost"
 }
 
 // String returns the address as git takes it.

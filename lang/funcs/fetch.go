@@ -3,13 +3,11 @@ package funcs
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -36,9 +34,6 @@ type fetchOptions struct {
 
 // fetchURL makes a derivation that downloads one file.
 func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := fetchArgs(c)
 	if diags.HasErrors() {
 		return noPath, diags
@@ -52,9 +47,6 @@ func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
 // fetchTarball makes a derivation that downloads an archive and one that unpacks
 // it, the leading directory of its paths left out. The hash is the archive's.
 func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := fetchArgs(c)
 	if diags.HasErrors() {
 		return noPath, diags
@@ -106,7 +98,7 @@ func (m Module) addFetch(c eval.Call, f fetch) (cty.Value, diag.List) {
 
 // addModuleFile adds a file of the module as a source, if it has the hash.
 func (m Module) addModuleFile(c eval.Call, f fetch) (cty.Value, diag.List) {
-	file, size, diags := m.moduleFile(c.Args[0], f.file)
+	file, info, diags := m.modulePath(c.Args[0], f.file, false)
 	if diags.HasErrors() {
 		return noPath, diags
 	}
@@ -115,7 +107,7 @@ func (m Module) addModuleFile(c eval.Call, f fetch) (cty.Value, diag.List) {
 		return noPath, diag.Errorf(c.Range, "Cannot make a source", "%v.", err)
 	}
 	want, ok := derivations.FixedPath(&derivations.Derivation{
-		Name: f.name, Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Size: size, Executable: f.executable},
+		Name: f.name, Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Size: info.Size(), Executable: f.executable},
 	})
 	if !ok || got != want {
 		has, err := digestOf(file)
@@ -136,70 +128,6 @@ func digestOf(file string) (d store.Digest, err error) {
 	h := sha256.New()
 	_, err = io.Copy(h, f)
 	return store.Digest(h.Sum(nil)), err
-}
-
-// moduleFile returns where the file of a file:// address is, and its size. It
-// must be below the module's directory, whatever links lead to it: what a
-// definition gives depends on nothing else of this machine.
-func (m Module) moduleFile(a eval.Arg, u *url.URL) (file string, size int64, diags diag.List) {
-	dir, name, ok := m.below(u)
-	if !ok {
-		return "", 0, outside(a, u)
-	}
-	// The root refuses links that lead out of it.
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return "", 0, m.fileError(a, name, err)
-	}
-	defer root.Close()
-	info, err := root.Stat(name)
-	if err != nil {
-		return "", 0, m.fileError(a, name, err)
-	}
-	if !info.Mode().IsRegular() {
-		return "", 0, m.fileError(a, name, errors.New("it is not a regular file"))
-	}
-	if file, err = filepath.EvalSymlinks(filepath.Join(dir, name)); err != nil {
-		return "", 0, m.fileError(a, name, err)
-	}
-	if _, ok := local(dir, file); !ok {
-		return "", 0, outside(a, u) // it changed meanwhile
-	}
-	return file, info.Size(), nil
-}
-
-// below returns the module's directory, links resolved, and the name in it that
-// an address stands for.
-func (m Module) below(u *url.URL) (dir, name string, ok bool) {
-	if m.Dir == "" {
-		return "", "", false
-	}
-	given, err := filepath.Abs(m.Dir)
-	if err != nil {
-		return "", "", false
-	}
-	if dir, err = filepath.EvalSymlinks(given); err != nil {
-		return "", "", false
-	}
-	if u.Host == "." {
-		name = strings.TrimLeft(u.Path, "/")
-		return dir, name, filepath.IsLocal(name)
-	}
-	if name, ok = local(given, u.Path); !ok {
-		name, ok = local(dir, u.Path)
-	}
-	return dir, name, ok
-}
-
-// local returns what a path is below a directory, if it is.
-func local(dir, file string) (name string, ok bool) {
-	name, err := filepath.Rel(dir, file)
-	return name, err == nil && filepath.IsLocal(name)
-}
-
-func outside(a eval.Arg, u *url.URL) diag.List {
-	return diag.Errorf(a.Range, "File outside of the module",
-		"%q names no file below the module's directory, and a definition reads no others. Put the file beside the definition and write file://./NAME.", u)
 }
 
 // fetchArgs reads one or several addresses, a hash, and options.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/derivations"
 	"sysc/store"
 )
 
@@ -23,6 +24,18 @@ func TestTable(t *testing.T) {
 		}
 		if f.Native == nil && f.Refused == "" && f.Impl.Params() == nil && f.Impl.VarParam() == nil {
 			t.Errorf("%s has no parameters", name)
+		}
+	}
+}
+
+// What makes store objects needs something to put them into.
+func TestStoreFunctions(t *testing.T) {
+	for name := range storeFunctions(Module{}) {
+		if f := Table(Module{})[name]; f.Refused == "" || f.Native != nil {
+			t.Errorf("%s can be called without a graph", name)
+		}
+		if f := Table(Module{Graph: derivations.NewGraph()})[name]; f.Refused != "" || f.Native == nil {
+			t.Errorf("%s cannot be called", name)
 		}
 	}
 }

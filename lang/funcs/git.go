@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -34,9 +32,6 @@ type gitFetch struct {
 // fetchGit makes a derivation that fetches the files of one commit. The hash is
 // that of the tree which they are.
 func (m Module) fetchGit(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	f, diags := m.gitArgs(c.Args[0])
 	if diags.HasErrors() {
 		return noPath, diags
@@ -180,31 +175,11 @@ func (m Module) gitRemote(a eval.Arg, address string) (gitfetch.Remote, diag.Lis
 
 // gitModuleDir returns the remote of a repository in the module.
 func (m Module) gitModuleDir(a eval.Arg, name string) (gitfetch.Remote, diag.List) {
-	name, diags := m.localPath(eval.Arg{Value: cty.StringVal(name), Range: a.Range})
+	dir, _, diags := m.modulePath(a, &url.URL{Scheme: "file", Host: ".", Path: "/" + name}, true)
 	if diags.HasErrors() {
 		return gitfetch.Remote{}, diags
 	}
-	base, err := filepath.Abs(m.Dir)
-	if err == nil {
-		base, err = filepath.EvalSymlinks(base)
-	}
-	if err != nil {
-		return gitfetch.Remote{}, m.fileError(a, name, err)
-	}
-	root, err := os.OpenRoot(base)
-	if err != nil {
-		return gitfetch.Remote{}, m.fileError(a, name, err)
-	}
-	defer root.Close()
-	// The root refuses links that lead out of it.
-	info, err := root.Stat(name)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("it is not a directory")
-	}
-	if err != nil {
-		return gitfetch.Remote{}, m.fileError(a, name, err)
-	}
-	remote, err := gitfetch.ParseRemote((&url.URL{Scheme: "file", Path: filepath.Join(base, name)}).String())
+	remote, err := gitfetch.ParseRemote((&url.URL{Scheme: "file", Path: dir}).String())
 	if err != nil {
 		return remote, diag.Errorf(a.Range, "Invalid address", "%v.", err)
 	}

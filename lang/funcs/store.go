@@ -17,30 +17,26 @@ import (
 
 // storeFunctions make sources and derivations and return their paths.
 func storeFunctions(m Module) map[string]*eval.Function {
-	return map[string]*eval.Function{
+	functions := map[string]*eval.Function{
 		"source":       {Params: []string{"path"}, Native: m.source},
 		"textfile":     {Params: []string{"name", "content"}, Native: m.textFile},
 		"fetchurl":     {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchURL},
 		"fetchtarball": {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchTarball},
 		"fetchgit":     {Params: []string{"settings"}, Native: m.fetchGit},
 	}
+	if m.Graph == nil {
+		for name := range functions {
+			functions[name] = &eval.Function{Refused: name + " makes a store object, and there is none here."}
+		}
+	}
+	return functions
 }
 
 var noPath = cty.UnknownVal(cty.String)
 
-func (m Module) needGraph(c eval.Call) diag.List {
-	if m.Graph == nil {
-		return diag.Errorf(c.Range, "Function not available here", "%s makes a store object, and there is none here.", c.Name)
-	}
-	return nil
-}
-
 // source makes a store object of a file or directory of the module. Its path is
 // known, because it follows from the content.
 func (m Module) source(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	name, diags := m.localPath(c.Args[0])
 	if diags.HasErrors() {
 		return noPath, diags
@@ -93,9 +89,6 @@ func (m Module) addSource(c eval.Call, src derivations.Source, of string) (cty.V
 // textFile makes a store object of a text. A text with paths of derivations in
 // it is known only when those are built, and so becomes a derivation.
 func (m Module) textFile(c eval.Call) (cty.Value, diag.List) {
-	if diags := m.needGraph(c); diags != nil {
-		return noPath, diags
-	}
 	name, diags := c.Args[0].PlainText("name")
 	if diags.HasErrors() {
 		return noPath, diags

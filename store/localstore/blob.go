@@ -39,10 +39,13 @@ func (s *Store) AddBlob(ctx context.Context, r io.Reader) (store.Digest, int64, 
 	return s.addBlobAs(ctx, r, plain)
 }
 
-// AddExecutable is AddBlob for what will be an executable file. The blob is the
+// AddFile is AddBlob for what will be a file, executable or not. The blob is the
 // same; that file can be a link to it, without a second copy.
-func (s *Store) AddExecutable(ctx context.Context, r io.Reader) (store.Digest, int64, error) {
-	return s.addBlobAs(ctx, r, executable)
+func (s *Store) AddFile(ctx context.Context, r io.Reader, isExecutable bool) (store.Digest, int64, error) {
+	if isExecutable {
+		return s.addBlobAs(ctx, r, executable)
+	}
+	return s.addBlobAs(ctx, r, plain)
 }
 
 func (s *Store) addBlobAs(ctx context.Context, r io.Reader, as form) (store.Digest, int64, error) {

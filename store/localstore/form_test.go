@@ -79,7 +79,7 @@ func TestForms(t *testing.T) {
 func TestFormsOfRoot(t *testing.T) {
 	ctx := t.Context()
 	s := newStore(t)
-	x, n, err := s.AddExecutable(ctx, strings.NewReader("program"))
+	x, n, err := s.AddFile(ctx, strings.NewReader("program"), true)
 	must(t, err)
 	checkForms(t, s, map[string]string{"program": "x"})
 	root, err := s.AddTree(ctx, &tree.Tree{Entries: []tree.Entry{
