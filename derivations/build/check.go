@@ -120,10 +120,12 @@ func (r *realiser) check(ctx context.Context, j *job, c *commit) (found, err err
 	return e, nil
 }
 
-// isFailure reports whether err is about the program, which may be a timeout.
+// isFailure reports whether err is about the program: a timeout may be, and a result
+// that is not the one known beforehand.
 func isFailure(err error) bool {
 	var limit *LimitError
-	return IsFault(err) || errors.As(err, &limit)
+	var mismatch *MismatchError
+	return IsFault(err) || errors.As(err, &limit) || errors.As(err, &mismatch)
 }
 
 // checkKey names the log of a check.

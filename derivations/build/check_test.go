@@ -1,6 +1,7 @@
 package build
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"runtime"
@@ -119,6 +120,19 @@ func TestCheckOfAProgramThatFailsElsewhere(t *testing.T) {
 	var failed *Error
 	if errors.As(err, &failed); !slices.Contains(failed.Tail, "elsewhere") || failed.LogPath == "" {
 		t.Errorf("got %+v", failed)
+	}
+}
+
+func TestCheckOfAResultKnownBeforehand(t *testing.T) {
+	w := newWorld(t).withRoot()
+	ref := w.add(derivations.Derivation{
+		Name: "fixed", Builder: "exec", Root: w.root, Platform: "linux/amd64", Args: []string{"/bin/tool", "tell host $out"},
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: sha256.Sum256([]byte("localhost"))},
+	})
+	_, err := w.check(ref)
+	var mismatch *MismatchError
+	if found := different(t, err); !errors.As(found, &mismatch) {
+		t.Errorf("got %v", err)
 	}
 }
 
