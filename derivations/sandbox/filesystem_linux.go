@@ -277,7 +277,7 @@ func mountBinds(top place, req *request) error {
 			parents[dir] = parent
 		}
 		if b.Beneath != nil {
-			if err := mountView(parent, name, b); err != nil {
+			if err := mountView(top, parent, name, b); err != nil {
 				return step(err, "show %s as %s", b.Source, b.Target)
 			}
 			continue

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -23,8 +22,9 @@ const firstMountFD = controlFD + 1
 // A host is what stands behind a builder on the host.
 type host struct {
 	uid, gid int
-	// mounts are what the builder sees, ready to be attached: root, then the
-	// binds. Without them process 1 makes them itself.
+	// mounts are what the builder sees, ready to be attached: root, then the binds;
+	// for one with entries beneath, the directory that its Source is in, and the one
+	// that the entries are in. Without them process 1 makes them itself.
 	mounts []*os.File
 	// untranslated is whether a file system to be written does not support it.
 	untranslated bool
@@ -51,11 +51,7 @@ func openHost(spec *Spec) (*host, error) {
 	if spec.without&nobodyBehind != 0 || !mayGiveUpRoot() {
 		return caller, nil
 	}
-	binds, err := openEntries(spec.Binds)
-	if err != nil {
-		return nil, err
-	}
-	if !mayOpen(len(binds)) {
+	if !mayOpen(len(spec.Binds)) {
 		return caller, nil
 	}
 	shared := spec.Shared
@@ -68,51 +64,14 @@ func openHost(spec *Spec) (*host, error) {
 		return caller, nil // no right to do that, most likely
 	}
 	h := &host{uid: rootsBuilder, gid: rootsBuilder}
-	opened := *spec
-	opened.Binds = binds
-	if err := h.openMounts(&opened, translation); err != nil {
+	if err := h.openMounts(spec, translation); err != nil {
 		h.close()
 		if h.untranslated || errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
 			return caller, nil
 		}
 		return nil, err
 	}
-	*spec = opened
 	return h, nil
-}
-
-// openEntries turns the entries beneath directories into binds: process 1, which
-// shows them in a cheaper way, cannot reach them.
-func openEntries(binds []Bind) ([]Bind, error) {
-	var all []Bind
-	for _, b := range binds {
-		beneath := b.Beneath
-		b.Beneath = nil
-		all = append(all, b)
-		if beneath == nil {
-			continue
-		}
-		dir, err := openDirectory(beneath.Dir)
-		if err != nil {
-			return nil, step(err, "open %s", beneath.Dir)
-		}
-		dir.close()
-		for _, name := range beneath.Names {
-			source := filepath.Join(beneath.Dir, name)
-			info, err := os.Lstat(source)
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				continue
-			case err == nil && !info.IsDir() && !info.Mode().IsRegular():
-				err = unix.ELOOP // a link, or nothing that a store has
-			}
-			if err != nil {
-				return nil, step(err, "look at %s", name)
-			}
-			all = append(all, Bind{Source: source, Target: b.Target + "/" + name})
-		}
-	}
-	return all, nil
 }
 
 // mayGiveUpRoot reports whether the caller is root where rootsBuilder exists.
@@ -194,6 +153,12 @@ func (h *host) openMounts(spec *Spec, translation int) error {
 		return step(err, "open root %s", spec.Root)
 	}
 	for _, b := range spec.Binds {
+		if b.Beneath != nil {
+			if err := h.openView(&b, spec.without.inputAttrs(), translation); err != nil {
+				return err
+			}
+			continue
+		}
 		attrs := uint64(plain)
 		if !b.Writable {
 			attrs = spec.without.inputAttrs()
@@ -203,6 +168,19 @@ func (h *host) openMounts(spec *Spec, translation int) error {
 		}
 	}
 	return nil
+}
+
+// openView adds the two mounts of a bind with entries beneath.
+func (h *host) openView(b *Bind, attrs uint64, translation int) error {
+	if err := h.openMount(filepath.Dir(b.Source), plain, true, translation); err != nil {
+		return step(err, "show %s as %s", b.Source, b.Target)
+	}
+	entries, err := openDirectory(b.Beneath.Dir)
+	if err != nil {
+		return step(err, "open %s", b.Beneath.Dir)
+	}
+	entries.close()
+	return step(h.openMount(b.Beneath.Dir, attrs, false, translation), "open %s", b.Beneath.Dir)
 }
 
 // openMount adds a mount of path. One that is only read works untranslated, too.

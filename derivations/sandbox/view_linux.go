@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"errors"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -11,13 +13,14 @@ import (
 type wireEntries struct {
 	Dir, Work text
 	Names     text // with a slash between them: one string costs less than hundreds
+	FD        int  `json:",omitempty"`
 }
 
 func newWireEntries(e *Entries) *wireEntries {
 	if e == nil {
 		return nil
 	}
-	return &wireEntries{text(e.Dir), text(e.Work), text(strings.Join(e.Names, "/"))}
+	return &wireEntries{Dir: text(e.Dir), Work: text(e.Work), Names: text(strings.Join(e.Names, "/"))}
 }
 
 // An entry is one of the Entries that is there.
@@ -33,17 +36,17 @@ type entry struct {
 // empty directories on a disk cost more than the rest of the sandbox, so they are
 // made in a tmpfs, and the writable directory is laid over that, if there is a
 // directory to work in.
-func mountView(parent place, name string, b wireBind) error {
-	upper, err := openDirectory(string(b.Source))
+func mountView(top, parent place, name string, b wireBind) (err error) {
+	v, err := openView(top, &b)
 	if err != nil {
 		return err
 	}
-	defer upper.close()
-	source, err := mountEntries(string(b.Beneath.Dir))
-	if err != nil {
-		return step(err, "open %s", b.Beneath.Dir)
-	}
-	defer source.close()
+	defer func() {
+		if closeErr := v.close(); err == nil {
+			err = closeErr
+		}
+	}()
+	source, upper := v.source, v.upper
 	entries, err := source.find(strings.Split(string(b.Beneath.Names), "/"))
 	if err != nil {
 		return err
@@ -51,7 +54,7 @@ func mountView(parent place, name string, b wireBind) error {
 	fd := -1
 	if len(b.Beneath.Work) > 0 {
 		// It fails where the kernel has no overlays, or not on this file system.
-		fd, err = layOver(entries, upper, string(b.Beneath.Work))
+		fd, err = v.layOver(entries)
 	}
 	if fd < 0 {
 		fd, err = mountPointsOnDisk(entries, upper)
@@ -59,8 +62,8 @@ func mountView(parent place, name string, b wireBind) error {
 	if err != nil {
 		return err
 	}
-	top := place{fd}
-	defer top.close()
+	shown := place{fd}
+	defer shown.close()
 	if err := parent.makeDir(name); err != nil && err != unix.EROFS { // there may be one already
 		return err
 	}
@@ -73,8 +76,94 @@ func mountView(parent place, name string, b wireBind) error {
 		return err
 	}
 	for _, e := range entries {
-		if err := source.show(e.name, top); err != nil {
+		if err := source.show(e.name, shown); err != nil {
 			return step(err, "show %s", e.name)
+		}
+	}
+	return nil
+}
+
+// A view is what mountView works with.
+type view struct {
+	source place // that has the entries, read-only
+	upper  place // the writable directory
+	work   place // the directory to work in, if there is one
+	top    place
+	staged int // how many handed mounts are at the stage
+}
+
+// stage is where mounts that were handed in are mounted for a moment: what is to be
+// cloned, and what is to be laid over something, must be mounted.
+const stage = "run"
+
+func openView(top place, b *wireBind) (*view, error) {
+	v := &view{top: top, source: place{-1}, upper: place{-1}, work: place{-1}}
+	var err error
+	if b.FD != 0 {
+		err = v.openHanded(b)
+	} else {
+		err = v.open(b)
+	}
+	if err != nil {
+		return nil, errors.Join(err, v.close())
+	}
+	return v, nil
+}
+
+// open opens the directories by their paths.
+func (v *view) open(b *wireBind) (err error) {
+	if v.upper, err = openDirectory(string(b.Source)); err != nil {
+		return err
+	}
+	if v.source, err = mountEntries(string(b.Beneath.Dir)); err != nil {
+		return step(err, "open %s", b.Beneath.Dir)
+	}
+	if len(b.Beneath.Work) > 0 {
+		v.work, _ = openDirectory(string(b.Beneath.Work))
+	}
+	return nil
+}
+
+// openHanded opens the directories in the mounts that were handed in.
+func (v *view) openHanded(b *wireBind) error {
+	outside, err := v.top.directory(stage)
+	if err != nil {
+		return step(err, "open /%s", stage)
+	}
+	defer outside.close()
+	dir := place{b.FD}
+	defer dir.close()
+	v.source = place{b.Beneath.FD}
+	for _, fd := range []int{dir.fd, v.source.fd} {
+		if err := attach(fd, outside.fd); err != nil {
+			return step(err, "mount at /%s", stage)
+		}
+		v.staged++
+	}
+	if v.upper, err = dir.directory(filepath.Base(string(b.Source))); err != nil {
+		return err
+	}
+	if work := string(b.Beneath.Work); work != "" && filepath.Dir(work) == filepath.Dir(string(b.Source)) {
+		v.work, _ = dir.directory(filepath.Base(work))
+	}
+	return nil
+}
+
+func (v *view) close() error {
+	for _, p := range []place{v.source, v.upper, v.work} {
+		if p.fd >= 0 {
+			p.close()
+		}
+	}
+	if v.staged == 0 {
+		return nil
+	}
+	if err := unix.Fchdir(v.top.fd); err != nil {
+		return step(err, "enter root")
+	}
+	for ; v.staged > 0; v.staged-- {
+		if err := unix.Unmount(stage, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+			return step(err, "unmount /%s", stage)
 		}
 	}
 	return nil
@@ -164,13 +253,12 @@ func (p place) makeMountPoints(entries []entry) error {
 	return nil
 }
 
-// layOver returns the directory upper laid over one that has the mount points.
-func layOver(entries []entry, upper place, workPath string) (int, error) {
-	work, err := openDirectory(workPath)
-	if err != nil {
-		return -1, err
+// layOver returns the writable directory laid over one that has the mount points.
+func (v *view) layOver(entries []entry) (int, error) {
+	upper, work := v.upper, v.work
+	if work.fd < 0 {
+		return -1, unix.ENOENT
 	}
-	defer work.close()
 	// Where there are no such attributes nobody could make a directory.
 	if err := unix.Setxattr(procLink(work.fd), "user.overlay.sysc", nil, 0); err != nil {
 		return -1, err

@@ -26,8 +26,10 @@ type text []byte
 // A request is a Spec on its way into the sandbox.
 type request struct {
 	Root text
-	// RootFD and wireBind.FD are the mount itself, if it is handed in; otherwise 0.
+	// RootFD, wireBind.FD and wireEntries.FD are the mount itself, if it is handed in;
+	// otherwise 0. Handed is how many there are.
 	RootFD       int `json:",omitempty"`
+	Handed       int `json:",omitempty"`
 	WritableRoot bool
 	Binds        []wireBind
 	Argv, Env    []text
@@ -86,25 +88,28 @@ func newRequest(s Spec) request {
 	return r
 }
 
-// handMounts tells that the mounts are handed in: that of the root, then those of
-// the binds, or none.
+// handMounts tells that n mounts are handed in, in the order of host.mounts, or none.
 func (r *request) handMounts(n int) {
 	if n == 0 {
 		return
 	}
-	r.RootFD = firstMountFD
+	next := firstMountFD
+	take := func() int {
+		next++
+		return next - 1
+	}
+	r.Handed = n
+	r.RootFD = take()
 	for i := range r.Binds {
-		r.Binds[i].FD = firstMountFD + 1 + i
+		r.Binds[i].FD = take()
+		if beneath := r.Binds[i].Beneath; beneath != nil {
+			beneath.FD = take()
+		}
 	}
 }
 
 // lastFD is the last descriptor that was handed in on purpose.
-func (r *request) lastFD() int {
-	if r.RootFD == 0 {
-		return controlFD
-	}
-	return r.RootFD + len(r.Binds)
-}
+func (r *request) lastFD() int { return controlFD + r.Handed }
 
 func texts(list []string) []text {
 	out := make([]text, len(list))
