@@ -55,7 +55,7 @@ Exit codes:
     6  not reproducible (build --check)
    10  a build failed
    11  a build took longer than it may
-   12  transient: network, disk full; try again
+   12  transient: network, disk or memory full; try again
    21  not activated, the state is as before
   130  interrupted`
 

@@ -21,7 +21,7 @@ const (
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
-	exitTransient       = 12  // network or disk full: the same command may work later
+	exitTransient       = 12  // network, disk or memory full: the same command may work later
 	exitNotActivated    = 21  // not activated, the state is as before
 	exitInterrupted     = 130 // Ctrl-C
 )
@@ -55,7 +55,7 @@ func exitCodeOf(err error) int {
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &wrongResult), errors.As(err, &wrongSignature):
 		return exitVerification
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), download.IsTransient(err), gitfetch.IsTransient(err):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):
 		return chosen.code

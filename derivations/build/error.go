@@ -50,22 +50,26 @@ type ExitError struct {
 	Program string
 	Code    int
 	Signal  string // what killed it, "" for none
+	// Unsure is set when nobody knows whether the kernel killed for lack of memory.
+	Unsure bool
 }
 
 // killedCode is what a shell exits with when SIGKILL ended what it ran.
 const killedCode = 128 + int(syscall.SIGKILL)
 
 func (e *ExitError) Error() string {
-	// Nobody here sent that signal: it would be another error. The kernel sends it
-	// when memory runs out, and tells nobody.
-	const perhaps = "perhaps for lack of memory"
+	// Nobody here sent that signal: it would be another error.
+	perhaps := ""
+	if e.Unsure {
+		perhaps = ", perhaps for lack of memory"
+	}
 	switch {
 	case e.Signal == syscall.SIGKILL.String():
-		return fmt.Sprintf("%s was killed, %s", e.Program, perhaps)
+		return fmt.Sprintf("%s was killed%s", e.Program, perhaps)
 	case e.Signal != "":
 		return fmt.Sprintf("%s was killed: %s", e.Program, e.Signal)
 	case e.Code == killedCode:
-		return fmt.Sprintf("%s exited with code %d: something that it ran was killed, %s", e.Program, e.Code, perhaps)
+		return fmt.Sprintf("%s exited with code %d: something that it ran was killed%s", e.Program, e.Code, perhaps)
 	}
 	return fmt.Sprintf("%s exited with code %d", e.Program, e.Code)
 }

@@ -188,12 +188,14 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 	ctx, out, stop := watched(ctx, x.opts.runLimits(x.job.d), request.Output)
 	defer stop()
 	request.Output = out
+	killed := killedForMemory()
 	result, err := x.opts.Exec.Run(ctx, request)
 	if err != nil {
 		return err
 	}
 	if result.ExitCode != 0 || result.Signal != "" {
-		return orFull(&ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}, x.dir)
+		failed := &ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}
+		return orFull(orMemory(failed, killed), x.dir)
 	}
 	return nil
 }

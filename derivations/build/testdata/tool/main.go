@@ -83,6 +83,12 @@ func do(words []string) error {
 			fmt.Println(e)
 		}
 		return nil
+	case "eat":
+		size, err := strconv.Atoi(arg(1)) // MiB
+		for eaten := make([]byte, size<<20); err == nil && len(eaten) > 0; eaten = eaten[4096:] {
+			eaten[0] = 1
+		}
+		return err
 	case "exit-unless-host":
 		if name, _ := os.Hostname(); name != arg(1) {
 			os.Exit(3)
