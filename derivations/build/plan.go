@@ -79,14 +79,19 @@ const weightPerSecond = 64 << 20
 // newPlanner finds the jobs behind what is wanted, and what is known of them.
 func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
 	p := &planner{store: st, graph: g, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
-	if err := p.reach(want); err != nil {
-		return nil, err
-	}
-	for i, h := range g.Hashes() {
-		if j, ok := p.jobs[h]; ok {
-			j.order = i
-			p.list = append(p.list, j)
+	for _, ref := range want {
+		if _, err := g.Placeholder(ref); err != nil {
+			return nil, err
 		}
+	}
+	for i, h := range g.Behind(want) {
+		d, _ := g.Derivation(h)
+		j := &job{
+			hash: h, d: d, origin: g.Origin(h), order: i,
+			outputs: make(map[string]store.Path), needed: make(map[string]bool),
+		}
+		p.jobs[h] = j
+		p.list = append(p.list, j)
 	}
 	for _, j := range p.list {
 		if err := p.lookUp(ctx, j); err != nil {
@@ -134,28 +139,6 @@ func fixedSize(d *derivations.Derivation) int64 {
 		return 0
 	}
 	return d.Fixed.Size
-}
-
-// reach adds the jobs that refs need.
-func (p *planner) reach(refs []derivations.Ref) error {
-	todo := slices.Clone(refs)
-	for len(todo) > 0 {
-		ref := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if _, err := p.graph.Placeholder(ref); err != nil {
-			return err
-		}
-		if _, ok := p.jobs[ref.Derivation]; ok {
-			continue
-		}
-		d, _ := p.graph.Derivation(ref.Derivation)
-		p.jobs[ref.Derivation] = &job{
-			hash: ref.Derivation, d: d, origin: p.graph.Origin(ref.Derivation),
-			outputs: make(map[string]store.Path), needed: make(map[string]bool),
-		}
-		todo = append(todo, d.Inputs...)
-	}
-	return nil
 }
 
 // stale returns the jobs that are to be rebuilt, and those that may have to be because

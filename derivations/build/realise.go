@@ -131,9 +131,7 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	for r.start(ctx); r.active > 0; r.start(ctx) {
 		var err error
 		select {
-		case <-r.drain():
-			r.endBegin(ErrDrained)
-			r.emitDraining()
+		case <-r.drain(): // start sees to it
 		case m := <-r.messages:
 			err = r.handle(ctx, m)
 		}
