@@ -111,6 +111,9 @@ func (a *app) showFailures(err error) {
 				a.say("  │ %s", printable(line))
 			}
 		}
+		for _, hint := range hintsFor(failure) {
+			a.say("%s", hint)
+		}
 		if at := failure.Origin.Position; at != "" {
 			a.say("It is made by %s at %s.", failure.Origin.Label, at)
 		}
