@@ -119,6 +119,15 @@ func (a *app) openFullStore(ctx context.Context) (*localstore.Store, error) {
 	return a.openStoreWith(ctx, opts)
 }
 
+// withStore opens the store for one call.
+func (a *app) withStore(ctx context.Context, use func(*localstore.Store) error) error {
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(st), st.Close())
+}
+
 func (a *app) openStoreWith(ctx context.Context, opts *localstore.Options) (*localstore.Store, error) {
 	dir, err := a.storePath()
 	if err != nil {
@@ -161,19 +170,23 @@ func (a *app) colour(w io.Writer) bool {
 
 // terminal reports whether w is a terminal that knows escape sequences.
 func (a *app) terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
+	return a.getenv("TERM") != "dumb" && isTerminal(w)
 }
 
-// width is the number of columns of w's terminal, or 0 if it has none or does not
-// say.
-func (a *app) width(w io.Writer) int {
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// terminalSize is how many columns and rows w's terminal has, 0 if it is none or does
+// not say.
+func terminalSize(w io.Writer) (width, height int) {
 	if file, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return width
+		if width, height, err := term.GetSize(int(file.Fd())); err == nil {
+			return width, height
 		}
 	}
-	return 0
+	return 0, 0
 }
 
 // say writes a line of talk to standard error.
@@ -186,7 +199,8 @@ func (a *app) diagnose(diags diag.List, files map[string][]byte) error {
 	if len(diags) == 0 {
 		return nil
 	}
-	opts := diag.RenderOptions{Color: a.colour(a.err), Width: a.width(a.err)}
+	width, _ := terminalSize(a.err)
+	opts := diag.RenderOptions{Color: a.colour(a.err), Width: width}
 	if err := diag.Render(a.err, diags, files, opts); err != nil {
 		return err
 	}

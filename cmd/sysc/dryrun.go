@@ -6,6 +6,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store/localstore"
@@ -36,7 +37,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 		DryRun: true,
 		Events: func(e build.Event) {
 			step := plannedStep{Name: e.Name, Derivation: e.Hash.String(), Builder: e.Builder, Origin: e.Origin.Label}
-			if e.Builder == fetchBuilder {
+			if e.Builder == builtin.BuilderFetch {
 				step.Size = max(e.Total, 0)
 				plan.Fetch = append(plan.Fetch, step)
 			} else {

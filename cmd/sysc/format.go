@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sysc/internal/bytesize"
 )
 
 // formatDuration writes how long something took: "0.3s", "12s", "3m05s".
@@ -18,6 +20,11 @@ func formatDuration(d time.Duration) string {
 	}
 	d = d.Round(time.Second)
 	return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+}
+
+// formatRate writes how fast so many bytes went by: "3.2 MiB/s".
+func formatRate(bytes int64, took time.Duration) string {
+	return bytesize.Format(int64(float64(bytes)/took.Seconds())) + "/s"
 }
 
 // list returns items, never nil: JSON has no list that is null.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/internal/bytesize"
 	"sysc/modules"
@@ -188,11 +186,6 @@ type statusLine struct {
 	live bool
 	mu   sync.Mutex
 	last time.Time
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // step tells that something begins: "update", "read" or "resolve".

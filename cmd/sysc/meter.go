@@ -41,7 +41,10 @@ func (a *app) newMeter(step func() localstore.Step) *meter {
 	switch terminal := a.terminal(a.err); {
 	case a.progress == "tree", a.progress == "auto" && terminal:
 		patience = meterPatience
-		m.width = func() int { return a.width(a.err) }
+		m.width = func() int {
+			width, _ := terminalSize(a.err)
+			return width
+		}
 	case a.progress == "auto", a.progress == "plain":
 	default:
 		return nil
@@ -153,7 +156,7 @@ func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
 			bytes += " of " + bytesize.Format(s.Size)
 		}
 		if elapsed >= settled {
-			rate = bytesize.Format(int64(float64(s.Bytes)/elapsed.Seconds())) + "/s"
+			rate = formatRate(s.Bytes, elapsed)
 		}
 	}
 	if s.Part > 0 {

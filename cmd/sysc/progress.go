@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/bytesize"
 )
 
@@ -57,17 +56,15 @@ type renderer interface {
 // "none".
 func newProgress(w io.Writer, mode string, colour bool) (*progress, error) {
 	p := &progress{running: map[string]*runningStep{}, started: time.Now(), stop: make(chan struct{})}
-	file, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	switch mode {
 	case "auto":
-		if terminal {
-			p.show = &liveRenderer{w: w, size: func() (int, int, error) { return term.GetSize(int(file.Fd())) }, colour: colour}
+		if isTerminal(w) {
+			p.show = &liveRenderer{w: w, size: func() (int, int) { return terminalSize(w) }, colour: colour}
 		} else {
 			p.show = &plainRenderer{w: w}
 		}
 	case "tree":
-		p.show = &liveRenderer{w: w, size: func() (int, int, error) { return 80, 24, nil }, colour: colour}
+		p.show = &liveRenderer{w: w, size: func() (int, int) { return 80, 24 }, colour: colour}
 	case "plain":
 		p.show = &plainRenderer{w: w}
 	case "json":
@@ -115,7 +112,7 @@ func (p *progress) event(e build.Event) {
 	switch e.Kind {
 	case build.Planned:
 		p.total++
-		if e.Builder == fetchBuilder {
+		if e.Builder == builtin.BuilderFetch {
 			p.bytes += max(e.Total, 0)
 		}
 	case build.Started:
@@ -123,7 +120,7 @@ func (p *progress) event(e build.Event) {
 		p.running[key] = step
 	case build.Progress:
 		if step != nil {
-			if step.builder == fetchBuilder {
+			if step.builder == builtin.BuilderFetch {
 				p.fetched += e.Done - step.done
 			}
 			step.done, step.total = e.Done, e.Total
@@ -149,11 +146,6 @@ func (p *progress) count(e build.Event) {
 	}
 }
 
-const (
-	fetchBuilder = "builtin:fetch"
-	gitBuilder   = "builtin:git"
-)
-
 // oldest returns the running steps, those that began first in front.
 func (p *progress) oldest() []*runningStep {
 	steps := make([]*runningStep, 0, len(p.running))
@@ -176,7 +168,7 @@ func (p *progress) summary() string {
 	if p.bytes > 0 {
 		line += fmt.Sprintf(", fetched %s of %s", bytesize.Format(p.fetched), bytesize.Format(p.bytes))
 		if p.fetched < p.bytes && elapsed > time.Second {
-			line += fmt.Sprintf(" (%s/s)", bytesize.Format(int64(float64(p.fetched)/elapsed.Seconds())))
+			line += " (" + formatRate(p.fetched, elapsed) + ")"
 		}
 	}
 	return line + ", " + formatDuration(elapsed)
@@ -206,18 +198,18 @@ func (p *progress) outcome() string {
 
 // describe names a running step for people.
 func (s *runningStep) describe() string {
-	verb, ok := map[string]string{fetchBuilder: "fetch", gitBuilder: "fetch", "builtin:unpack": "unpack", "exec": "build"}[s.builder]
+	verb, ok := map[string]string{builtin.BuilderFetch: "fetch", builtin.BuilderGit: "fetch", builtin.BuilderUnpack: "unpack", derivations.BuilderExec: "build"}[s.builder]
 	if !ok {
-		verb = strings.TrimPrefix(s.builder, "builtin:")
+		verb = strings.TrimPrefix(s.builder, derivations.BuiltinPrefix)
 	}
 	text := verb + " " + s.name
-	if s.builder == fetchBuilder && s.total > 0 {
+	if s.builder == builtin.BuilderFetch && s.total > 0 {
 		text += fmt.Sprintf("  %s of %s", bytesize.Format(s.done), bytesize.Format(s.total))
 		if elapsed := time.Since(s.since); s.done > 0 && elapsed > time.Second {
-			text += fmt.Sprintf("  %s/s", bytesize.Format(int64(float64(s.done)/elapsed.Seconds())))
+			text += "  " + formatRate(s.done, elapsed)
 		}
 	}
-	if s.builder == gitBuilder && s.done > 0 {
+	if s.builder == builtin.BuilderGit && s.done > 0 {
 		text += "  " + bytesize.Format(s.done) // nobody knows how much there will be
 	}
 	return text

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sysc/derivations"
 	"sysc/derivations/build"
 )
 
@@ -15,7 +16,7 @@ import (
 // every line is written over the one before, so that nothing flickers.
 type liveRenderer struct {
 	w      io.Writer
-	size   func() (width, height int, err error)
+	size   func() (width, height int) // 0 when it does not say
 	colour bool
 	width  int // of the terminal when lines was drawn
 	lines  int // drawn and still on the screen
@@ -24,25 +25,26 @@ type liveRenderer struct {
 const maxLiveSteps = 8
 
 func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
-	switch e.Kind {
-	case build.Waiting:
-		r.print(p, fmt.Sprintf("waiting for %s", e.Line))
-	case build.Warning:
-		r.print(p, warning(e))
-	case build.Failed:
-		r.print(p, fmt.Sprintf("failed: %s", e.Name))
-	case build.Draining:
-		r.print(p, drainingLine(e))
+	if line, ok := notice(e); ok {
+		r.write(p, line)
 	}
 }
 
-// drainingLine says what goes on after the first interrupt.
-func drainingLine(e build.Event) string {
-	return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step"))
+// notice is the line about an event that a user should know of whatever else is
+// shown.
+func notice(e build.Event) (line string, ok bool) {
+	switch e.Kind {
+	case build.Waiting:
+		return "waiting for " + e.Line, true
+	case build.Warning:
+		return fmt.Sprintf("warning: %s: %s", e.Name, e.Line), true
+	case build.Failed:
+		return "failed: " + e.Name, true
+	case build.Draining:
+		return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step")), true
+	}
+	return "", false
 }
-
-// print puts a line above the live ones.
-func (r *liveRenderer) print(p *progress, line string) { r.write(p, line) }
 
 func (r *liveRenderer) draw(p *progress) {
 	if p.total > 0 {
@@ -52,8 +54,8 @@ func (r *liveRenderer) draw(p *progress) {
 
 // write writes lines that stay, and the live ones below them.
 func (r *liveRenderer) write(p *progress, above ...string) {
-	width, height, err := r.size()
-	if err != nil || width < 20 {
+	width, height := r.size()
+	if width < 20 {
 		width = 80
 	}
 	var screen strings.Builder
@@ -133,8 +135,6 @@ func clip(line string, width int) string {
 	return line
 }
 
-func warning(e build.Event) string { return fmt.Sprintf("warning: %s: %s", e.Name, e.Line) }
-
 // A plainRenderer writes lines that make sense in a log: each step that may
 // take long as it starts, how long it took, and a summary now and then.
 type plainRenderer struct {
@@ -146,18 +146,13 @@ const plainInterval = 5 * time.Second
 
 func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
 	switch {
-	case e.Kind == build.Started && e.Builder == "exec":
+	case e.Kind == build.Started && e.Builder == derivations.BuilderExec:
 		fmt.Fprintf(r.w, "build %s\n", e.Name)
-	case e.Kind == build.Finished && e.Builder == "exec" && step != nil:
+	case e.Kind == build.Finished && e.Builder == derivations.BuilderExec && step != nil:
 		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(step.since)))
-	case e.Kind == build.Failed:
-		fmt.Fprintf(r.w, "failed: %s\n", e.Name)
-	case e.Kind == build.Waiting:
-		fmt.Fprintf(r.w, "waiting for %s\n", e.Line)
-	case e.Kind == build.Warning:
-		fmt.Fprintln(r.w, warning(e))
-	case e.Kind == build.Draining:
-		fmt.Fprintln(r.w, drainingLine(e))
+	}
+	if line, ok := notice(e); ok {
+		fmt.Fprintln(r.w, line)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 )
 
 // A screen is a terminal that understands what a liveRenderer writes.
@@ -95,20 +96,20 @@ func newShown(show renderer) *progress {
 func event(kind build.EventKind, i int, e build.Event) build.Event {
 	e.Kind, e.Hash, e.Name = kind, derivations.Hash{byte(i)}, fmt.Sprintf("step%d", i)
 	if e.Builder == "" {
-		e.Builder = "exec"
+		e.Builder = derivations.BuilderExec
 	}
 	return e
 }
 
 func TestLiveRenderer(t *testing.T) {
 	s := &screen{t: t}
-	p := newShown(&liveRenderer{w: s, size: func() (int, int, error) { return 90, 24, nil }})
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return 90, 24 }})
 	p.show.draw(p)
 	s.check()
 	for i := range 3 {
 		p.event(event(build.Planned, i, build.Event{}))
 	}
-	fetch := build.Event{Builder: fetchBuilder, Total: 2048}
+	fetch := build.Event{Builder: builtin.BuilderFetch, Total: 2048}
 	p.event(event(build.Planned, 3, fetch))
 	p.event(event(build.Started, 0, build.Event{}))
 	p.event(event(build.Started, 3, fetch))
@@ -127,7 +128,7 @@ func TestLiveRenderer(t *testing.T) {
 
 	// Fewer lines leave nothing behind.
 	p.event(event(build.Finished, 0, build.Event{}))
-	p.event(event(build.Failed, 3, build.Event{Builder: fetchBuilder, Err: errors.New("no")}))
+	p.event(event(build.Failed, 3, build.Event{Builder: builtin.BuilderFetch, Err: errors.New("no")}))
 	p.show.draw(p)
 	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #")
 	p.show.finish(p)
@@ -137,7 +138,7 @@ func TestLiveRenderer(t *testing.T) {
 func TestLiveRendererSizes(t *testing.T) {
 	width := 60
 	s := &screen{t: t}
-	p := newShown(&liveRenderer{w: s, size: func() (int, int, error) { return width, 6, nil }})
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return width, 6 }})
 	for i := range 9 {
 		p.event(event(build.Planned, i, build.Event{}))
 		p.event(event(build.Started, i, build.Event{}))
