@@ -185,6 +185,7 @@ type jsonEvent struct {
 	Done       int64  `json:"done,omitempty"`
 	Total      int64  `json:"total,omitempty"`
 	ExpectedMS int64  `json:"expected_ms,omitempty"`
+	BehindMS   int64  `json:"behind_ms,omitempty"`
 	Line       string `json:"line,omitempty"`
 	Cached     bool   `json:"cached,omitempty"`
 	Error      string `json:"error,omitempty"`
@@ -192,7 +193,8 @@ type jsonEvent struct {
 
 func (r *jsonRenderer) event(p *progress, e build.Event, _ *runningStep) {
 	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
-		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, ExpectedMS: e.Expected.Milliseconds(), Line: e.Line, Cached: e.Cached}
+		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, ExpectedMS: e.Expected.Milliseconds(), BehindMS: e.Behind.Milliseconds(),
+		Line: e.Line, Cached: e.Cached}
 	if e.Kind == build.Draining {
 		out.Derivation = "" // it is about none
 	}
