@@ -61,7 +61,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 		fmt.Fprintln(a.out, line)
 	}
 	for _, step := range plan.Build {
-		fmt.Fprintln(a.out, (&runningStep{name: step.Name, builder: step.Builder}).describe())
+		fmt.Fprintln(a.out, stepTitle(step.Builder, step.Name))
 	}
 	switch {
 	case len(plan.Build)+len(plan.Fetch) == 0:

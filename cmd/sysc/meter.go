@@ -145,8 +145,7 @@ func (m *meter) end() {
 // width is not 0:
 // "Adding files: 120 files, 1.2 GiB of 4.0 GiB, 30 %, 400.0 MiB/s, 7s left".
 func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
-	const settled = time.Second // what is younger cannot be extrapolated
-	var files, bytes, part, rate string
+	var files, bytes, part string
 	duration := formatDuration(elapsed)
 	if s.Files > 0 {
 		files = plural(int(s.Files), "file")
@@ -154,9 +153,6 @@ func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
 	if s.Bytes > 0 {
 		if bytes = bytesize.Format(s.Bytes); s.Size > 0 {
 			bytes += " of " + bytesize.Format(s.Size)
-		}
-		if elapsed >= settled {
-			rate = formatRate(s.Bytes, elapsed)
 		}
 	}
 	if s.Part > 0 {
@@ -166,35 +162,23 @@ func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
 	if s.Size > 0 && s.Part > 0 && elapsed >= settled {
 		duration = timeLeft(elapsed, s.Part)
 	}
-	facts := []*string{&files, &bytes, &part, &rate, &duration}
-	line := joinFacts(s.Name, facts)
-	for _, least := range []*string{&rate, &bytes, &duration, &files, &part} {
-		if width == 0 || len(line) <= width {
-			break
-		}
-		*least = ""
-		line = joinFacts(s.Name, facts)
+	const sep = ": "
+	if width == 0 {
+		width = math.MaxInt
 	}
-	return line
-}
-
-func joinFacts(name string, facts []*string) string {
-	sep := ": "
-	for _, f := range facts {
-		if *f != "" {
-			name += sep + *f
-			sep = ", "
-		}
+	facts := joinFacts(width-len(s.Name)-len(sep),
+		fact{files, 4}, fact{bytes, 2}, fact{part, 5}, fact{formatRate(s.Bytes, elapsed), 1}, fact{duration, 3})
+	if facts == "" {
+		return s.Name
 	}
-	return name
+	return s.Name + sep + facts
 }
 
 // timeLeft guesses from how long a part of the work took: "7s left". Nothing is
 // said of more than a day: that is no guess.
 func timeLeft(elapsed time.Duration, part float64) string {
-	const most = 24 * time.Hour
 	left := elapsed.Seconds() * (1 - part) / part
-	if left > most.Seconds() {
+	if left > longestGuess.Seconds() {
 		return formatDuration(elapsed)
 	}
 	return fmt.Sprintf("%v left", time.Duration(math.Ceil(left))*time.Second)

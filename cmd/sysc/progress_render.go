@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ type liveRenderer struct {
 
 const maxLiveSteps = 8
 
-func (r *liveRenderer) event(p *progress, e build.Event, _ *runningStep) {
+func (r *liveRenderer) event(p *progress, e build.Event, _ *step) {
 	if line, ok := notice(e); ok {
 		r.write(p, line)
 	}
@@ -81,19 +82,21 @@ func (r *liveRenderer) live(p *progress, width, height int) []string {
 	if p.total == 0 {
 		return nil
 	}
-	lines := []string{r.bar(p, width) + " " + p.summary()}
-	for i, step := range p.oldest() {
+	const indent = "  "
+	cells := min(max(width/8, 4), 20)
+	lines := []string{r.bar(p, cells) + " " + p.summary(width-cells-2)}
+	running, now := p.running(), time.Now()
+	for i, s := range running {
 		if i == min(maxLiveSteps, max(height-3, 1)) {
-			return append(lines, fmt.Sprintf("  … and %d more", len(p.running)-i))
+			return append(lines, fmt.Sprintf("%s… and %d more", indent, len(running)-i))
 		}
-		lines = append(lines, fmt.Sprintf("  %s  %s", step.describe(), formatDuration(time.Since(step.since))))
+		lines = append(lines, indent+s.describe(width-len(indent)-1, now))
 	}
 	return lines
 }
 
 // bar draws how much of the steps is done.
-func (r *liveRenderer) bar(p *progress, width int) string {
-	cells := min(max(width/4, 10), 30)
+func (r *liveRenderer) bar(p *progress, cells int) string {
 	full := min(cells*p.done/max(p.total, 1), cells)
 	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 	if r.colour {
@@ -144,12 +147,12 @@ type plainRenderer struct {
 
 const plainInterval = 5 * time.Second
 
-func (r *plainRenderer) event(p *progress, e build.Event, step *runningStep) {
+func (r *plainRenderer) event(p *progress, e build.Event, s *step) {
 	switch {
 	case e.Kind == build.Started && e.Builder == derivations.BuilderExec:
 		fmt.Fprintf(r.w, "build %s\n", e.Name)
-	case e.Kind == build.Finished && e.Builder == derivations.BuilderExec && step != nil:
-		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(step.since)))
+	case e.Kind == build.Finished && e.Builder == derivations.BuilderExec && s != nil && s.running():
+		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(s.since)))
 	}
 	if line, ok := notice(e); ok {
 		fmt.Fprintln(r.w, line)
@@ -162,7 +165,7 @@ func (r *plainRenderer) draw(p *progress) {
 	}
 	if p.total > 0 && time.Since(r.last) >= plainInterval {
 		r.last = time.Now()
-		fmt.Fprintln(r.w, p.summary())
+		fmt.Fprintln(r.w, p.summary(math.MaxInt))
 	}
 }
 
@@ -191,7 +194,7 @@ type jsonEvent struct {
 	Error      string `json:"error,omitempty"`
 }
 
-func (r *jsonRenderer) event(p *progress, e build.Event, _ *runningStep) {
+func (r *jsonRenderer) event(p *progress, e build.Event, _ *step) {
 	out := jsonEvent{Type: e.Kind.String(), ElapsedMS: time.Since(p.started).Milliseconds(), Derivation: e.Hash.String(), Name: e.Name, Builder: e.Builder,
 		Origin: e.Origin.Label, Done: e.Done, Total: e.Total, ExpectedMS: e.Expected.Milliseconds(), BehindMS: e.Behind.Milliseconds(),
 		Line: e.Line, Cached: e.Cached}

@@ -90,7 +90,7 @@ func (s *screen) check(want ...string) {
 
 // newShown is a progress without a clock.
 func newShown(show renderer) *progress {
-	return &progress{running: map[string]*runningStep{}, started: time.Now(), stop: make(chan struct{}), show: show}
+	return &progress{jobs: 1, steps: map[derivations.Hash]*step{}, started: time.Now(), stop: make(chan struct{}), show: show}
 }
 
 func event(kind build.EventKind, i int, e build.Event) build.Event {
@@ -116,12 +116,12 @@ func TestLiveRenderer(t *testing.T) {
 	fetch.Done = 1024
 	p.event(event(build.Progress, 3, fetch))
 	p.show.draw(p)
-	s.check("# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  1.0 KiB of 2.0 KiB  #")
+	s.check("# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  50 % of 2.0 KiB, #")
 
 	// Lines that stay come above, in the same write.
 	writes := s.writes
 	p.event(event(build.Waiting, 1, build.Event{Line: "pid 7"}))
-	s.check("waiting for pid 7", "# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  1.0 KiB of 2.0 KiB  #")
+	s.check("waiting for pid 7", "# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  50 % of 2.0 KiB, #")
 	if s.writes != writes+1 {
 		t.Errorf("%d writes, want 1", s.writes-writes)
 	}
@@ -130,7 +130,7 @@ func TestLiveRenderer(t *testing.T) {
 	p.event(event(build.Finished, 0, build.Event{}))
 	p.event(event(build.Failed, 3, build.Event{Builder: builtin.BuilderFetch, Err: errors.New("no")}))
 	p.show.draw(p)
-	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #")
+	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, #")
 	p.show.finish(p)
 	s.check("waiting for pid 7", "failed: step3", "1 built, 1 failed, 2 not done, fetched 1.0 KiB, #")
 }
@@ -159,6 +159,196 @@ func TestLiveRendererSizes(t *testing.T) {
 		if n := len([]rune(row)); n >= width {
 			t.Errorf("%q has %d columns of %d", row, n, width)
 		}
+	}
+}
+
+// What matters most of a step is left when a line is short.
+func TestDescribeStep(t *testing.T) {
+	const kib, second = 1 << 10, time.Second
+	compiler := step{name: "gcc-14-x86-64-linux-gnu_14.2.0-19_amd64.deb", builder: builtin.BuilderFetch, done: 30 * kib, total: 120 * kib}
+	for _, c := range []struct {
+		step  step
+		runs  time.Duration
+		width int
+		want  string
+	}{
+		{compiler, 12 * second, 100, "fetch gcc-14-x86-64-linux-gnu_14.2.0-19_amd64.deb  25 % of 120.0 KiB, 2.5 KiB/s, 12s"},
+		{compiler, 12 * second, 76, "fetch gcc-14-x86-64-linux-gnu_14.2.0-19_…  25 % of 120.0 KiB, 2.5 KiB/s, 12s"},
+		{compiler, 12 * second, 50, "fetch gcc-14-x86-64…  25 % of 120.0 KiB, 2.5 KiB/s"},
+		{compiler, 12 * second, 36, "fetch gcc-14-x86…  25 % of 120.0 KiB"},
+		{compiler, 12 * second, 20, "fetch gcc-14-x86-64…"},
+		{compiler, second / 2, 100, "fetch gcc-14-x86-64-linux-gnu_14.2.0-19_amd64.deb  25 % of 120.0 KiB, 0.5s"},
+		{step{name: "a", builder: builtin.BuilderFetch, done: 5, total: 5}, 2 * second, 80, "fetch a  5 B, 2.0s"},
+		{step{name: "a", builder: builtin.BuilderFetch, done: 5, total: -1}, second / 2, 80, "fetch a  5 B, 0.5s"},
+		{step{name: "a", builder: builtin.BuilderGit, total: -1}, second / 2, 80, "fetch a  0.5s"},
+		{step{name: "a", builder: builtin.BuilderGit, done: 5, total: -1}, second / 2, 80, "fetch a  5 B, 0.5s"},
+		{step{name: "a", builder: builtin.BuilderUnpack}, second / 2, 80, "unpack a  0.5s"},
+		{step{name: "a", builder: "builtin:system"}, second / 2, 80, "system a  0.5s"},
+		{step{name: "a", builder: derivations.BuilderExec}, 90 * second, 80, "build a  1m30s"},
+		{step{name: "a", builder: derivations.BuilderExec, expected: second}, second / 2, 80, "build a  0.5s"},
+		{step{name: "a", builder: derivations.BuilderExec, expected: 41 * second}, 12 * second, 80, "build a  12s of about 40s"},
+		{step{name: "a", builder: derivations.BuilderExec, expected: 41 * second}, 41*second + second/2, 80, "build a  42s, usually 40s"},
+		{step{name: "a", builder: derivations.BuilderExec, expected: 3 * time.Minute}, 75 * second, 80, "build a  1m15s of about 3 min"},
+	} {
+		now := time.Now()
+		c.step.since = now.Add(-c.runs)
+		if got := c.step.describe(c.width, now); got != c.want {
+			t.Errorf("in %d columns: got %q, want %q", c.width, got, c.want)
+		}
+	}
+}
+
+// What matters most of a build is left when a line is short.
+func TestSummary(t *testing.T) {
+	p := newShown(silentRenderer{})
+	for i := range 20 {
+		p.event(event(build.Planned, i, build.Event{Builder: builtin.BuilderFetch, Total: 1 << 20}))
+		p.event(event(build.Started, i, build.Event{Builder: builtin.BuilderFetch}))
+	}
+	p.event(event(build.Progress, 0, build.Event{Done: 1 << 20, Total: 1 << 20}))
+	p.event(event(build.Finished, 0, build.Event{}))
+	const elapsed = 12 * time.Second
+	p.started, p.fetching = time.Now().Add(-elapsed), stopwatch{before: elapsed}
+	for width, want := range map[int]string{
+		200: "1 of 20 steps, fetched 1.0 MiB of 20.0 MiB, 85.3 KiB/s, 12s, about 4 min left",
+		70:  "1 of 20 steps, fetched 1.0 MiB of 20.0 MiB, 12s, about 4 min left",
+		60:  "1 of 20 steps, fetched 1.0 MiB of 20.0 MiB, about 4 min left",
+		40:  "1 of 20 steps, about 4 min left",
+		25:  "1 of 20 steps",
+	} {
+		if got := p.summary(width); got != want {
+			t.Errorf("in %d columns: got %q, want %q", width, got, want)
+		}
+	}
+}
+
+// How long it will take still, and when that is not said.
+func TestTimeLeft(t *testing.T) {
+	const second = time.Second
+	now := time.Now()
+	program := func(expected, ran, behind time.Duration) *step {
+		s := &step{builder: derivations.BuilderExec, expected: expected, behind: behind}
+		if ran > 0 {
+			s.since = now.Add(-ran)
+		}
+		return s
+	}
+	inside := func(expected time.Duration) *step { return &step{builder: builtin.BuilderUnpack, expected: expected} }
+	fetch := func(done, total int64, behind time.Duration) *step {
+		return &step{builder: builtin.BuilderFetch, done: done, total: total, behind: behind}
+	}
+	for _, c := range []struct {
+		what    string
+		jobs    int
+		fetched int64 // in ten seconds
+		steps   []*step
+		want    string
+	}{
+		{"nothing", 1, 0, nil, ""},
+		{"nobody knows", 2, 0, []*step{program(0, 0, 0), inside(0)}, ""},
+		{"one that runs", 2, 0, []*step{program(40*second, 12*second, 0)}, "about 30s left"},
+		{"one after the other", 1, 0, []*step{program(10*second, 0, 0), program(10*second, 0, 0), inside(10 * second), inside(10 * second)}, "about 40s left"},
+		{"two at once", 2, 0, []*step{program(10*second, 0, 0), program(10*second, 0, 0), inside(10 * second), inside(10 * second)}, "about 20s left"},
+		{"a long one beside short ones", 4, 0, []*step{program(60*second, 0, 0), program(second, 0, 0)}, "about 60s left"},
+		{"a chain", 4, 0, []*step{program(10*second, 4*second, 120*second), program(60*second, 0, 60*second), program(60*second, 0, 0)}, "about 2 min left"},
+		{"all but done", 1, 0, []*step{program(10*second, 9500*time.Millisecond, 0)}, ""},
+		{"late", 1, 0, []*step{program(10*second, 20*second, 0)}, ""},
+		{"late, and something behind it", 1, 0, []*step{program(10*second, 20*second, 15*second), program(15*second, 0, 0)}, "at least 15s left"},
+		{"new programs", 1, 0, []*step{program(0, second, 15*second), program(15*second, 0, 0)}, "at least 15s left"},
+		{"mostly new programs", 1, 0, []*step{program(0, second, 15*second), program(0, 0, 15*second), program(15*second, 0, 0)}, ""},
+		{"small new steps", 1, 0, []*step{inside(0), inside(0), inside(0), program(15*second, 0, 0)}, "about 15s left"},
+		{"a download", 1, 100, []*step{fetch(100, 300, 0)}, "about 20s left"},
+		{"downloads, and the least behind one", 1, 100, []*step{fetch(50, 200, 8*second), fetch(50, 100, 5*second), inside(5 * second), inside(3 * second)}, "about 25s left"},
+		{"a download, and new programs", 1, 100, []*step{fetch(0, 200, 0), program(0, 0, 0)}, "at least 20s left"},
+		{"a download of unknown size", 1, 100, []*step{fetch(20, -1, 0), program(30*second, second, 0)}, "at least 30s left"},
+		{"nothing has come yet", 1, 0, []*step{fetch(0, 200, 0), program(60*second, 0, 0)}, ""},
+		{"next to nothing has come", 1, 1, []*step{fetch(0, 1<<60, 0)}, ""},
+		{"a repository", 1, 0, []*step{{builder: builtin.BuilderGit, total: -1}, program(30*second, 0, 0)}, "at least 30s left"},
+		{"years", 1, 0, []*step{program(1000*time.Hour, 0, 0)}, ""},
+	} {
+		p := newShown(silentRenderer{})
+		p.jobs, p.fetched, p.fetching = c.jobs, c.fetched, stopwatch{before: 10 * second}
+		for i, s := range c.steps {
+			p.steps[derivations.Hash{byte(i)}] = s
+		}
+		if got := p.timeLeft(now); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.what, got, c.want)
+		}
+	}
+}
+
+// The rate of downloads is that of the time in which there are any.
+func TestStopwatch(t *testing.T) {
+	var w stopwatch
+	if w.elapsed() != 0 {
+		t.Error("it began by itself")
+	}
+	w.start()
+	w.start()
+	w.since = w.since.Add(-time.Minute)
+	w.stop()
+	if got := w.elapsed().Round(time.Minute); got != time.Minute {
+		t.Errorf("one runs still: %v", got)
+	}
+	w.stop()
+	before := w.elapsed()
+	w.since = w.since.Add(-time.Hour)
+	if w.elapsed() != before || before.Round(time.Minute) != time.Minute {
+		t.Errorf("none runs: %v", w.elapsed())
+	}
+	w.start()
+	w.since = w.since.Add(-time.Minute)
+	if got := w.elapsed().Round(time.Minute); got != 2*time.Minute {
+		t.Errorf("another one: %v", got)
+	}
+}
+
+// What is to be fetched is told by the plan, or by servers, or not at all.
+func TestFetched(t *testing.T) {
+	p := newShown(silentRenderer{})
+	fetch := func(kind build.EventKind, i int, done, total int64) {
+		p.event(event(kind, i, build.Event{Builder: builtin.BuilderFetch, Done: done, Total: total}))
+	}
+	check := func(fetched, bytes int64) {
+		t.Helper()
+		if p.fetched != fetched || p.bytes != bytes {
+			t.Errorf("fetched %d of %d, want %d of %d", p.fetched, p.bytes, fetched, bytes)
+		}
+	}
+	fetch(build.Planned, 0, 0, 100)
+	for i := 1; i < 4; i++ {
+		fetch(build.Planned, i, 0, -1)
+	}
+	fetch(build.Planned, 4, 0, 1000)
+	check(0, 1100)
+	for i := range 4 {
+		fetch(build.Started, i, 0, 0)
+	}
+	fetch(build.Progress, 0, 50, 100)
+	fetch(build.Progress, 1, 10, 20)
+	fetch(build.Progress, 2, 7, -1)
+	check(67, 1127)
+	fetch(build.Progress, 0, 0, 100) // from another mirror
+	check(17, 1127)
+	fetch(build.Progress, 0, 100, 100)
+	fetch(build.Finished, 0, 0, 0)
+	fetch(build.Failed, 1, 0, 0)
+	check(117, 1117)
+	p.event(event(build.Finished, 4, build.Event{Builder: builtin.BuilderFetch, Cached: true}))
+	check(117, 117)
+	if p.fetching.running != 2 {
+		t.Errorf("%d are running", p.fetching.running)
+	}
+}
+
+// What was never planned is no part of what is done.
+func TestFinishedUnplanned(t *testing.T) {
+	p := newShown(silentRenderer{})
+	p.event(event(build.Planned, 0, build.Event{}))
+	p.event(event(build.Finished, 1, build.Event{Cached: true}))
+	p.event(event(build.Finished, 0, build.Event{}))
+	if p.done != 1 || p.total != 1 || p.cached != 0 {
+		t.Errorf("%d of %d done, %d cached", p.done, p.total, p.cached)
 	}
 }
 
