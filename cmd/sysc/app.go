@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/lang/diag"
 	"sysc/store/localstore"
@@ -161,32 +159,6 @@ func (a *app) storePath() (string, error) {
 		return "", errors.New("find the store: $HOME is not set; name a directory with --store DIR")
 	}
 	return filepath.Join(home, ".local", "share", "sysc"), nil
-}
-
-// colour reports whether w is a terminal that shall get colours.
-func (a *app) colour(w io.Writer) bool {
-	return a.getenv("NO_COLOR") == "" && a.terminal(w)
-}
-
-// terminal reports whether w is a terminal that knows escape sequences.
-func (a *app) terminal(w io.Writer) bool {
-	return a.getenv("TERM") != "dumb" && isTerminal(w)
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// terminalSize is how many columns and rows w's terminal has, 0 if it is none or does
-// not say.
-func terminalSize(w io.Writer) (width, height int) {
-	if file, ok := w.(*os.File); ok {
-		if width, height, err := term.GetSize(int(file.Fd())); err == nil {
-			return width, height
-		}
-	}
-	return 0, 0
 }
 
 // say writes a line of talk to standard error.

@@ -17,7 +17,7 @@ import (
 // A nil meter shows nothing. It is safe for concurrent use.
 type meter struct {
 	w     io.Writer
-	width func() int // of the terminal; nil: w is none
+	width func() int // of a line on the terminal; nil: w is none
 	step  func() localstore.Step
 
 	stop    chan struct{}
@@ -38,14 +38,11 @@ const (
 func (a *app) newMeter(step func() localstore.Step) *meter {
 	m := &meter{w: a.err, step: step, stop: make(chan struct{})}
 	patience := plainInterval
-	switch terminal := a.terminal(a.err); {
-	case a.progress == "tree", a.progress == "auto" && terminal:
+	switch a.progressMode() {
+	case "tree":
 		patience = meterPatience
-		m.width = func() int {
-			width, _ := terminalSize(a.err)
-			return width
-		}
-	case a.progress == "auto", a.progress == "plain":
+		m.width = func() int { return lineWidth(a.err) }
+	case "plain":
 	default:
 		return nil
 	}
@@ -98,12 +95,8 @@ func (m *meter) draw(now time.Time) {
 		return
 	}
 	width := m.width()
-	if width <= 1 {
-		width = 80 // it does not say
-	}
-	width-- // a line that fills the last column would wrap
-	if line := clip(stepLine(s, elapsed, width), width); line != m.line {
-		fmt.Fprintf(m.w, "\r%s\x1b[K", line)
+	if line := shorten(stepLine(s, elapsed, width), width); line != m.line {
+		drawLine(m.w, line)
 		m.line = line
 	}
 }
@@ -123,7 +116,7 @@ func (m *meter) above(write func()) {
 
 func (m *meter) erase() {
 	if m.line != "" {
-		fmt.Fprint(m.w, "\r\x1b[K")
+		drawLine(m.w, "")
 		m.line = ""
 	}
 }

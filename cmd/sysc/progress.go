@@ -46,19 +46,12 @@ type renderer interface {
 	finish(p *progress)
 }
 
-// newProgress chooses the renderer: mode is "auto", "tree", "plain", "json" or
-// "none".
+// newProgress chooses the renderer by what app.progressMode says.
 func newProgress(w io.Writer, mode string, colour bool, jobs int) (*progress, error) {
 	p := &progress{jobs: max(jobs, 1), steps: map[derivations.Hash]*step{}, started: time.Now(), stop: make(chan struct{})}
 	switch mode {
-	case "auto":
-		if isTerminal(w) {
-			p.show = &liveRenderer{w: w, size: func() (int, int) { return terminalSize(w) }, colour: colour}
-		} else {
-			p.show = &plainRenderer{w: w}
-		}
 	case "tree":
-		p.show = &liveRenderer{w: w, size: func() (int, int) { return 80, 24 }, colour: colour}
+		p.show = &liveRenderer{w: w, size: func() (int, int) { return terminalSize(w) }, colour: colour}
 	case "plain":
 		p.show = &plainRenderer{w: w}
 	case "json":

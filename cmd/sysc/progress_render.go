@@ -5,31 +5,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 	"time"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
 )
-
-// A liveRenderer keeps a few lines at the bottom of a terminal up to date: one
-// on the whole build, then the running steps. Each change is one write, in which
-// every line is written over the one before, so that nothing flickers.
-type liveRenderer struct {
-	w      io.Writer
-	size   func() (width, height int) // 0 when it does not say
-	colour bool
-	width  int // of the terminal when lines was drawn
-	lines  int // drawn and still on the screen
-}
-
-const maxLiveSteps = 8
-
-func (r *liveRenderer) event(p *progress, e build.Event, _ *step) {
-	if line, ok := notice(e); ok {
-		r.write(p, line)
-	}
-}
 
 // notice is the line about an event that a user should know of whatever else is
 // shown.
@@ -45,97 +25,6 @@ func notice(e build.Event) (line string, ok bool) {
 		return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step")), true
 	}
 	return "", false
-}
-
-func (r *liveRenderer) draw(p *progress) {
-	if p.total > 0 {
-		r.write(p)
-	}
-}
-
-// write writes lines that stay, and the live ones below them.
-func (r *liveRenderer) write(p *progress, above ...string) {
-	width, height := r.size()
-	if width < 20 {
-		width = 80
-	}
-	var screen strings.Builder
-	// A narrower terminal has broken the lines, and nobody knows where the first of
-	// them is now: those are left alone.
-	if r.lines > 0 && width >= r.width {
-		fmt.Fprintf(&screen, "\x1b[%dA", r.lines)
-	}
-	screen.WriteString("\r")
-	for _, line := range above {
-		screen.WriteString(line + "\x1b[K\n")
-	}
-	live := r.live(p, width, height)
-	for _, line := range live {
-		screen.WriteString(clip(line, width-1) + "\x1b[K\n")
-	}
-	screen.WriteString("\x1b[J")
-	r.lines, r.width = len(live), width
-	io.WriteString(r.w, screen.String())
-}
-
-func (r *liveRenderer) live(p *progress, width, height int) []string {
-	if p.total == 0 {
-		return nil
-	}
-	const indent = "  "
-	cells := min(max(width/8, 4), 20)
-	lines := []string{r.bar(p, cells) + " " + p.summary(width-cells-2)}
-	running, now := p.running(), time.Now()
-	for i, s := range running {
-		if i == min(maxLiveSteps, max(height-3, 1)) {
-			return append(lines, fmt.Sprintf("%s… and %d more", indent, len(running)-i))
-		}
-		lines = append(lines, indent+s.describe(width-len(indent)-1, now))
-	}
-	return lines
-}
-
-// bar draws how much of the steps is done.
-func (r *liveRenderer) bar(p *progress, cells int) string {
-	full := min(cells*p.done/max(p.total, 1), cells)
-	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
-	if r.colour {
-		return "\x1b[36m" + bar + "\x1b[0m"
-	}
-	return bar
-}
-
-func (r *liveRenderer) erase() {
-	if r.lines > 0 {
-		fmt.Fprintf(r.w, "\x1b[%dA\r\x1b[J", r.lines)
-		r.lines = 0
-	}
-}
-
-func (r *liveRenderer) finish(p *progress) {
-	r.erase()
-	if p.done > 0 {
-		fmt.Fprintln(r.w, p.outcome())
-	}
-}
-
-// clip cuts a line to so many characters; escape sequences at its beginning do
-// not count.
-func clip(line string, width int) string {
-	visible, escape := 0, false
-	for i, c := range line {
-		switch {
-		case c == '\x1b':
-			escape = true
-		case escape:
-			escape = c != 'm'
-		default:
-			if visible++; visible > width {
-				return line[:i]
-			}
-		}
-	}
-	return line
 }
 
 // A plainRenderer writes lines that make sense in a log: each step that may

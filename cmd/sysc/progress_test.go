@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -15,78 +13,6 @@ import (
 	"sysc/derivations/build"
 	"sysc/derivations/builtin"
 )
-
-// A screen is a terminal that understands what a liveRenderer writes.
-type screen struct {
-	t      *testing.T
-	rows   []string
-	row    int
-	column int
-	writes int
-}
-
-var screenToken = regexp.MustCompile(`\x1b\[(\d*)([A-Za-z])|\r|\n|[^\x1b\r\n]+`)
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.writes++
-	for _, m := range screenToken.FindAllStringSubmatch(string(p), -1) {
-		switch {
-		case m[0] == "\r":
-			s.column = 0
-		case m[0] == "\n":
-			s.row, s.column = s.row+1, 0
-		case m[2] == "A":
-			n, err := strconv.Atoi(m[1])
-			if err != nil {
-				s.t.Errorf("%q: %v", m[0], err)
-			}
-			if s.row -= n; s.row < 0 {
-				s.t.Errorf("above the screen")
-			}
-		case m[2] == "K":
-			s.line()
-			s.rows[s.row] = string([]rune(s.rows[s.row])[:s.column])
-		case m[2] == "J":
-			s.line()
-			s.rows[s.row] = string([]rune(s.rows[s.row])[:s.column])
-			s.rows = s.rows[:s.row+1]
-		case m[2] != "":
-			s.t.Errorf("unknown sequence %q", m[0])
-		default:
-			s.line()
-			old, text := []rune(s.rows[s.row]), []rune(m[0])
-			if end := s.column + len(text); end < len(old) {
-				text = append(text, old[end:]...)
-			}
-			s.rows[s.row] = string(append(old[:s.column], text...))
-			s.column += len([]rune(m[0]))
-		}
-	}
-	return len(p), nil
-}
-
-func (s *screen) line() {
-	for len(s.rows) <= s.row {
-		s.rows = append(s.rows, "")
-	}
-}
-
-var changing = regexp.MustCompile(`\d+(\.\d+)?s\b|[█░]+`)
-
-// check compares the screen, without what changes with time.
-func (s *screen) check(want ...string) {
-	s.t.Helper()
-	var got []string
-	for _, row := range s.rows {
-		got = append(got, changing.ReplaceAllString(row, "#"))
-	}
-	for len(got) > 0 && got[len(got)-1] == "" {
-		got = got[:len(got)-1]
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("-want +got:\n%s", diff)
-	}
-}
 
 // newShown is a progress without a clock.
 func newShown(show renderer) *progress {
@@ -102,63 +28,107 @@ func event(kind build.EventKind, i int, e build.Event) build.Event {
 }
 
 func TestLiveRenderer(t *testing.T) {
-	s := &screen{t: t}
-	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return 90, 24 }})
+	s := &screen{t: t, width: 90}
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return s.width, 24 }})
 	p.show.draw(p)
 	s.check()
+	hello := build.Event{Origin: derivations.Origin{Label: "derivation.hello"}}
 	for i := range 3 {
-		p.event(event(build.Planned, i, build.Event{}))
+		p.event(event(build.Planned, i, hello))
 	}
-	fetch := build.Event{Builder: builtin.BuilderFetch, Total: 2048}
+	fetch := build.Event{Builder: builtin.BuilderFetch, Total: 2048, Origin: derivations.Origin{Label: "system.laptop"}}
 	p.event(event(build.Planned, 3, fetch))
-	p.event(event(build.Started, 0, build.Event{}))
 	p.event(event(build.Started, 3, fetch))
 	fetch.Done = 1024
 	p.event(event(build.Progress, 3, fetch))
+	for i := range 2 {
+		p.event(event(build.Started, i, hello))
+	}
 	p.show.draw(p)
-	s.check("# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  50 % of 2.0 KiB, #")
+	live := []string{
+		"# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #",
+		"  build step0  #", "  build step1  #", "  fetch step3  50 % of 2.0 KiB, #",
+	}
+	s.check(live...)
 
 	// Lines that stay come above, in the same write.
 	writes := s.writes
 	p.event(event(build.Waiting, 1, build.Event{Line: "pid 7"}))
-	s.check("waiting for pid 7", "# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #", "  build step0  #", "  fetch step3  50 % of 2.0 KiB, #")
+	s.check(append([]string{"waiting for pid 7"}, live...)...)
 	if s.writes != writes+1 {
 		t.Errorf("%d writes, want 1", s.writes-writes)
 	}
 
-	// Fewer lines leave nothing behind.
-	p.event(event(build.Finished, 0, build.Event{}))
+	// Fewer lines leave nothing behind, and what has failed will not be fetched.
+	p.event(event(build.Finished, 0, hello))
 	p.event(event(build.Failed, 3, build.Event{Builder: builtin.BuilderFetch, Err: errors.New("no")}))
 	p.show.draw(p)
-	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, #")
+	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, #", "  build step1  #")
 	p.show.finish(p)
 	s.check("waiting for pid 7", "failed: step3", "1 built, 1 failed, 2 not done, fetched 1.0 KiB, #")
+	if s.row != 3 || s.column != 0 {
+		t.Errorf("the cursor is left in row %d, column %d", s.row, s.column)
+	}
 }
 
-func TestLiveRendererSizes(t *testing.T) {
-	width := 60
-	s := &screen{t: t}
-	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return width, 6 }})
-	for i := range 9 {
-		p.event(event(build.Planned, i, build.Event{}))
-		p.event(event(build.Started, i, build.Event{}))
+// What does not change is not written again.
+func TestLiveRendererIdle(t *testing.T) {
+	s, height := &screen{t: t, width: 80}, 24
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return s.width, height }})
+	p.event(event(build.Planned, 0, build.Event{}))
+	p.started = time.Now().Add(-time.Hour) // so long that tenths are not shown
+	p.show.draw(p)
+	writes := s.writes
+	for range 5 {
+		p.show.draw(p)
 	}
-	p.show.draw(p)
-	s.check("# 0 of 9 steps, #", "  build step0  #", "  build step1  #", "  build step2  #", "  … and 6 more")
-	width = 100
-	p.show.draw(p)
-	s.check("# 0 of 9 steps, #", "  build step0  #", "  build step1  #", "  build step2  #", "  … and 6 more")
-	// A narrower one may have broken the lines: nothing above is touched.
-	width = 20
-	before := s.row
-	p.show.draw(p)
-	if s.row != before+5 {
-		t.Errorf("the cursor is in row %d, want %d", s.row, before+5)
+	if s.writes > writes+1 { // a second may have ended
+		t.Errorf("%d writes", s.writes-writes)
 	}
-	for _, row := range s.rows[before:] {
-		if n := len([]rune(row)); n >= width {
-			t.Errorf("%q has %d columns of %d", row, n, width)
+	// But the terminal may have lost it.
+	writes = s.writes
+	height--
+	p.show.draw(p)
+	if s.writes != writes+1 {
+		t.Errorf("%d writes after a change of size", s.writes-writes)
+	}
+}
+
+// A terminal may change its size at any time, and leaves nothing stale, whether it
+// breaks lines or cuts them.
+func TestLiveRendererWidths(t *testing.T) {
+	for _, breaks := range []bool{false, true} {
+		s := &screen{t: t, width: 100}
+		said := 100
+		p := newShown(&liveRenderer{w: s, size: func() (int, int) { return said, 24 }})
+		fetch := build.Event{Builder: builtin.BuilderFetch, Total: 20 << 20, Origin: derivations.Origin{Label: "derivation." + strings.Repeat("long-", 10)}}
+		for i := range 3 {
+			e := event(build.Planned, i, fetch)
+			e.Name = "a-package-with-a-long-name_1.2.3-4_amd64.deb"
+			p.event(e)
+			e.Kind = build.Started
+			p.event(e)
+			e.Kind, e.Done = build.Progress, 5<<20
+			p.event(e)
 		}
+		p.event(event(build.Waiting, 0, build.Event{Line: "pid 7"}))
+		for _, width := range []int{99, 60, 37, 36, 80, 24, 20, 100} {
+			s.resize(width, breaks)
+			p.event(event(build.Progress, 0, fetch)) // and one draws before it knows
+			p.show.draw(p)
+			said = width
+			p.show.draw(p)
+			rows := s.text()
+			if len(rows) != 5 || rows[0] != "waiting for pid 7" || !strings.Contains(rows[1], " 0 of 3 steps") || !strings.HasPrefix(rows[2], "  fetch a") {
+				t.Fatalf("%d columns, breaks %t:\n%s", width, breaks, strings.Join(rows, "\n"))
+			}
+			for _, row := range rows {
+				if n := len([]rune(row)); n >= width {
+					t.Errorf("%q has %d columns of %d", row, n, width)
+				}
+			}
+		}
+		p.show.finish(p)
 	}
 }
 

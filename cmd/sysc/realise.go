@@ -49,7 +49,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err != nil {
 		return nil, err
 	}
-	progress, err := newProgress(a.err, a.progress, a.colour(a.err), cmp.Or(flags.jobs, runtime.GOMAXPROCS(0)))
+	progress, err := newProgress(a.err, a.progressMode(), a.colour(a.err), cmp.Or(flags.jobs, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, err
 	}
