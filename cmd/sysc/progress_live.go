@@ -11,7 +11,8 @@ import (
 )
 
 // A liveRenderer keeps a few lines at the bottom of a terminal up to date: one
-// on the whole build, then the running steps.
+// on the whole build, then the running steps, below what of the definition they are
+// made for.
 // Each change is one write, in which every line is written over the one before, so
 // that nothing flickers.
 type liveRenderer struct {
@@ -88,16 +89,27 @@ func (r *liveRenderer) frame(p *progress) frame {
 
 // lines are at most one on the build and rows on steps, none longer than width.
 func (r *liveRenderer) lines(p *progress, width, rows int) []string {
-	const indent = "  "
 	cells := min(max(width/8, 4), 20)
 	lines := []string{r.bar(p, cells) + " " + p.summary(width-cells-1)}
-	steps, now := p.running(), time.Now()
-	for i, s := range steps {
-		if i >= rows-1 && len(steps) > rows {
-			lines = append(lines, fmt.Sprintf("%s… and %d more", indent, len(steps)-i))
-			break
+	running, now := p.running(), time.Now()
+	steps := mostInteresting(running, rows)
+	nodes := nodesOf(steps)
+	more := len(running) - len(steps)
+	for i, n := range nodes {
+		fork, under := twig(i == len(nodes)-1 && more == 0)
+		if n.isStep() {
+			lines = append(lines, fork+n.steps[0].describe(width-twigWidth, now))
+			continue
 		}
-		lines = append(lines, indent+s.describe(width-len(indent), now))
+		lines = append(lines, fork+shorten(n.label, width-twigWidth))
+		for k, s := range n.steps {
+			fork, _ := twig(k == len(n.steps)-1)
+			lines = append(lines, under+fork+s.describe(width-2*twigWidth, now))
+		}
+	}
+	if more > 0 && rows > 0 {
+		fork, _ := twig(true)
+		lines = append(lines, shorten(fmt.Sprintf("%s… and %s", fork, plural(more, "more step")), width))
 	}
 	return lines
 }

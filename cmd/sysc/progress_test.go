@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
@@ -47,7 +48,8 @@ func TestLiveRenderer(t *testing.T) {
 	p.show.draw(p)
 	live := []string{
 		"# 0 of 4 steps, fetched 1.0 KiB of 2.0 KiB, #",
-		"  build step0  #", "  build step1  #", "  fetch step3  50 % of 2.0 KiB, #",
+		"├─ derivation.hello", "│  ├─ build step0  #", "│  └─ build step1  #",
+		"└─ system.laptop", "   └─ fetch step3  50 % of 2.0 KiB, #",
 	}
 	s.check(live...)
 
@@ -63,7 +65,7 @@ func TestLiveRenderer(t *testing.T) {
 	p.event(event(build.Finished, 0, hello))
 	p.event(event(build.Failed, 3, build.Event{Builder: builtin.BuilderFetch, Err: errors.New("no")}))
 	p.show.draw(p)
-	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, #", "  build step1  #")
+	s.check("waiting for pid 7", "failed: step3", "# 2 of 4 steps, #", "└─ derivation.hello", "   └─ build step1  #")
 	p.show.finish(p)
 	s.check("waiting for pid 7", "failed: step3", "1 built, 1 failed, 2 not done, fetched 1.0 KiB, #")
 	if s.row != 3 || s.column != 0 {
@@ -94,6 +96,59 @@ func TestLiveRendererIdle(t *testing.T) {
 	}
 }
 
+// What fits is shown, programs first. What makes a thing itself needs no heading.
+func TestLiveRendererHeights(t *testing.T) {
+	height := 24
+	s := &screen{t: t, width: 60}
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return s.width, height }})
+	for i := range 20 {
+		e := event(build.Planned, i, build.Event{Builder: builtin.BuilderUnpack, Origin: derivations.Origin{Label: "system.laptop"}})
+		if i >= 16 {
+			e = event(build.Planned, i, build.Event{Origin: derivations.Origin{Label: "derivation.hello"}})
+		}
+		switch i {
+		case 18:
+			e.Origin.Label = `fetchurl("https://example.org/step18")`
+		case 19:
+			e.Name, e.Origin.Label = "step19-1.0", "derivation.step19"
+		}
+		p.event(e)
+		p.steps[e.Hash].since = time.Unix(int64(i), 0)
+	}
+	all := []string{
+		"├─ derivation.hello", "│  ├─ build step16", "│  └─ build step17", "├─ build step19-1.0", "├─ build step18",
+		"├─ system.laptop", "│  ├─ unpack step0", "│  ├─ unpack step1", "│  ├─ unpack step2", "│  ├─ unpack step3", "│  └─ unpack step4",
+		"└─ … and 11 more steps",
+	}
+	for _, c := range []struct {
+		height int
+		want   []string
+	}{
+		{80, all},
+		{24, all},
+		{10, []string{"├─ derivation.hello", "│  ├─ build step16", "│  └─ build step17", "├─ build step19-1.0", "├─ build step18", "├─ system.laptop", "│  └─ unpack step0", "└─ … and 15 more steps"}},
+		{9, []string{"├─ derivation.hello", "│  ├─ build step16", "│  └─ build step17", "├─ build step19-1.0", "├─ build step18", "└─ … and 16 more steps"}},
+		{6, []string{"├─ derivation.hello", "│  ├─ build step16", "│  └─ build step17", "└─ … and 18 more steps"}},
+		{5, []string{"├─ derivation.hello", "│  └─ build step16", "└─ … and 19 more steps"}},
+		{4, []string{"└─ … and 20 more steps"}},
+		{3, []string{"└─ … and 20 more steps"}},
+		{2, nil},
+		{1, nil},
+	} {
+		height = c.height
+		p.show.draw(p)
+		got := s.text()[1:]
+		for i, row := range got {
+			if cut := strings.LastIndex(row, "  "); cut > 4 {
+				got[i] = row[:cut]
+			}
+		}
+		if diff := cmp.Diff(c.want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%d rows: -want +got:\n%s", c.height, diff)
+		}
+	}
+}
+
 // A terminal may change its size at any time, and leaves nothing stale, whether it
 // breaks lines or cuts them.
 func TestLiveRendererWidths(t *testing.T) {
@@ -119,7 +174,7 @@ func TestLiveRendererWidths(t *testing.T) {
 			said = width
 			p.show.draw(p)
 			rows := s.text()
-			if len(rows) != 5 || rows[0] != "waiting for pid 7" || !strings.Contains(rows[1], " 0 of 3 steps") || !strings.HasPrefix(rows[2], "  fetch a") {
+			if len(rows) != 6 || rows[0] != "waiting for pid 7" || !strings.Contains(rows[1], " 0 of 3 steps") || !strings.HasPrefix(rows[2], "└─ derivation.long") {
 				t.Fatalf("%d columns, breaks %t:\n%s", width, breaks, strings.Join(rows, "\n"))
 			}
 			for _, row := range rows {

@@ -283,17 +283,17 @@ derivation "hello" {
 	// frame waits for a bar of so many cells, and the step below it.
 	frame := func(cells int) {
 		t.Helper()
-		build.read(fmt.Sprintf(`l[█░]{%d} [^█░]*  build hello  [\d.]+s[^█░]*\x1b\[1A`, cells))
+		build.read(fmt.Sprintf(`l[█░]{%d} [^█░]*└─ build hello  [\d.]+s[^█░]*\x1b\[1A`, cells))
 	}
 	frame(9)
-	check("[█░]{9} [0-9]+ of [0-9]+ steps, .*", "  build hello  .*")
+	check("[█░]{9} [0-9]+ of [0-9]+ steps, .*", "└─ build hello  .*")
 	for _, c := range []struct {
 		columns uint16
 		cells   int
 	}{{24, 4}, {60, 7}, {20, 4}, {100, 12}} {
 		build.resize(c.columns)
 		frame(c.cells)
-		check(fmt.Sprintf("[█░]{%d} [0-9]+ of [0-9]+ steps.*", c.cells), "  build hello.*")
+		check(fmt.Sprintf("[█░]{%d} [0-9]+ of [0-9]+ steps.*", c.cells), "└─ build hello.*")
 	}
 	for _, answer := range []string{"finishing 1 running step, press Ctrl-C again to stop them\x1b", ""} {
 		if _, err := io.WriteString(build.master, interrupt); err != nil {
