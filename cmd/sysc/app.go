@@ -33,7 +33,14 @@ type app struct {
 	signals *signals // that the user sends, or nil
 
 	work  localstore.Progress // of the store
-	meter *meter              // that of now, or nil
+	drawn drawing             // that of now, or nil
+}
+
+// A drawing is what changes at the bottom of a terminal.
+type drawing interface {
+	// above calls write, which writes lines to the same place, without the drawing on
+	// the screen.
+	above(write func())
 }
 
 func newApp(out, err io.Writer, getenv func(string) string) *app {
@@ -163,7 +170,12 @@ func (a *app) storePath() (string, error) {
 
 // say writes a line of talk to standard error.
 func (a *app) say(format string, args ...any) {
-	a.meter.above(func() { fmt.Fprintf(a.err, format+"\n", args...) })
+	write := func() { fmt.Fprintf(a.err, format+"\n", args...) }
+	if a.drawn == nil {
+		write()
+		return
+	}
+	a.drawn.above(write)
 }
 
 // diagnose prints diagnostics and returns an error when there are errors.

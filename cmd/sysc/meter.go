@@ -47,7 +47,7 @@ func (a *app) newMeter(step func() localstore.Step) *meter {
 		return nil
 	}
 	m.next = time.Now().Add(patience)
-	a.meter = m
+	a.drawn = m
 	m.stopped.Go(m.tick)
 	return m
 }
@@ -101,13 +101,7 @@ func (m *meter) draw(now time.Time) {
 	}
 }
 
-// above calls write, which writes lines to the same place, without the meter's own
-// line on the screen.
 func (m *meter) above(write func()) {
-	if m == nil {
-		write()
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.erase()

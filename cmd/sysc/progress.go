@@ -134,6 +134,15 @@ func (p *progress) follow(s *step, e build.Event) {
 	}
 }
 
+func (p *progress) above(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if live, ok := p.show.(*liveRenderer); ok {
+		live.clear()
+	}
+	write()
+}
+
 // count takes note of how a step ended.
 func (p *progress) count(e build.Event) {
 	var skipped *build.SkippedError

@@ -57,6 +57,12 @@ func (r *liveRenderer) finish(p *progress) {
 	}
 }
 
+func (r *liveRenderer) clear() {
+	if r.shown.text != "" {
+		r.write("", frame{})
+	}
+}
+
 // write writes lines that stay, and a frame below them.
 func (r *liveRenderer) write(above string, f frame) {
 	io.WriteString(r.w, "\r"+above+cmp.Or(f.text, eraseBelow))

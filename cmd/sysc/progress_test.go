@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,25 @@ func TestLiveRenderer(t *testing.T) {
 	if s.row != 3 || s.column != 0 {
 		t.Errorf("the cursor is left in row %d, column %d", s.row, s.column)
 	}
+}
+
+// What others say stands above the lines, too.
+func TestSayAbove(t *testing.T) {
+	s := &screen{t: t, width: 80}
+	p := newShown(&liveRenderer{w: s, size: func() (int, int) { return s.width, 24 }})
+	a := newApp(io.Discard, s, func(string) string { return "" })
+	a.say("first")
+	a.drawn = p
+	p.event(event(build.Planned, 0, build.Event{}))
+	p.show.draw(p)
+	s.check("first", "# 0 of 1 step, #")
+	a.say("Waiting for %s", "the store")
+	s.check("first", "Waiting for the store")
+	p.show.draw(p)
+	s.check("first", "Waiting for the store", "# 0 of 1 step, #")
+	p.show.finish(p)
+	a.say("last")
+	s.check("first", "Waiting for the store", "last")
 }
 
 // What does not change is not written again.

@@ -53,6 +53,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err != nil {
 		return nil, err
 	}
+	a.drawn = progress
 	drain, drained := a.signals.drain()
 	// From here on, a small heap is better: it is copied for each process that starts.
 	debug.SetGCPercent(100)
