@@ -89,6 +89,27 @@ func shorten(text string, width int) string {
 	return string([]rune(text)[:max(width-1, 0)]) + "…"
 }
 
+// fold breaks a line into parts of at most width columns. A tab goes to the next
+// multiple of eight.
+func fold(line string, width int) []string {
+	const tab = 8
+	var parts []string
+	var part []rune
+	for _, r := range line {
+		n := 1
+		if r == '\t' {
+			r, n = ' ', tab-len(part)%tab
+		}
+		for range n {
+			if len(part) >= max(width, 1) {
+				parts, part = append(parts, string(part)), nil
+			}
+			part = append(part, r)
+		}
+	}
+	return append(parts, string(part))
+}
+
 // list returns items, never nil: JSON has no list that is null.
 func list[T any](items []T) []T {
 	if items == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -145,13 +144,12 @@ func (p *progress) above(write func()) {
 
 // count takes note of how a step ended.
 func (p *progress) count(e build.Event) {
-	var skipped *build.SkippedError
 	switch {
 	case e.Kind == build.Finished && e.Cached:
 		p.cached++
 	case e.Kind == build.Finished:
 		p.built++
-	case !errors.As(e.Err, &skipped):
+	case !wasSkipped(e):
 		p.failed++
 	}
 }

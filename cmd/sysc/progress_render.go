@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -20,11 +21,18 @@ func notice(e build.Event) (line string, ok bool) {
 	case build.Warning:
 		return fmt.Sprintf("warning: %s: %s", e.Name, e.Line), true
 	case build.Failed:
-		return "failed: " + e.Name, true
+		return "failed: " + e.Name, !wasSkipped(e)
 	case build.Draining:
 		return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step")), true
 	}
 	return "", false
+}
+
+// wasSkipped reports whether an event is about a step that failed because another one
+// did.
+func wasSkipped(e build.Event) bool {
+	var skipped *build.SkippedError
+	return errors.As(e.Err, &skipped)
 }
 
 // A plainRenderer writes lines that make sense in a log: each step that may

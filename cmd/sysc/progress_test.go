@@ -406,6 +406,7 @@ func TestPlainRenderer(t *testing.T) {
 	}
 	p.event(event(build.Finished, 0, build.Event{}))
 	p.event(event(build.Failed, 1, build.Event{}))
+	p.event(event(build.Failed, 9, build.Event{Err: &build.SkippedError{Needs: "step1"}}))
 	p.event(event(build.Planned, 2, build.Event{}))
 	p.event(event(build.Finished, 2, build.Event{Cached: true}))
 	p.show.finish(p)

@@ -130,6 +130,15 @@ func (p *pseudoTerminal) screen() []string {
 	return s.text()
 }
 
+// check compares the screen with regular expressions, one a row.
+func (p *pseudoTerminal) check(want ...string) {
+	p.t.Helper()
+	pattern := regexp.MustCompile("^" + strings.Join(want, "\n") + "$")
+	if got := strings.Join(p.screen(), "\n"); !pattern.MatchString(got) {
+		p.t.Errorf("the screen is\n%s\nwant\n%s\nall that was written: %q", got, strings.Join(want, "\n"), p.written)
+	}
+}
+
 // longest is the length of the longest line that a meter has shown.
 func (p *pseudoTerminal) longest() int {
 	longest := 0
@@ -265,35 +274,36 @@ derivation "hello" {
   timeout = "5m"
   script  = "echo it runs; sleep 987652"
 }
+
+derivation "fails" {
+  base    = input.debian
+  script  = "echo a line that is longer than the terminal is wide; exit 1"
+}
 `
 	if err := os.WriteFile(filepath.Join(m.dir, "hello.sysc.hcl"), []byte(definition), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	m.sysc("lock")
-	cmd := m.command("build", "derivation.hello")
-	cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1")
-	build := onTerminal(t, 80, cmd)
-	check := func(want ...string) {
-		t.Helper()
-		pattern := regexp.MustCompile("^" + strings.Join(want, "\n") + "$")
-		if got := strings.Join(build.screen(), "\n"); !pattern.MatchString(got) {
-			t.Errorf("the screen is\n%s\nwant\n%s\nall that was written: %q", got, strings.Join(want, "\n"), build.written)
-		}
+	start := func(columns uint16, target string) *pseudoTerminal {
+		cmd := m.command("build", target)
+		cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1")
+		return onTerminal(t, columns, cmd)
 	}
+	build := start(80, "derivation.hello")
 	// frame waits for a bar of so many cells, and the step below it.
 	frame := func(cells int) {
 		t.Helper()
 		build.read(fmt.Sprintf(`l[█░]{%d} [^█░]*└─ build hello  [\d.]+s[^█░]*\x1b\[1A`, cells))
 	}
 	frame(9)
-	check("[█░]{9} [0-9]+ of [0-9]+ steps, .*", "└─ build hello  .*")
+	build.check("[█░]{9} [0-9]+ of [0-9]+ steps, .*", "└─ build hello  .*")
 	for _, c := range []struct {
 		columns uint16
 		cells   int
 	}{{24, 4}, {60, 7}, {20, 4}, {100, 12}} {
 		build.resize(c.columns)
 		frame(c.cells)
-		check(fmt.Sprintf("[█░]{%d} [0-9]+ of [0-9]+ steps.*", c.cells), "└─ build hello.*")
+		build.check(fmt.Sprintf("[█░]{%d} [0-9]+ of [0-9]+ steps.*", c.cells), "└─ build hello.*")
 	}
 	for _, answer := range []string{"finishing 1 running step, press Ctrl-C again to stop them\x1b", ""} {
 		if _, err := io.WriteString(build.master, interrupt); err != nil {
@@ -304,7 +314,17 @@ derivation "hello" {
 	if code := build.finish(); code != exitInterrupted {
 		t.Errorf("it ended with %d", code)
 	}
-	check("finishing 1 running step, .*", "[0-9]+ built, [0-9]+ not done, .*", "Interrupted: .*")
+	build.check("finishing 1 running step, .*", "[0-9]+ built, [0-9]+ not done, .*", "Interrupted: .*")
+
+	// What a program wrote stays behind its bar.
+	failed := start(40, "derivation.fails")
+	if code := failed.finish(); code != exitBuild {
+		t.Errorf("it ended with %d", code)
+	}
+	failed.check("failed: fails", "0 built, 1 failed, .*", "", "Last lines of fails:",
+		"  │ a line that is longer than the term", "  │ inal is wide",
+		"It is made by derivation.fails at hello.", "sysc.hcl:8,1.", "(?s:Log: sysc log .*)",
+		"Error: build fails .*", ".*")
 }
 
 // What lock does is told on one line, on lines, or not at all.
