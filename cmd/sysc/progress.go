@@ -114,19 +114,16 @@ func (p *progress) follow(s *step, e build.Event) {
 			p.fetching.start()
 		}
 	case build.Progress:
-		if s.fetches() {
-			p.bytes -= s.toFetch()
-			p.fetched += e.Done - s.done
-		}
-		s.done, s.total = e.Done, e.Total
+		p.fetched -= s.fetched()
+		p.bytes -= s.toFetch()
+		s.advance(e.Done, e.Total)
+		p.fetched += s.fetched()
 		p.bytes += s.toFetch()
 	case build.Finished, build.Failed:
 		p.done++
 		p.count(e)
 		delete(p.steps, e.Hash)
-		if s.fetches() {
-			p.bytes -= s.toFetch() - s.done // what of it is not there will not come
-		}
+		p.bytes -= s.toFetch() - s.fetched() // what of it is not there will not come
 		if s.fetches() && s.running() {
 			p.fetching.stop()
 		}

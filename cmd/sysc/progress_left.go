@@ -50,7 +50,7 @@ func (p *progress) timeLeft(now time.Time) string {
 		rest, ok := s.rest(now)
 		switch {
 		case s.fetches():
-			bytes += s.toFetch() - s.done
+			bytes += s.toFetch() - s.fetched()
 			behindFetch = min(behindFetch, s.behind)
 			if s.total < 0 {
 				unknown++

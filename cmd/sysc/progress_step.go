@@ -20,6 +20,8 @@ type step struct {
 	expected, behind time.Duration // see build.Event
 	since            time.Time     // when it started, or zero
 	done, total      int64         // in bytes; total is -1 when it is not known
+	advanced         bool          // done is known
+	before           int64         // what of done was there from an earlier run
 }
 
 func newStep(e build.Event) *step {
@@ -35,12 +37,29 @@ func (s *step) runsProgram() bool { return s.builder == derivations.BuilderExec 
 
 func (s *step) running() bool { return !s.since.IsZero() }
 
-// toFetch is how many bytes are fetched for the step in all, as far as known.
+// advance takes note of how far the step is.
+func (s *step) advance(done, total int64) {
+	if !s.advanced && s.fetches() {
+		s.before = done
+	}
+	s.advanced, s.done, s.total = true, done, total
+	s.before = min(s.before, done) // it may begin anew
+}
+
+// fetched is how many bytes have come for the step.
+func (s *step) fetched() int64 {
+	if !s.fetches() {
+		return 0
+	}
+	return s.done - s.before
+}
+
+// toFetch is how many bytes come for the step in all, as far as known.
 func (s *step) toFetch() int64 {
 	if !s.fetches() {
 		return 0
 	}
-	return max(s.total, s.done)
+	return max(s.total, s.done) - s.before
 }
 
 // stepTitle names a step for people: "fetch gcc.deb", "build hello-1.0".
@@ -75,7 +94,7 @@ func (s *step) facts(elapsed time.Duration) []fact {
 	switch {
 	case s.fetches() && s.total > 0 && s.done < s.total:
 		bytes = fmt.Sprintf("%d %% of %s", 100*s.done/s.total, bytesize.Format(s.total))
-		rate = formatRate(s.done, elapsed)
+		rate = formatRate(s.fetched(), elapsed)
 	case s.fetches(), s.builder == builtin.BuilderGit: // nobody knows how much there will be
 		if s.done > 0 {
 			bytes = bytesize.Format(s.done)

@@ -41,6 +41,7 @@ func TestLiveRenderer(t *testing.T) {
 	fetch := build.Event{Builder: builtin.BuilderFetch, Total: 2048, Origin: derivations.Origin{Label: "system.laptop"}}
 	p.event(event(build.Planned, 3, fetch))
 	p.event(event(build.Started, 3, fetch))
+	p.event(event(build.Progress, 3, fetch))
 	fetch.Done = 1024
 	p.event(event(build.Progress, 3, fetch))
 	for i := range 2 {
@@ -250,7 +251,9 @@ func TestSummary(t *testing.T) {
 		p.event(event(build.Planned, i, build.Event{Builder: builtin.BuilderFetch, Total: 1 << 20}))
 		p.event(event(build.Started, i, build.Event{Builder: builtin.BuilderFetch}))
 	}
-	p.event(event(build.Progress, 0, build.Event{Done: 1 << 20, Total: 1 << 20}))
+	for _, done := range []int64{0, 1 << 20} {
+		p.event(event(build.Progress, 0, build.Event{Done: done, Total: 1 << 20}))
+	}
 	p.event(event(build.Finished, 0, build.Event{}))
 	const elapsed = 12 * time.Second
 	p.started, p.fetching = time.Now().Add(-elapsed), stopwatch{before: elapsed}
@@ -368,6 +371,7 @@ func TestFetched(t *testing.T) {
 	check(0, 1100)
 	for i := range 4 {
 		fetch(build.Started, i, 0, 0)
+		fetch(build.Progress, i, 0, p.steps[event(0, i, build.Event{}).Hash].total)
 	}
 	fetch(build.Progress, 0, 50, 100)
 	fetch(build.Progress, 1, 10, 20)
@@ -384,6 +388,31 @@ func TestFetched(t *testing.T) {
 	if p.fetching.running != 2 {
 		t.Errorf("%d are running", p.fetching.running)
 	}
+}
+
+// What an earlier run has left is not fetched, and says nothing of the rate.
+func TestFetchedBefore(t *testing.T) {
+	p := newShown(silentRenderer{})
+	fetch := func(kind build.EventKind, done int64) {
+		p.event(event(kind, 0, build.Event{Builder: builtin.BuilderFetch, Done: done, Total: 100}))
+	}
+	check := func(fetched, bytes int64) {
+		t.Helper()
+		if p.fetched != fetched || p.bytes != bytes {
+			t.Errorf("fetched %d of %d, want %d of %d", p.fetched, p.bytes, fetched, bytes)
+		}
+	}
+	fetch(build.Planned, 0)
+	fetch(build.Started, 0)
+	fetch(build.Progress, 90)
+	check(0, 10)
+	fetch(build.Progress, 95)
+	check(5, 10)
+	fetch(build.Progress, 20) // it was part of something else
+	check(0, 80)
+	fetch(build.Progress, 100)
+	fetch(build.Finished, 0)
+	check(80, 80)
 }
 
 // What was never planned is no part of what is done.

@@ -94,7 +94,8 @@ const (
 	Planned EventKind = iota + 1
 	// Started: the step runs now.
 	Started
-	// Progress: it is at Done of Total, in bytes for downloads and archives.
+	// Progress: it is at Done of Total, in bytes for downloads and archives. The
+	// first of a download tells how much was there before.
 	Progress
 	// LogLine: it wrote a line, without its end.
 	LogLine
