@@ -90,17 +90,20 @@ func (s *step) describe(width int, now time.Time) string {
 
 // facts are how far a step is that runs for so long.
 func (s *step) facts(elapsed time.Duration) []fact {
-	var bytes, rate string
+	var part, rate string
 	switch {
-	case s.fetches() && s.total > 0 && s.done < s.total:
-		bytes = fmt.Sprintf("%d %% of %s", 100*s.done/s.total, bytesize.Format(s.total))
+	case s.total > 0 && s.done < s.total:
+		part = fmt.Sprintf("%d %%", 100*s.done/s.total)
+		if s.fetches() || s.builder == builtin.BuilderUnpack { // others do not count bytes
+			part += " of " + bytesize.Format(s.total)
+		}
 		rate = formatRate(s.fetched(), elapsed)
 	case s.fetches(), s.builder == builtin.BuilderGit: // nobody knows how much there will be
 		if s.done > 0 {
-			bytes = bytesize.Format(s.done)
+			part = bytesize.Format(s.done)
 		}
 	}
-	return []fact{{bytes, 3}, {rate, 2}, {s.duration(elapsed), 1}}
+	return []fact{{part, 3}, {rate, 2}, {s.duration(elapsed), 1}}
 }
 
 // leastExpected is from which duration on people want to know how long a step will
