@@ -77,7 +77,7 @@ type jsonRenderer struct{ w *json.Encoder }
 
 type jsonEvent struct {
 	Type       string `json:"type"`
-	ElapsedMS  int64  `json:"elapsed_ms"` // since the command began
+	ElapsedMS  int64  `json:"elapsed_ms"` // since the build began
 	Derivation string `json:"derivation"`
 	Name       string `json:"name"`
 	Builder    string `json:"builder"`
