@@ -2,6 +2,7 @@ package modules
 
 import (
 	"sysc/derivations"
+	"sysc/derivations/builtin"
 	"sysc/lang/diag"
 	"sysc/systems/distro/debian"
 )
@@ -115,7 +116,7 @@ func (w *work) compose(name string, roots, outputs []string, o derivations.Origi
 		return derivations.Ref{}, err
 	}
 	hash, err := w.graph.Add(derivations.Derivation{
-		Name: name + "-root", Platform: "any", Builder: "builtin:compose", Attrs: attrs,
+		Name: name + "-root", Platform: "any", Builder: builtin.BuilderCompose, Attrs: attrs,
 	}, o)
 	return derivations.Ref{Derivation: hash, Output: derivations.DefaultOutput}, err
 }

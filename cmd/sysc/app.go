@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/lang/diag"
 	"sysc/store/localstore"
@@ -36,7 +35,14 @@ type app struct {
 	signals *signals // that the user sends, or nil
 
 	work  localstore.Progress // of the store
-	meter *meter              // that of now, or nil
+	drawn drawing             // that of now, or nil
+}
+
+// A drawing is what changes at the bottom of a terminal.
+type drawing interface {
+	// above calls write, which writes lines to the same place, without the drawing on
+	// the screen.
+	above(write func())
 }
 
 func newApp(out, err io.Writer, getenv func(string) string) *app {
@@ -121,6 +127,15 @@ func (a *app) openFullStore(ctx context.Context) (*localstore.Store, error) {
 	return a.openStoreWith(ctx, opts)
 }
 
+// withStore opens the store for one call.
+func (a *app) withStore(ctx context.Context, use func(*localstore.Store) error) error {
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(st), st.Close())
+}
+
 func (a *app) openStoreWith(ctx context.Context, opts *localstore.Options) (*localstore.Store, error) {
 	dir, err := a.storePath()
 	if err != nil {
@@ -156,31 +171,14 @@ func (a *app) storePath() (string, error) {
 	return filepath.Join(home, ".local", "share", "sysc"), nil
 }
 
-// colour reports whether w is a terminal that shall get colours.
-func (a *app) colour(w io.Writer) bool {
-	return a.getenv("NO_COLOR") == "" && a.terminal(w)
-}
-
-// terminal reports whether w is a terminal that knows escape sequences.
-func (a *app) terminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && a.getenv("TERM") != "dumb" && term.IsTerminal(int(file.Fd()))
-}
-
-// width is the number of columns of w's terminal, or 0 if it has none or does not
-// say.
-func (a *app) width(w io.Writer) int {
-	if file, ok := w.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
-			return width
-		}
-	}
-	return 0
-}
-
 // say writes a line of talk to standard error.
 func (a *app) say(format string, args ...any) {
-	a.meter.above(func() { fmt.Fprintf(a.err, format+"\n", args...) })
+	write := func() { fmt.Fprintf(a.err, format+"\n", args...) }
+	if a.drawn == nil {
+		write()
+		return
+	}
+	a.drawn.above(write)
 }
 
 // diagnose prints diagnostics and returns an error when there are errors.
@@ -188,7 +186,8 @@ func (a *app) diagnose(diags diag.List, files map[string][]byte) error {
 	if len(diags) == 0 {
 		return nil
 	}
-	opts := diag.RenderOptions{Color: a.colour(a.err), Width: a.width(a.err)}
+	width, _ := terminalSize(a.err)
+	opts := diag.RenderOptions{Color: a.colour(a.err), Width: width}
 	if err := diag.Render(a.err, diags, files, opts); err != nil {
 		return err
 	}

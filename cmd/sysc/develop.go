@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/derivations/build"
 	"sysc/derivations/sandbox"
@@ -82,7 +81,7 @@ func (a *app) develop(ctx context.Context, arg string, command []string, flags b
 func (a *app) enterOptions(name string, command []string) *build.EnterOptions {
 	o := &build.EnterOptions{Command: command, Input: a.in, Output: a.out}
 	out, isFile := a.out.(*os.File)
-	if !isFile || a.in == nil || !term.IsTerminal(int(out.Fd())) || !term.IsTerminal(int(a.in.Fd())) {
+	if !isFile || a.in == nil || !isTerminal(out) || !isTerminal(a.in) {
 		return o
 	}
 	o.Terminal = &sandbox.Terminal{In: a.in, Out: out}

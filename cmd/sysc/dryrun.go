@@ -6,6 +6,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store/localstore"
@@ -38,7 +39,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 		Check:   flags.check,
 		Events: func(e build.Event) {
 			step := plannedStep{Name: e.Name, Derivation: e.Hash.String(), Builder: e.Builder, Origin: e.Origin.Label}
-			if e.Builder == fetchBuilder {
+			if e.Builder == builtin.BuilderFetch {
 				step.Size = max(e.Total, 0)
 				plan.Fetch = append(plan.Fetch, step)
 			} else {
@@ -62,7 +63,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 		fmt.Fprintln(a.out, line)
 	}
 	for _, step := range plan.Build {
-		fmt.Fprintln(a.out, (&runningStep{name: step.Name, builder: step.Builder}).describe())
+		fmt.Fprintln(a.out, stepTitle(step.Builder, step.Name))
 	}
 	switch {
 	case len(plan.Build)+len(plan.Fetch) == 0:

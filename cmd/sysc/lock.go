@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/internal/bytesize"
 	"sysc/modules"
@@ -63,7 +61,7 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 	if err != nil {
 		return err
 	}
-	status := &statusLine{w: a.err, live: a.progress != "none" && a.progress != "plain" && isTerminal(a.err)}
+	status := &statusLine{w: a.err, mode: a.progressMode()}
 	opts.Progress = status.step
 	opts.Fetcher = func(s debian.Settings) debian.Fetcher {
 		return &debian.Downloads{
@@ -185,14 +183,9 @@ func rootNames(roots []modules.RootChange) string {
 // writes a line for each step. It is safe for concurrent use.
 type statusLine struct {
 	w    io.Writer
-	live bool
+	mode string // see app.progressMode
 	mu   sync.Mutex
 	last time.Time
-}
-
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
 }
 
 // step tells that something begins: "update", "read" or "resolve".
@@ -214,7 +207,7 @@ func (s *statusLine) download(path string, done, total int64) {
 	const interval = 100 * time.Millisecond
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.live || time.Since(s.last) < interval {
+	if s.mode != "tree" || time.Since(s.last) < interval {
 		return
 	}
 	s.last = time.Now()
@@ -226,17 +219,18 @@ func (s *statusLine) download(path string, done, total int64) {
 }
 
 func (s *statusLine) print(text string) {
-	if s.live {
-		fmt.Fprintf(s.w, "\r\x1b[K%s", text)
-		return
+	switch s.mode {
+	case "tree":
+		drawLine(s.w, shorten(text, lineWidth(s.w)))
+	case "plain":
+		fmt.Fprintln(s.w, text)
 	}
-	fmt.Fprintln(s.w, text)
 }
 
 func (s *statusLine) clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.live {
-		fmt.Fprint(s.w, "\r\x1b[K")
+	if s.mode == "tree" {
+		drawLine(s.w, "")
 	}
 }

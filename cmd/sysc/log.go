@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
@@ -230,19 +229,9 @@ func (a *app) stepsBehind(ctx context.Context, g *derivations.Graph, ref derivat
 	return found, err
 }
 
-// withStore opens the store for one call.
-func (a *app) withStore(ctx context.Context, use func(*localstore.Store) error) error {
-	st, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
-	return errors.Join(use(st), st.Close())
-}
-
 // printLog copies what a program wrote to standard output.
 func (a *app) printLog(log io.Reader, raw bool) error {
-	file, ok := a.out.(*os.File)
-	if raw || !ok || !term.IsTerminal(int(file.Fd())) {
+	if raw || !isTerminal(a.out) {
 		_, err := io.Copy(a.out, log)
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // A nil meter shows nothing. It is safe for concurrent use.
 type meter struct {
 	w     io.Writer
-	width func() int // of the terminal; nil: w is none
+	width func() int // of a line on the terminal; nil: w is none
 	step  func() localstore.Step
 
 	stop    chan struct{}
@@ -38,16 +38,16 @@ const (
 func (a *app) newMeter(step func() localstore.Step) *meter {
 	m := &meter{w: a.err, step: step, stop: make(chan struct{})}
 	patience := plainInterval
-	switch terminal := a.terminal(a.err); {
-	case a.progress == "tree", a.progress == "auto" && terminal:
+	switch a.progressMode() {
+	case "tree":
 		patience = meterPatience
-		m.width = func() int { return a.width(a.err) }
-	case a.progress == "auto", a.progress == "plain":
+		m.width = func() int { return lineWidth(a.err) }
+	case "plain":
 	default:
 		return nil
 	}
 	m.next = time.Now().Add(patience)
-	a.meter = m
+	a.drawn = m
 	m.stopped.Go(m.tick)
 	return m
 }
@@ -95,23 +95,13 @@ func (m *meter) draw(now time.Time) {
 		return
 	}
 	width := m.width()
-	if width <= 1 {
-		width = 80 // it does not say
-	}
-	width-- // a line that fills the last column would wrap
-	if line := clip(stepLine(s, elapsed, width), width); line != m.line {
-		fmt.Fprintf(m.w, "\r%s\x1b[K", line)
+	if line := shorten(stepLine(s, elapsed, width), width); line != m.line {
+		drawLine(m.w, line)
 		m.line = line
 	}
 }
 
-// above calls write, which writes lines to the same place, without the meter's own
-// line on the screen.
 func (m *meter) above(write func()) {
-	if m == nil {
-		write()
-		return
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.erase()
@@ -120,7 +110,7 @@ func (m *meter) above(write func()) {
 
 func (m *meter) erase() {
 	if m.line != "" {
-		fmt.Fprint(m.w, "\r\x1b[K")
+		drawLine(m.w, "")
 		m.line = ""
 	}
 }
@@ -142,8 +132,7 @@ func (m *meter) end() {
 // width is not 0:
 // "Adding files: 120 files, 1.2 GiB of 4.0 GiB, 30 %, 400.0 MiB/s, 7s left".
 func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
-	const settled = time.Second // what is younger cannot be extrapolated
-	var files, bytes, part, rate string
+	var files, bytes, part string
 	duration := formatDuration(elapsed)
 	if s.Files > 0 {
 		files = plural(int(s.Files), "file")
@@ -151,9 +140,6 @@ func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
 	if s.Bytes > 0 {
 		if bytes = bytesize.Format(s.Bytes); s.Size > 0 {
 			bytes += " of " + bytesize.Format(s.Size)
-		}
-		if elapsed >= settled {
-			rate = bytesize.Format(int64(float64(s.Bytes)/elapsed.Seconds())) + "/s"
 		}
 	}
 	if s.Part > 0 {
@@ -163,35 +149,23 @@ func stepLine(s localstore.Step, elapsed time.Duration, width int) string {
 	if s.Size > 0 && s.Part > 0 && elapsed >= settled {
 		duration = timeLeft(elapsed, s.Part)
 	}
-	facts := []*string{&files, &bytes, &part, &rate, &duration}
-	line := joinFacts(s.Name, facts)
-	for _, least := range []*string{&rate, &bytes, &duration, &files, &part} {
-		if width == 0 || len(line) <= width {
-			break
-		}
-		*least = ""
-		line = joinFacts(s.Name, facts)
+	const sep = ": "
+	if width == 0 {
+		width = math.MaxInt
 	}
-	return line
-}
-
-func joinFacts(name string, facts []*string) string {
-	sep := ": "
-	for _, f := range facts {
-		if *f != "" {
-			name += sep + *f
-			sep = ", "
-		}
+	facts := joinFacts(width-len(s.Name)-len(sep),
+		fact{files, 4}, fact{bytes, 2}, fact{part, 5}, fact{formatRate(s.Bytes, elapsed), 1}, fact{duration, 3})
+	if facts == "" {
+		return s.Name
 	}
-	return name
+	return s.Name + sep + facts
 }
 
 // timeLeft guesses from how long a part of the work took: "7s left". Nothing is
 // said of more than a day: that is no guess.
 func timeLeft(elapsed time.Duration, part float64) string {
-	const most = 24 * time.Hour
 	left := elapsed.Seconds() * (1 - part) / part
-	if left > most.Seconds() {
+	if left > longestGuess.Seconds() {
 		return formatDuration(elapsed)
 	}
 	return fmt.Sprintf("%v left", time.Duration(math.Ceil(left))*time.Second)

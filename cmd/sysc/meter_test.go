@@ -52,30 +52,30 @@ func TestMeter(t *testing.T) {
 			t.Errorf("after %v: %q, want %q", d, out.String(), want)
 		}
 	}
-	width := 80
+	width := 79
 	m.width = func() int { return width }
 	m.next = began.Add(meterPatience)
 	after(meterPatience, "") // nothing is done yet
 	step = localstore.Step{Name: "Adding files", Began: began, Files: 1}
 	after(meterPatience-1, "")
-	after(700*time.Millisecond, "\rAdding files: 1 file, 0.7s\x1b[K")
+	after(700*time.Millisecond, "\rAdding files: 1 file, 0.7s\x1b[J\r")
 	after(701*time.Millisecond, "") // it looks the same
-	after(800*time.Millisecond, "\rAdding files: 1 file, 0.8s\x1b[K")
-	width = 23
-	after(900*time.Millisecond, "\rAdding files: 1 file\x1b[K")
-	width = 6
-	after(900*time.Millisecond, "\rAddin\x1b[K") // the last column stays free
-	width = 0
+	after(800*time.Millisecond, "\rAdding files: 1 file, 0.8s\x1b[J\r")
+	width = 22
+	after(900*time.Millisecond, "\rAdding files: 1 file\x1b[J\r")
+	width = 5
+	after(900*time.Millisecond, "\rAddi…\x1b[J\r")
+	width = 79
 	after(-time.Second, "")
-	after(2*time.Second, "\rAdding files: 1 file, 2.0s\x1b[K")
+	after(2*time.Second, "\rAdding files: 1 file, 2.0s\x1b[J\r")
 
 	out.Reset()
 	m.above(func() { out.WriteString("talk\n") })
 	m.above(func() { out.WriteString("more\n") })
-	if got, want := out.String(), "\r\x1b[Ktalk\nmore\n"; got != want {
+	if got, want := out.String(), "\r\x1b[J\rtalk\nmore\n"; got != want {
 		t.Errorf("talk above the line: %q, want %q", got, want)
 	}
-	after(3*time.Second, "\rAdding files: 1 file, 3.0s\x1b[K")
+	after(3*time.Second, "\rAdding files: 1 file, 3.0s\x1b[J\r")
 
 	m = &meter{w: &out, step: m.step, next: began.Add(plainInterval)}
 	after(plainInterval-1, "")

@@ -12,6 +12,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store"
@@ -151,7 +152,7 @@ func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.G
 		Events: func(e build.Event) {
 			if e.Kind == build.Planned {
 				p.work.Steps++
-				if e.Builder == fetchBuilder {
+				if e.Builder == builtin.BuilderFetch {
 					p.work.Fetch += max(e.Total, 0)
 				}
 			}

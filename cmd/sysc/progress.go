@@ -1,18 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"sysc/derivations"
 	"sysc/derivations/build"
 	"sysc/internal/bytesize"
 )
@@ -20,54 +17,40 @@ import (
 // A progress shows the events of a build. Its zero value shows nothing.
 // event is safe for concurrent use; finish must be called once at the end.
 type progress struct {
-	mu      sync.Mutex
-	show    renderer
-	total   int // steps that will run
-	done    int // of these, however they ended:
-	built   int
-	cached  int // somebody else did them, or nothing that they need has changed
-	failed  int
-	whole   bool  // everything that was wanted is there
-	bytes   int64 // to fetch, as far as known, and fetched
-	fetched int64
-	running map[string]*runningStep
-	started time.Time
-	stop    chan struct{}
-	stopped sync.WaitGroup
-}
-
-// A runningStep is a step that has started and not finished.
-type runningStep struct {
-	name, builder string
-	since         time.Time
-	done, total   int64
+	mu       sync.Mutex
+	show     renderer
+	jobs     int // how many steps use a processor at once
+	total    int // steps that will run
+	done     int // of these, however they ended:
+	built    int
+	cached   int // somebody else did them, or nothing that they need has changed
+	failed   int
+	whole    bool  // everything that was wanted is there
+	bytes    int64 // to fetch, as far as known, and fetched
+	fetched  int64
+	fetching stopwatch
+	steps    map[derivations.Hash]*step // that have not ended
+	started  time.Time
+	stop     chan struct{}
+	stopped  sync.WaitGroup
 }
 
 // A renderer puts what a progress knows in front of somebody.
 type renderer interface {
-	// event is called for every event, with the step if that was running, and draw
-	// about ten times a second.
-	event(p *progress, e build.Event, step *runningStep)
+	// event is called for every event, with the step if that was planned and had not
+	// ended, and draw about ten times a second.
+	event(p *progress, e build.Event, s *step)
 	draw(p *progress)
 	// finish removes what is not meant to stay.
 	finish(p *progress)
 }
 
-// newProgress chooses the renderer: mode is "auto", "tree", "plain", "json" or
-// "none".
-func newProgress(w io.Writer, mode string, colour bool) (*progress, error) {
-	p := &progress{running: map[string]*runningStep{}, started: time.Now(), stop: make(chan struct{})}
-	file, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd()))
+// newProgress chooses the renderer by what app.progressMode says.
+func newProgress(w io.Writer, mode string, colour bool, jobs int) (*progress, error) {
+	p := &progress{jobs: max(jobs, 1), steps: map[derivations.Hash]*step{}, started: time.Now(), stop: make(chan struct{})}
 	switch mode {
-	case "auto":
-		if terminal {
-			p.show = &liveRenderer{w: w, size: func() (int, int, error) { return term.GetSize(int(file.Fd())) }, colour: colour}
-		} else {
-			p.show = &plainRenderer{w: w}
-		}
 	case "tree":
-		p.show = &liveRenderer{w: w, size: func() (int, int, error) { return 80, 24, nil }, colour: colour}
+		p.show = &liveRenderer{w: w, size: func() (int, int) { return terminalSize(w) }, colour: colour}
 	case "plain":
 		p.show = &plainRenderer{w: w}
 	case "json":
@@ -110,76 +93,95 @@ func (p *progress) finish(err error) {
 func (p *progress) event(e build.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := e.Hash.String()
-	step := p.running[key]
-	switch e.Kind {
-	case build.Planned:
+	if e.Kind == build.Planned {
 		p.total++
-		if e.Builder == fetchBuilder {
-			p.bytes += max(e.Total, 0)
-		}
+		p.steps[e.Hash] = newStep(e)
+		p.bytes += p.steps[e.Hash].toFetch()
+	}
+	s := p.steps[e.Hash]
+	if s != nil {
+		p.follow(s, e)
+	}
+	p.show.event(p, e, s)
+}
+
+// follow notes what happened to a planned step.
+func (p *progress) follow(s *step, e build.Event) {
+	switch e.Kind {
 	case build.Started:
-		step = &runningStep{name: e.Name, builder: e.Builder, since: time.Now(), total: -1}
-		p.running[key] = step
-	case build.Progress:
-		if step != nil {
-			if step.builder == fetchBuilder {
-				p.fetched += e.Done - step.done
-			}
-			step.done, step.total = e.Done, e.Total
+		s.since = time.Now()
+		if s.fetches() {
+			p.fetching.start()
 		}
+	case build.Progress:
+		p.fetched -= s.fetched()
+		p.bytes -= s.toFetch()
+		s.advance(e.Done, e.Total)
+		p.fetched += s.fetched()
+		p.bytes += s.toFetch()
 	case build.Finished, build.Failed:
 		p.done++
 		p.count(e)
-		delete(p.running, key)
+		delete(p.steps, e.Hash)
+		p.bytes -= s.toFetch() - s.fetched() // what of it is not there will not come
+		if s.fetches() && s.running() {
+			p.fetching.stop()
+		}
 	}
-	p.show.event(p, e, step)
+}
+
+func (p *progress) above(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if live, ok := p.show.(*liveRenderer); ok {
+		live.clear()
+	}
+	write()
 }
 
 // count takes note of how a step ended.
 func (p *progress) count(e build.Event) {
-	var skipped *build.SkippedError
 	switch {
 	case e.Kind == build.Finished && e.Cached:
 		p.cached++
 	case e.Kind == build.Finished:
 		p.built++
-	case !errors.As(e.Err, &skipped):
+	case !wasSkipped(e):
 		p.failed++
 	}
 }
 
-const (
-	fetchBuilder = "builtin:fetch"
-	gitBuilder   = "builtin:git"
-)
-
-// oldest returns the running steps, those that began first in front.
-func (p *progress) oldest() []*runningStep {
-	steps := make([]*runningStep, 0, len(p.running))
-	for _, s := range p.running {
-		steps = append(steps, s)
-	}
-	slices.SortFunc(steps, func(a, b *runningStep) int {
-		if c := a.since.Compare(b.since); c != 0 {
-			return c
+// running returns the running steps: programs first, and what began first.
+func (p *progress) running() []*step {
+	var steps []*step
+	for _, s := range p.steps {
+		if s.running() {
+			steps = append(steps, s)
 		}
-		return strings.Compare(a.name, b.name)
+	}
+	slices.SortFunc(steps, func(a, b *step) int {
+		switch {
+		case a.runsProgram() && !b.runsProgram():
+			return -1
+		case b.runsProgram() && !a.runsProgram():
+			return 1
+		}
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.name, b.name))
 	})
 	return steps
 }
 
-// summary is one line on the whole build.
-func (p *progress) summary() string {
+// summary is one line on the whole build, of at most width columns.
+func (p *progress) summary(width int) string {
 	elapsed := time.Since(p.started)
-	line := fmt.Sprintf("%d of %s", p.done, plural(p.total, "step"))
-	if p.bytes > 0 {
-		line += fmt.Sprintf(", fetched %s of %s", bytesize.Format(p.fetched), bytesize.Format(p.bytes))
-		if p.fetched < p.bytes && elapsed > time.Second {
-			line += fmt.Sprintf(" (%s/s)", bytesize.Format(int64(float64(p.fetched)/elapsed.Seconds())))
-		}
+	var bytes, rate string
+	if p.fetched < p.bytes {
+		bytes = fmt.Sprintf("fetched %s of %s", bytesize.Format(p.fetched), bytesize.Format(p.bytes))
+		rate = formatRate(p.fetched, p.fetching.elapsed())
 	}
-	return line + ", " + formatDuration(elapsed)
+	return joinFacts(width,
+		fact{fmt.Sprintf("%d of %s", p.done, plural(p.total, "step")), 5},
+		fact{bytes, 3}, fact{rate, 1}, fact{formatDuration(elapsed), 2}, fact{p.timeLeft(time.Now()), 4})
 }
 
 // outcome is the last line: what was done, and what of that which might have been did
@@ -204,27 +206,8 @@ func (p *progress) outcome() string {
 	return line + ", " + formatDuration(time.Since(p.started))
 }
 
-// describe names a running step for people.
-func (s *runningStep) describe() string {
-	verb, ok := map[string]string{fetchBuilder: "fetch", gitBuilder: "fetch", "builtin:unpack": "unpack", "exec": "build"}[s.builder]
-	if !ok {
-		verb = strings.TrimPrefix(s.builder, "builtin:")
-	}
-	text := verb + " " + s.name
-	if s.builder == fetchBuilder && s.total > 0 {
-		text += fmt.Sprintf("  %s of %s", bytesize.Format(s.done), bytesize.Format(s.total))
-		if elapsed := time.Since(s.since); s.done > 0 && elapsed > time.Second {
-			text += fmt.Sprintf("  %s/s", bytesize.Format(int64(float64(s.done)/elapsed.Seconds())))
-		}
-	}
-	if s.builder == gitBuilder && s.done > 0 {
-		text += "  " + bytesize.Format(s.done) // nobody knows how much there will be
-	}
-	return text
-}
-
 type silentRenderer struct{}
 
-func (silentRenderer) event(*progress, build.Event, *runningStep) {}
-func (silentRenderer) draw(*progress)                             {}
-func (silentRenderer) finish(*progress)                           {}
+func (silentRenderer) event(*progress, build.Event, *step) {}
+func (silentRenderer) draw(*progress)                      {}
+func (silentRenderer) finish(*progress)                    {}

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
@@ -48,10 +52,11 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err != nil {
 		return nil, err
 	}
-	progress, err := newProgress(a.err, a.progress, a.colour(a.err))
+	progress, err := newProgress(a.err, a.progressMode(), a.colour(a.err), cmp.Or(flags.jobs, runtime.GOMAXPROCS(0)))
 	if err != nil {
 		return nil, err
 	}
+	a.drawn = progress
 	drain, drained := a.signals.drain()
 	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,
@@ -77,6 +82,9 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		a.showFailures(err)
 	} else {
 		rememberBuilds(st, project, want)
+	}
+	if n := len(failures(err)); n > 1 {
+		err = fmt.Errorf("%d steps failed:\n%w", n, err)
 	}
 	return paths, buildError(err)
 }
@@ -108,7 +116,7 @@ func (a *app) showFailures(err error) {
 		if len(failure.Tail) > 0 {
 			a.say("\nLast lines of %s:", failure.Derivation.Name)
 			for _, line := range failure.Tail {
-				a.say("  │ %s", printable(line))
+				a.sayQuoted(printable(line))
 			}
 		}
 		for _, hint := range hintsFor(failure) {
@@ -118,12 +126,25 @@ func (a *app) showFailures(err error) {
 			a.say("It is made by %s at %s.", failure.Origin.Label, at)
 		}
 		if failure.LogPath != "" {
-			a.say("The whole log: sysc log %s", strings.TrimSuffix(filepath.Base(failure.LogPath), filepath.Ext(failure.LogPath)))
+			a.say("Log: sysc log %s", strings.TrimSuffix(filepath.Base(failure.LogPath), filepath.Ext(failure.LogPath)))
 		}
 		if failure.KeptDir != "" {
 			a.say("Its directory is kept for %d days: %s", int(localstore.KeptFailed.Hours()/24), failure.KeptDir)
 			a.say("To enter it: sysc shell --failed %s", filepath.Base(failure.KeptDir))
 		}
+	}
+}
+
+// sayQuoted writes a line of a log behind a bar. On a terminal a long one goes on
+// behind it.
+func (a *app) sayQuoted(line string) {
+	const bar = "  │ "
+	parts := []string{line}
+	if a.terminal(a.err) {
+		parts = fold(line, lineWidth(a.err)-utf8.RuneCountInString(bar))
+	}
+	for _, part := range parts {
+		a.say("%s%s", bar, part)
 	}
 }
 

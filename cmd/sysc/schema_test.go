@@ -1,6 +1,8 @@
 package main
 
 import (
+	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +15,7 @@ import (
 const schemaDir = "../../docs/schemas"
 
 // checkSchema compares the last command's standard output with a schema of
-// docs/schemas.
+// docs/schemas: each value, if there are several.
 //
 //	schema NAME
 func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
@@ -23,12 +25,20 @@ func checkSchema(ts *testscript.TestScript, neg bool, args []string) {
 	schema, err := jsonschema.NewCompiler().Compile(filepath.Join(schemaDir, args[0]+".json"))
 	ts.Check(err)
 	text := ts.ReadFile("stdout")
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
-	if err != nil {
-		ts.Fatalf("stdout is no JSON: %v\n%s", err, text)
-	}
-	if err := schema.Validate(value); err != nil {
-		ts.Fatalf("stdout does not fit the schema: %v\n%s", err, text)
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	for n := 0; ; n++ {
+		var value any
+		err := decoder.Decode(&value)
+		if err == io.EOF && n > 0 {
+			return
+		}
+		if err != nil {
+			ts.Fatalf("stdout is no JSON: %v\n%s", err, text)
+		}
+		if err := schema.Validate(value); err != nil {
+			ts.Fatalf("stdout does not fit the schema: %v\n%s", err, text)
+		}
 	}
 }
 

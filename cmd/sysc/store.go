@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,11 +53,7 @@ func (a *app) storeCommand() *cobra.Command {
 // storeVerb makes a verb that gets the open store.
 func (a *app) storeVerb(cmd *cobra.Command, run func(context.Context, *localstore.Store, []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		st, err := a.openStore(cmd.Context())
-		if err != nil {
-			return err
-		}
-		return errors.Join(run(cmd.Context(), st, args), st.Close())
+		return a.withStore(cmd.Context(), func(st *localstore.Store) error { return run(cmd.Context(), st, args) })
 	}
 	return cmd
 }

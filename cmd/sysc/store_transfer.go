@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
@@ -96,7 +95,7 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 		const shared = 0o644
 		return atomicfile.Write(output, shared, write)
 	}
-	if file, ok := a.out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if isTerminal(a.out) {
 		return errors.New("a stream is not for a terminal: redirect standard output, or name a file with --output")
 	}
 	return write(a.out)

@@ -31,11 +31,7 @@ that needs it makes it again. A damaged database is made anew from what is on di
 			if repair {
 				return a.storeRepair(cmd.Context(), from)
 			}
-			st, err := a.openStore(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return errors.Join(a.storeVerify(cmd.Context(), st), st.Close())
+			return a.withStore(cmd.Context(), func(st *localstore.Store) error { return a.storeVerify(cmd.Context(), st) })
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended")

@@ -12,7 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
@@ -25,7 +27,20 @@ type pseudoTerminal struct {
 	master  *os.File
 	cmd     *exec.Cmd
 	written string // all that the command wrote
+
+	seen    int    // how much of that the test has waited for
+	columns uint16 // how many there were at first
+	resizes []terminalResize
 }
+
+// A terminalResize is when a terminal got another number of columns.
+type terminalResize struct {
+	written int // so much was written before
+	columns uint16
+}
+
+// interrupt is what Ctrl-C sends.
+const interrupt = "\x03"
 
 // onTerminal starts a command on a terminal of that many columns.
 func onTerminal(t *testing.T, columns uint16, cmd *exec.Cmd) *pseudoTerminal {
@@ -50,17 +65,23 @@ func onTerminal(t *testing.T, columns uint16, cmd *exec.Cmd) *pseudoTerminal {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	must(cmd.Start())
 	t.Cleanup(func() { cmd.Process.Kill() })
-	return &pseudoTerminal{t: t, master: master, cmd: cmd}
+	return &pseudoTerminal{t: t, master: master, cmd: cmd, columns: columns}
 }
 
-// read reads until the command has written what pattern matches, or to the end.
+// read reads until the command has written what pattern matches, after what was read
+// before.
 func (p *pseudoTerminal) read(pattern string) {
 	p.t.Helper()
 	const patience = time.Minute
 	timer := time.AfterFunc(patience, func() { p.cmd.Process.Kill() })
 	defer timer.Stop()
 	want := regexp.MustCompile(pattern)
-	for buf := make([]byte, 4096); !want.MatchString(p.written); {
+	buf := make([]byte, 4096)
+	for {
+		if match := want.FindStringIndex(p.written[p.seen:]); match != nil {
+			p.seen += match[1]
+			return
+		}
 		n, err := p.master.Read(buf)
 		p.written += string(buf[:n])
 		if errors.Is(err, unix.EIO) { // the other end is closed
@@ -80,40 +101,49 @@ func (p *pseudoTerminal) finish() int {
 		p.t.Fatal(err)
 	}
 	p.written += string(rest)
+	p.seen = len(p.written)
 	p.cmd.Wait() // the code says it
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// screen is what can be read in the end, if no line was longer than the terminal
-// is wide.
-func (p *pseudoTerminal) screen() string {
-	const eraseLine = "\x1b[K"
-	rows, column := []string{""}, 0
-	for rest := p.written; rest != ""; {
-		row := &rows[len(rows)-1]
-		n := 1
-		switch {
-		case rest[0] == '\r':
-			column = 0
-		case rest[0] == '\n':
-			rows = append(rows, "")
-		case strings.HasPrefix(rest, eraseLine):
-			*row = (*row)[:column]
-			n = len(eraseLine)
-		default:
-			*row = (*row)[:column] + rest[:1] + (*row)[min(column+1, len(*row)):]
-			column++
-		}
-		rest = rest[n:]
+// resize gives the terminal another number of columns.
+func (p *pseudoTerminal) resize(columns uint16) {
+	p.t.Helper()
+	if err := unix.IoctlSetWinsize(int(p.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: columns}); err != nil {
+		p.t.Fatal(err)
 	}
-	return strings.Join(rows, "\n")
+	p.seen = len(p.written)
+	p.resizes = append(p.resizes, terminalResize{p.seen, columns})
+}
+
+// screen is what can be read when the test has seen what it waited for, on a terminal
+// that breaks long lines.
+func (p *pseudoTerminal) screen() []string {
+	p.t.Helper()
+	s, from := &screen{t: p.t, width: int(p.columns)}, 0
+	for _, r := range p.resizes {
+		io.WriteString(s, p.written[from:r.written])
+		s.resize(int(r.columns), true)
+		from = r.written
+	}
+	io.WriteString(s, p.written[from:p.seen])
+	return s.text()
+}
+
+// check compares the screen with regular expressions, one a row.
+func (p *pseudoTerminal) check(want ...string) {
+	p.t.Helper()
+	pattern := regexp.MustCompile("^" + strings.Join(want, "\n") + "$")
+	if got := strings.Join(p.screen(), "\n"); !pattern.MatchString(got) {
+		p.t.Errorf("the screen is\n%s\nwant\n%s\nall that was written: %q", got, strings.Join(want, "\n"), p.written)
+	}
 }
 
 // longest is the length of the longest line that a meter has shown.
 func (p *pseudoTerminal) longest() int {
 	longest := 0
-	for _, line := range regexp.MustCompile(`\r([^\r\n]*)\x1b\[K`).FindAllStringSubmatch(p.written, -1) {
-		longest = max(longest, len(line[1]))
+	for _, line := range regexp.MustCompile(`\r([^\r\n]*)\x1b\[J`).FindAllStringSubmatch(p.written, -1) {
+		longest = max(longest, utf8.RuneCountInString(line[1]))
 	}
 	return longest
 }
@@ -135,7 +165,7 @@ func TestTerminalVerify(t *testing.T) {
 		t.Fatal(err)
 	}
 	add := onTerminal(t, 80, storeCommand(t, store, "add", file))
-	if code := add.finish(); code != 0 || !regexp.MustCompile(`^`+regexp.QuoteMeta(store)+`/store/\w{32}-file\n$`).MatchString(add.screen()) {
+	if code := add.finish(); code != 0 || !regexp.MustCompile(`^`+regexp.QuoteMeta(store)+`/store/\w{32}-file$`).MatchString(strings.Join(add.screen(), "")) {
 		t.Fatalf("add ended with %d and left %q of %q", code, add.screen(), add.written)
 	}
 	blobs, err := filepath.Glob(filepath.Join(store, "blobs/*/*"))
@@ -152,19 +182,18 @@ func TestTerminalVerify(t *testing.T) {
 		want    string
 		args    []string
 	}{
-		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[K`, []string{"verify"}},
-		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[K`, []string{"verify", "--repair", "--json"}},
-		{30, `Verifying blobs: [\d.]+s\x1b\[K`, []string{"verify"}},
-		{8, `\rVerifyi\x1b\[K`, []string{"verify"}},
+		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[J`, []string{"verify"}},
+		{80, `Verifying blobs: [\d.]+ \wiB, [\d.]+s\x1b\[J`, []string{"verify", "--repair", "--json"}},
+		{30, `Verifying blobs: [\d.]+s\x1b\[J`, []string{"verify"}},
+		{8, `\rVerify…\x1b\[J`, []string{"verify"}},
 	} {
 		verify := onTerminal(t, c.columns, storeCommand(t, store, c.args...))
 		verify.read(c.want)
-		const interrupt = "\x03"
 		if _, err := io.WriteString(verify.master, interrupt); err != nil {
 			t.Fatal(err)
 		}
 		code := verify.finish()
-		if got := verify.screen(); code != exitInterrupted || !strings.HasPrefix(got, "Interrupted: ") || strings.Count(got, "\n") != 1 {
+		if got := verify.screen(); code != exitInterrupted || !strings.HasPrefix(strings.Join(got, ""), "Interrupted: ") {
 			t.Errorf("%v ended with %d and left %q of %q", c.args, code, got, verify.written)
 		}
 		if got := verify.longest(); got >= int(c.columns) {
@@ -225,12 +254,99 @@ func TestTerminalAdd(t *testing.T) {
 	cmd := storeCommand(t, filepath.Join(dir, "store"), "add", many)
 	cmd.Env = append(cmd.Env, "GOMAXPROCS=1")
 	add := onTerminal(t, 80, cmd)
-	add.read(`Adding files: \d+ files, [\d.]+ \wiB, [\d.]+s\x1b\[K`)
+	add.read(`Adding files: \d+ files, [\d.]+ \wiB, [\d.]+s\x1b\[J`)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	code := add.finish()
-	if got := add.screen(); code != exitInterrupted || !strings.HasPrefix(got, "Interrupted: ") || strings.Count(got, "\n") != 1 {
+	if got := add.screen(); code != exitInterrupted || !strings.HasPrefix(strings.Join(got, ""), "Interrupted: ") {
 		t.Errorf("it ended with %d and left %q of %q", code, got, add.written)
+	}
+}
+
+// A build follows the terminal when that changes its size, and leaves nothing of what
+// was there for a while.
+func TestTerminalBuild(t *testing.T) {
+	m := newCrashMachine(t)
+	const definition = `
+derivation "hello" {
+  base    = input.debian
+  timeout = "5m"
+  script  = "echo it runs; sleep 987652"
+}
+
+derivation "fails" {
+  base    = input.debian
+  script  = "echo a line that is longer than the terminal is wide; exit 1"
+}
+`
+	if err := os.WriteFile(filepath.Join(m.dir, "hello.sysc.hcl"), []byte(definition), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m.sysc("lock")
+	start := func(columns uint16, target string) *pseudoTerminal {
+		cmd := m.command("build", target)
+		cmd.Env = append(cmd.Env, "TERM=xterm", "NO_COLOR=1")
+		return onTerminal(t, columns, cmd)
+	}
+	build := start(80, "derivation.hello")
+	// frame waits for a bar of so many cells, and the step below it.
+	frame := func(cells int) {
+		t.Helper()
+		build.read(fmt.Sprintf(`l[█░]{%d} [^█░]*└─ build hello  [\d.]+s[^█░]*\x1b\[1A`, cells))
+	}
+	frame(9)
+	build.check("[█░]{9} [0-9]+ of [0-9]+ steps, .*", "└─ build hello  .*")
+	for _, c := range []struct {
+		columns uint16
+		cells   int
+	}{{24, 4}, {60, 7}, {20, 4}, {100, 12}} {
+		build.resize(c.columns)
+		frame(c.cells)
+		build.check(fmt.Sprintf("[█░]{%d} [0-9]+ of [0-9]+ steps.*", c.cells), "└─ build hello.*")
+	}
+	for _, answer := range []string{"finishing 1 running step, press Ctrl-C again to stop them\x1b", ""} {
+		if _, err := io.WriteString(build.master, interrupt); err != nil {
+			t.Fatal(err)
+		}
+		build.read(answer)
+	}
+	if code := build.finish(); code != exitInterrupted {
+		t.Errorf("it ended with %d", code)
+	}
+	build.check("finishing 1 running step, .*", "[0-9]+ built, [0-9]+ not done, .*", "Interrupted: .*")
+
+	// What a program wrote stays behind its bar.
+	failed := start(40, "derivation.fails")
+	if code := failed.finish(); code != exitBuild {
+		t.Errorf("it ended with %d", code)
+	}
+	failed.check("failed: fails", "0 built, 1 failed, .*", "", "Last lines of fails:",
+		"  │ a line that is longer than the term", "  │ inal is wide",
+		"It is made by derivation.fails at hello.", "sysc.hcl:8,1.", "(?s:Log: sysc log .*)",
+		"Error: build fails .*", ".*")
+}
+
+// What lock does is told on one line, on lines, or not at all.
+func TestStatusLine(t *testing.T) {
+	for mode, want := range map[string][]string{
+		"tree": {"Resolving the packages of derivation.with-a-long-name-with-a-long-name-with-a-…"},
+		"plain": {"Asking the archive of input debian for its state", "Resolving the packages of derivation" +
+			".with-a-long-name-with-a-long-name-with-a-long-name-with-a-long-name-with-a-long-name"},
+		"none": nil,
+		"json": nil,
+	} {
+		s := &screen{t: t}
+		status := &statusLine{w: s, mode: mode}
+		status.step("update", "debian")
+		status.download("dists/trixie/main/binary-amd64/Packages.xz", 1<<20, 2<<20)
+		status.step("resolve", "derivation"+strings.Replace(strings.Repeat("-with-a-long-name", 5), "-", ".", 1))
+		if diff := cmp.Diff(want, s.text()); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", mode, diff)
+		}
+		status.clear()
+		if got := s.text(); mode == "tree" && len(got) > 0 {
+			t.Errorf("it left %q", got)
+		}
 	}
 }

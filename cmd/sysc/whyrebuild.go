@@ -300,10 +300,7 @@ func (c *rebuildChange) write(w io.Writer) {
 				fmt.Fprintf(w, "    %s … and %s more\n", side.mark, plural(len(side.lines)-most, "line"))
 				break
 			}
-			if short := clip(printable(line), width); short != line {
-				line = short + "…"
-			}
-			fmt.Fprintf(w, "    %s %s\n", side.mark, line)
+			fmt.Fprintf(w, "    %s %s\n", side.mark, shorten(printable(line), width))
 		}
 	}
 }

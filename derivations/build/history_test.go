@@ -88,6 +88,18 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// writeHistory says how long steps took, in milliseconds.
+func (w *world) writeHistory(steps map[string][]int64) {
+	w.t.Helper()
+	text, err := json.Marshal(history{Steps: steps})
+	if err == nil {
+		err = os.WriteFile(w.store.HistoryPath(), text, 0o600)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // TestOrderByHistory: what took long before goes first, and how long it takes now
 // is remembered.
 func TestOrderByHistory(t *testing.T) {
@@ -98,14 +110,7 @@ func TestOrderByHistory(t *testing.T) {
 	for _, name := range []string{"quick", "new", "slow"} {
 		want = append(want, w.builtin(name, "builtin:test", map[string]any{"text": name}))
 	}
-	history := map[string]any{"steps": map[string][]int64{"builtin:test quick": {1}, "builtin:test slow": {60_000}, "builtin:bad bad": {5}}}
-	text, err := json.Marshal(history)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(w.store.HistoryPath(), text, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.writeHistory(map[string][]int64{"builtin:test quick": {1}, "builtin:test slow": {60_000}, "builtin:bad bad": {5}})
 	w.mustRealise(want...)
 	if got := w.happened(Started, false); !slices.Equal(got, []string{"slow", "quick", "new"}) && !slices.Equal(got, []string{"slow", "new", "quick"}) {
 		t.Errorf("started in the order %v", got)
@@ -125,5 +130,48 @@ func TestOrderByHistory(t *testing.T) {
 		if got := h.Steps[name]; len(got) != runs {
 			t.Errorf("%s: got %v, want %d runs", name, got, runs)
 		}
+	}
+}
+
+// TestBehind: what will run behind a step is the longest chain of those that need it,
+// and have to run.
+func TestBehind(t *testing.T) {
+	w := newWorld(t)
+	w.opts.Builtins = map[string]builtin.Func{"builtin:test": counting(nil)}
+	uses := func(name string, inputs ...derivations.Ref) derivations.Ref {
+		needs := []string{}
+		for _, in := range inputs {
+			needs = append(needs, w.placeholder(in))
+		}
+		return w.builtin(name, "builtin:test", map[string]any{"text": name, "needs": needs})
+	}
+	a := uses("a")
+	b := uses("b", a)
+	short := uses("short", a)
+	unknown := uses("unknown", b)
+	last := uses("last", unknown, short)
+	there := uses("there", a)
+	if err := w.store.AddRoot(t.Context(), "there", w.mustRealise(there)[there]); err != nil {
+		t.Fatal(err)
+	}
+	w.collect() // what it was made from
+	w.writeHistory(map[string][]int64{
+		"builtin:test a": {1000}, "builtin:test b": {2000}, "builtin:test short": {500},
+		"builtin:test last": {4000}, "builtin:test there": {3_600_000},
+	})
+	w.mustRealise(last, there)
+	want := map[string]time.Duration{"a": 6 * time.Second, "b": 4 * time.Second, "short": 4 * time.Second, "unknown": 4 * time.Second, "last": 0}
+	seen := make(map[string]bool)
+	for _, e := range w.events {
+		if e.Kind != Planned && e.Kind != Started {
+			continue
+		}
+		seen[e.Name] = true
+		if behind, ok := want[e.Name]; !ok || e.Behind != behind {
+			t.Errorf("%v %s: %v behind it, want %v", e.Kind, e.Name, e.Behind, behind)
+		}
+	}
+	if len(seen) != len(want) {
+		t.Errorf("saw %v", seen)
 	}
 }

@@ -109,7 +109,8 @@ const (
 	Planned EventKind = iota + 1
 	// Started: the step runs now.
 	Started
-	// Progress: it is at Done of Total, in bytes for downloads and archives.
+	// Progress: it is at Done of Total, in bytes for downloads and archives. The
+	// first of a download tells how much was there before.
 	Progress
 	// LogLine: it wrote a line, without its end.
 	LogLine
@@ -149,11 +150,13 @@ type Event struct {
 	// of the result. Total is -1 when it is not known.
 	Done, Total int64
 	// Expected is for Planned and Started how long the step will take, by how long
-	// it took before; 0 when that is not known.
-	Expected time.Duration
-	Line     string
-	Err      error
-	Cached   bool
+	// it took before; 0 when that is not known. Behind is how long the steps will
+	// take that need it, one after the other: those of the longest chain, without
+	// what is not known.
+	Expected, Behind time.Duration
+	Line             string
+	Err              error
+	Cached           bool
 }
 
 // lineWriter calls a function with each line that is written.

@@ -21,8 +21,9 @@ type job struct {
 	// to what is wanted.
 	chain int64
 	// expected is how long it will take, and took how long it did; 0 when it is not
-	// known, or did not run.
-	expected, took time.Duration
+	// known, or did not run. behind is what is expected of the longest chain of steps
+	// that need it.
+	expected, behind, took time.Duration
 
 	// outputs are the paths known so far: recorded, known beforehand, or built.
 	outputs map[string]store.Path
@@ -105,15 +106,15 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 // much as unpacking so many.
 const stepWeight = 64 << 10
 
-// weigh sets how long jobs are expected to take, and their chains.
-func (p *planner) weigh(h *history) {
-	for i := len(p.list) - 1; i >= 0; i-- {
-		j := p.list[i] // everything that needs it has been here
+// weigh sets how long missing jobs are expected to take, and their chains.
+func (p *planner) weigh(missing []*job, h *history) {
+	for _, j := range slices.Backward(missing) { // everything that needs it has been here
 		j.expected = h.expected(j.d.Builder, j.d.Name)
 		j.chain += p.weight(j)
 		for _, in := range j.d.Inputs {
 			dep := p.jobs[in.Derivation]
 			dep.chain = max(dep.chain, j.chain)
+			dep.behind = max(dep.behind, j.expected+j.behind)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package build
 import (
 	"cmp"
 	"container/heap"
+
+	"sysc/derivations/builtin"
 )
 
 // A class is what a step needs most.
@@ -14,14 +16,8 @@ const (
 	classes
 )
 
-// These are the builtins that wait for the network.
-const (
-	fetchBuilder = "builtin:fetch"
-	gitBuilder   = "builtin:git"
-)
-
 func (j *job) class() class {
-	if j.d.Builder == fetchBuilder || j.d.Builder == gitBuilder {
+	if j.d.Builder == builtin.BuilderFetch || j.d.Builder == builtin.BuilderGit {
 		return network
 	}
 	return processor

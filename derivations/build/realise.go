@@ -41,7 +41,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 		return nil, fmt.Errorf("realise: %w", err)
 	}
 	if len(missing) > 0 {
-		p.weigh(readHistory(st.HistoryPath()))
+		p.weigh(missing, readHistory(st.HistoryPath()))
 	}
 	r := &realiser{planner: p, opts: opts, began: time.Now()}
 	for _, j := range missing {
@@ -370,7 +370,7 @@ func (r *realiser) emit(j *job, e Event) {
 	}
 	e.Hash, e.Name, e.Builder, e.Origin = j.hash, j.d.Name, j.d.Builder, j.origin
 	if e.Kind == Planned || e.Kind == Started {
-		e.Expected = j.expected
+		e.Expected, e.Behind = j.expected, j.behind
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -271,11 +271,11 @@ func TestLimits(t *testing.T) {
 			return counting(nil)(ctx, s)
 		}
 	}
-	w.opts.Builtins = map[string]builtin.Func{"builtin:test": gate(0, 2), fetchBuilder: gate(1, 3)}
+	w.opts.Builtins = map[string]builtin.Func{"builtin:test": gate(0, 2), builtin.BuilderFetch: gate(1, 3)}
 	var want []derivations.Ref
 	for i := range 10 {
 		want = append(want, w.builtin("work", "builtin:test", map[string]any{"text": fmt.Sprint(i)}),
-			w.builtin("load", fetchBuilder, map[string]any{"text": fmt.Sprint(i)}))
+			w.builtin("load", builtin.BuilderFetch, map[string]any{"text": fmt.Sprint(i)}))
 	}
 	w.mustRealise(want...)
 	if most[0].Load() != 2 || most[1].Load() != 3 {

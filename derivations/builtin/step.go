@@ -143,13 +143,22 @@ func (s *Step) Result(output string) (Result, bool) {
 	return r, ok
 }
 
+// The names of the steps that every sysc has, as derivations have them.
+const (
+	BuilderFetch   = derivations.BuiltinPrefix + "fetch"
+	BuilderGit     = derivations.BuiltinPrefix + "git"
+	BuilderUnpack  = derivations.BuiltinPrefix + "unpack"
+	BuilderCompose = derivations.BuiltinPrefix + "compose"
+	BuilderFile    = derivations.BuiltinPrefix + "file"
+)
+
 // Standard returns the steps that every sysc has, by builder name.
 func Standard() map[string]Func {
 	return map[string]Func{
-		"builtin:fetch":   fetch,
-		"builtin:git":     git,
-		"builtin:unpack":  unpack,
-		"builtin:compose": compose,
-		"builtin:file":    file,
+		BuilderFetch:   fetch,
+		BuilderGit:     git,
+		BuilderUnpack:  unpack,
+		BuilderCompose: compose,
+		BuilderFile:    file,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"sysc/store"
 )
@@ -47,7 +48,7 @@ func unpack(ctx context.Context, s *Step) error {
 		return err
 	}
 	defer f.Close()
-	l, err := unpackFile(ctx, s, attrs, progressFile{f, s.Progress, e.Size}, e.Size)
+	l, err := unpackFile(ctx, s, attrs, &progressFile{File: f, progress: s.Progress, size: e.Size}, e.Size)
 	if err != nil {
 		return fmt.Errorf("unpack %s: %w", attrs.Source, err)
 	}
@@ -97,15 +98,17 @@ func readArchive(ctx context.Context, s Store, f io.ReaderAt, size int64, strip,
 	return u.top, u.readCompressed(ctx, io.NewSectionReader(f, 0, size), workers)
 }
 
-// A progressFile tells how far into the file reading has come.
+// A progressFile tells how much of the file has been read, in whatever order: several
+// blocks are read at once, and indexes stand at the end.
 type progressFile struct {
 	*os.File
 	progress func(done, total int64)
 	size     int64
+	read     atomic.Int64
 }
 
-func (p progressFile) ReadAt(b []byte, at int64) (int, error) {
+func (p *progressFile) ReadAt(b []byte, at int64) (int, error) {
 	n, err := p.File.ReadAt(b, at)
-	p.progress(at+int64(n), p.size)
+	p.progress(min(p.read.Add(int64(n)), p.size), p.size) // an index is read twice
 	return n, err
 }

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -298,5 +300,28 @@ func unpackPackage(b *testing.B, st *localstore.Store, name string) {
 	}
 	if _, err := l.write(b.Context(), st); err != nil {
 		b.Error(err)
+	}
+}
+
+// TestProgressFile: what is read in any order, and some of it twice, is counted up.
+func TestProgressFile(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte("0123456789"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var told []int64
+	p := &progressFile{File: f, size: 10, progress: func(done, total int64) { told = append(told, done, total) }}
+	for _, at := range []int64{7, 0, 4, 7} {
+		if _, err := p.ReadAt(make([]byte, 3), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []int64{3, 10, 6, 10, 9, 10, 10, 10}; !slices.Equal(told, want) {
+		t.Errorf("told %d, want %d", told, want)
 	}
 }

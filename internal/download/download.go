@@ -79,7 +79,8 @@ type Request struct {
 	// MaxSize is the most bytes to accept; 0 means any number when Size is -1.
 	MaxSize int64
 	// Progress, if not nil, is told how many bytes are there of how many; total is
-	// -1 when it is not known. It is called in the caller's goroutine.
+	// -1 when it is not known. Each attempt tells first what is there already. It is
+	// called in the caller's goroutine.
 	Progress func(done, total int64)
 }
 
@@ -158,6 +159,9 @@ func (c *Client) attempt(ctx context.Context, address string, r Request, fresh b
 		}
 	}
 	resumed = t.done > 0
+	if r.Progress != nil {
+		r.Progress(t.done, r.Size)
+	}
 	if err := t.run(ctx); err != nil {
 		if t.done == 0 {
 			os.Remove(part)

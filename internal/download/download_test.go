@@ -92,11 +92,11 @@ func checkNothing(t *testing.T, r Request) {
 func TestFetch(t *testing.T) {
 	url, requests := serve(t, whole)
 	r := request(t, url+"/a")
-	var last, total int64
-	r.Progress = func(d, n int64) { last, total = d, n }
+	var told [][2]int64
+	r.Progress = func(done, total int64) { told = append(told, [2]int64{done, total}) }
 	checkDone(t, r, New(2, nil).Fetch(t.Context(), r))
-	if want := int64(len(content)); last != want || total != want {
-		t.Errorf("progress ended at %d of %d", last, total)
+	if n := int64(len(content)); len(told) < 2 || told[0] != [2]int64{0, r.Size} || told[len(told)-1] != [2]int64{n, n} {
+		t.Errorf("progress was %d", told)
 	}
 	if got := requests(); len(got) != 1 {
 		t.Errorf("requests %q", got)
@@ -145,7 +145,16 @@ func TestResumeLater(t *testing.T) {
 			t.Fatal(err)
 		}
 		before := len(requests())
+		first := int64(-1)
+		r.Progress = func(done, _ int64) {
+			if first < 0 {
+				first = done
+			}
+		}
 		checkDone(t, r, quick.Fetch(t.Context(), r))
+		if first != int64(n) {
+			t.Errorf("progress began with %d, want %d", first, n)
+		}
 		if got := requests()[before:]; len(got) != 1 || got[0] != want {
 			t.Errorf("requests %q, want %q", got, want)
 		}
@@ -289,7 +298,11 @@ func TestCancel(t *testing.T) {
 		<-release
 	})
 	r := request(t, url+"/a", url+"/b")
-	r.Progress = func(int64, int64) { cancel(why) }
+	r.Progress = func(done, _ int64) {
+		if done > 0 {
+			cancel(why)
+		}
+	}
 	if err := quick.Fetch(ctx, r); !errors.Is(err, why) {
 		t.Errorf("got %v", err)
 	}

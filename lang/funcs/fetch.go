@@ -13,6 +13,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/derivations"
+	"sysc/derivations/builtin"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/store"
@@ -64,7 +65,7 @@ func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
 		return noPath, diags
 	}
 	plain, _ := eval.Plain(archive)
-	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: "builtin:unpack"},
+	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack},
 		map[string]any{"source": plain.AsString(), "format": "archive", "strip": 1, "kind": "tree"}, f.label(c))
 }
 
@@ -91,7 +92,7 @@ func (m Module) addFetch(c eval.Call, f fetch) (cty.Value, diag.List) {
 		attrs = map[string]any{"urls": f.addresses}
 	}
 	return m.add(c, derivations.Derivation{
-		Name: f.name, Platform: derivations.PlatformAny, Builder: "builtin:fetch",
+		Name: f.name, Platform: derivations.PlatformAny, Builder: builtin.BuilderFetch,
 		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Executable: f.executable},
 	}, attrs, f.label(c))
 }

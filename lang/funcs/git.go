@@ -11,6 +11,7 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"sysc/derivations"
+	"sysc/derivations/builtin"
 	"sysc/internal/gitfetch"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
@@ -47,7 +48,7 @@ func (m Module) fetchGit(c eval.Call) (cty.Value, diag.List) {
 		attrs["unknown"] = true
 	}
 	return m.add(c, derivations.Derivation{
-		Name: f.name(), Platform: derivations.PlatformAny, Builder: "builtin:git",
+		Name: f.name(), Platform: derivations.PlatformAny, Builder: builtin.BuilderGit,
 		Fixed: &derivations.Fixed{Kind: store.KindTree, Digest: f.digest},
 	}, attrs, fmt.Sprintf("fetchgit(%q)", f.remote))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/derivations"
+	"sysc/derivations/builtin"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/store"
@@ -109,7 +110,7 @@ func (m Module) textFile(c eval.Call) (cty.Value, diag.List) {
 	if len(marks.Paths) == 0 {
 		return m.addSource(c, derivations.Source{Name: name, Content: []byte(content)}, of)
 	}
-	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: "builtin:file"},
+	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: builtin.BuilderFile},
 		map[string]any{"content": content}, of)
 }
 

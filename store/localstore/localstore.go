@@ -69,6 +69,7 @@ type Store struct {
 	jobs int
 
 	unlock  func() error // of the shared lock on the whole store
+	keys    keyLocks
 	session *session
 	db      *database
 	trees   *treeCache
@@ -215,16 +216,22 @@ func (s *Store) HistoryPath() string { return s.path("cache/" + historyName) }
 func (s *Store) LogDir() string { return s.path("log") }
 
 // Lock takes the lock that every process using the store knows by key, such as
-// a derivation's hash. wait, which may be nil, is told who holds it when it is
-// not free. Take several in the sorted order of their keys.
+// a derivation's hash. wait, which may be nil, is told who holds it when another
+// process does. Take several in the sorted order of their keys.
 func (s *Store) Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error) {
+	unlockKey, err := s.keys.lock(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", key, err)
+	}
 	digest := store.DigestOf([]byte(key))
 	file := s.path("locks/" + digest.Hex())
 	release, err := filelock.Lock(ctx, file, wait)
 	if err != nil {
+		unlockKey()
 		return nil, err
 	}
 	return func() error {
+		defer unlockKey()
 		// Without this the directory would grow for ever.
 		return errors.Join(filelock.Remove(file), release())
 	}, nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"zombiezen.com/go/sqlite"
@@ -321,6 +322,43 @@ func TestPermissions(t *testing.T) {
 	if info, err := os.Stat(s.path("tmp")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("tmp: %v, %v", info.Mode(), err)
 	}
+}
+
+// TestLock: goroutines wait for one another in silence, other openings of the store
+// stand for other processes, and nobody waits longer than he wants.
+func TestLock(t *testing.T) {
+	s := newStore(t)
+	silent := func(holder string) { t.Errorf("told of %s", holder) }
+	unlock, err := s.Lock(t.Context(), "key", silent)
+	must(t, err)
+	got := make(chan error)
+	held := true
+	go func() {
+		unlock, err := s.Lock(t.Context(), "key", silent)
+		if err == nil && held {
+			t.Error("two hold the lock")
+		}
+		got <- errors.Join(err, unlock())
+	}()
+	other, err := s.Lock(t.Context(), "another key", silent)
+	must(t, err)
+	must(t, other())
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := s.Lock(ctx, "key", silent); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	process, err := Open(t.Context(), s.dir, nil)
+	must(t, err)
+	defer process.Close()
+	told := 0
+	ctx, cancel = context.WithCancel(t.Context())
+	if _, err := process.Lock(ctx, "key", func(string) { told++; cancel() }); !errors.Is(err, context.Canceled) || told != 1 {
+		t.Errorf("got %v, told %d times", err, told)
+	}
+	held = false
+	must(t, unlock())
+	must(t, <-got)
 }
 
 func TestRegister(t *testing.T) {

@@ -85,14 +85,14 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 // placeholder of what the second makes.
 func addPackage(g *derivations.Graph, p Package, o derivations.Origin) (string, error) {
 	fetched, err := add(g, derivations.Derivation{
-		Name: sanitise(path.Base(p.Filename)), Platform: derivations.PlatformAny, Builder: "builtin:fetch",
+		Name: sanitise(path.Base(p.Filename)), Platform: derivations.PlatformAny, Builder: builtin.BuilderFetch,
 		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: p.SHA256, Size: p.Size},
 	}, map[string]any{"url": "mirror://" + p.Archive + "/" + escapePath(p.Filename), "size": p.Size}, o)
 	if err != nil {
 		return "", err
 	}
 	return add(g, derivations.Derivation{
-		Name: sanitise(p.Name + "-" + p.Version), Platform: derivations.PlatformAny, Builder: "builtin:unpack",
+		Name: sanitise(p.Name + "-" + p.Version), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
 	}, map[string]any{"source": fetched, "format": "deb"}, o)
 }
 
