@@ -25,7 +25,7 @@ var ErrLocked = errors.New("locked by another process")
 // 0600, if it is missing. When somebody else holds the lock, wait (if not nil)
 // is called once with who that is, as "pid 4711 (sysc)", and Lock waits until
 // the lock is free or ctx is done. Errors wrap that of the system call or the
-// context.
+// context; no file was made then.
 func Lock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
 	return acquire(ctx, path, unix.LOCK_EX, wait)
 }
@@ -85,6 +85,11 @@ func Remove(path string) error { return os.Remove(path) }
 
 func acquire(ctx context.Context, path string, how int, wait func(string)) (unlock func() error, err error) {
 	for {
+		// Who gives up leaves no file that others would have to remove: this is looked
+		// at before one is made, and then only while somebody else has the lock.
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
 		f, err := open(path)
 		if err != nil {
 			return nil, err
@@ -102,10 +107,6 @@ func acquire(ctx context.Context, path string, how int, wait func(string)) (unlo
 
 // claim locks f. It closes f on an error.
 func claim(ctx context.Context, f *os.File, how int, wait func(string)) error {
-	if err := ctx.Err(); err != nil {
-		f.Close()
-		return err
-	}
 	err := flock(f, how|unix.LOCK_NB)
 	if err == nil {
 		return nil

@@ -90,6 +90,37 @@ func TestCancel(t *testing.T) {
 	must(t, again())
 }
 
+// TestCancelLeavesNothing: whoever removes the file when it gives the lock back does
+// not know of one that others made in vain.
+func TestCancelLeavesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	none := func(when string) {
+		t.Helper()
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is a file (%v)", when, err)
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Lock(cancelled, path, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	none("cancelled before")
+
+	unlock, err := Lock(t.Context(), path, nil)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = Lock(ctx, path, func(string) {
+		// The lock comes, of a file that is gone by then, and so does the end.
+		cancel()
+		must(t, errors.Join(Remove(path), unlock()))
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	none("cancelled while it waited")
+}
+
 func TestShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := RLock(t.Context(), path, nil)
