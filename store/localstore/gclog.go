@@ -88,18 +88,11 @@ func (c *collector) sweepLog(ctx context.Context, dir int, name string) error {
 
 // sweepRunningLog removes a file that nobody holds the lock of.
 func (c *collector) sweepRunningLog(dir int, name string) error {
-	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
+	fd, err := lockAbandoned(dir, name)
+	if err != nil || fd < 0 {
 		return err
 	}
 	defer unix.Close(fd)
-	switch err := flock(fd, unix.LOCK_EX|unix.LOCK_NB); err {
-	case nil:
-	case unix.EWOULDBLOCK:
-		return nil
-	default:
-		return err
-	}
 	c.result.Leftovers++
 	return c.unlink(dir, name)
 }

@@ -1,8 +1,6 @@
 package localstore
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,12 +27,14 @@ func Leftovers(dir string) ([]string, error) {
 	alive := make(map[string]bool)
 	for _, e := range sessions {
 		path := filepath.Join(dir, "sessions", e.Name())
-		if alive[e.Name()], err = sessionLives(path); err != nil {
+		abandoned, err := isAbandoned(path)
+		if err != nil {
 			return nil, err
 		}
-		if !alive[e.Name()] {
+		if abandoned {
 			left = append(left, path)
 		}
+		alive[e.Name()] = !abandoned
 	}
 	for _, e := range temps {
 		if _, owner, ok := cutTempName(e.Name()); !ok || !alive[owner] {
@@ -45,20 +45,30 @@ func Leftovers(dir string) ([]string, error) {
 	return left, nil
 }
 
-// sessionLives reports whether somebody holds the lock of a session's file. One
-// that is gone by now lived a moment ago.
-func sessionLives(path string) (bool, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return true, nil
+// isAbandoned reports whether a file that its maker keeps locked is there and nobody
+// holds the lock.
+func isAbandoned(path string) (bool, error) {
+	fd, err := lockAbandoned(unix.AT_FDCWD, path)
+	if fd >= 0 {
+		return true, unix.Close(fd)
 	}
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	err = flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-	if err == unix.EWOULDBLOCK {
-		return true, nil
+	if err == unix.ENOENT || err == unix.EACCES {
+		err = nil
 	}
 	return false, err
+}
+
+// lockAbandoned locks a file that its maker keeps locked for as long as it is needed.
+// fd is -1 when somebody holds the lock. Who makes such a file looks whether it is
+// still there when it is locked.
+func lockAbandoned(dir int, name string) (fd int, err error) {
+	fd, err = openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = flock(fd, unix.LOCK_SH|unix.LOCK_NB); err == nil {
+		return fd, nil
+	}
+	unix.Close(fd)
+	return -1, ignore(err, unix.EWOULDBLOCK)
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -232,22 +231,16 @@ func (y *sessions) removeEnded() error {
 	}
 	for _, e := range entries {
 		path := y.dir + "/" + e.Name()
-		f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended
+		fd, err := lockAbandoned(unix.AT_FDCWD, path)
+		if err == unix.ENOENT || fd < 0 && err == nil {
+			continue // it ended, or lives
 		}
 		if err != nil {
 			return err
 		}
-		err = flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-		if err == nil {
-			if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
-				err = nil // before the collectors' lock was taken
-			}
-		} else if err == unix.EWOULDBLOCK {
-			err = nil
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
+		// Under the lock: a session that is just being made is still to take it. It may
+		// be gone: somebody closed the store before the collectors' lock was taken.
+		if err := errors.Join(ignoreNotExist(os.Remove(path)), unix.Close(fd)); err != nil {
 			return err
 		}
 	}
