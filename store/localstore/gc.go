@@ -54,9 +54,6 @@ type GCResult struct {
 	Bytes int64 `json:"bytes"`
 }
 
-// collectLock is the name of the lock that one collector at a time has.
-const collectLock = "gc"
-
 // GC removes what no root leads to and nobody uses who has the store open: other
 // processes go on meanwhile. They wait for moments only, when they look something
 // up while what is behind the same gate is removed (see session.go). Realisations
@@ -465,7 +462,7 @@ func (c *collector) sweepLocks(context.Context) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == "store" || e.Name() == collectLock {
+		if e.Name() == storeLock || e.Name() == collectLock {
 			continue
 		}
 		path := c.s.path("locks/" + e.Name())

@@ -83,6 +83,12 @@ type Store struct {
 	dirty     dirtyMark
 }
 
+// Names in locks/ beside those of [Store.Lock].
+const (
+	storeLock   = "store" // shared by everybody who has the store open
+	collectLock = "gc"    // of the one who collects garbage
+)
+
 // databaseName is the name of the database in the store's directory.
 const databaseName = "db.sqlite"
 
@@ -134,7 +140,7 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 func (s *Store) openShared(ctx context.Context) (err error) {
-	if s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+s.dir)); err != nil {
+	if s.unlock, err = filelock.RLock(ctx, s.path("locks/"+storeLock), s.waiter("the store "+s.dir)); err != nil {
 		return err
 	}
 	return s.openLocked(ctx, databaseName)
