@@ -151,6 +151,27 @@ func open(path string) (*os.File, error) {
 // end: they must hold the lock for moments only, as [Held] does.
 func Hold(f *os.File) error { return flock(f, unix.LOCK_EX) }
 
+// HoldNew makes a file and holds its lock, for what others take away as soon as nobody
+// holds it: they may come between the two, and then create is called again. It makes
+// one file, of a name that is free.
+func HoldNew(create func() (*os.File, error)) (*os.File, error) {
+	for {
+		f, err := create()
+		if err != nil {
+			return nil, err
+		}
+		var st unix.Stat_t
+		err = errors.Join(Hold(f), unix.Fstat(int(f.Fd()), &st))
+		if err == nil && st.Nlink > 0 {
+			return f, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+	}
+}
+
 // Held reports whether somebody holds the lock of an open file that is not theirs
 // by the same opening.
 func Held(f *os.File) (bool, error) {

@@ -146,6 +146,33 @@ func TestShared(t *testing.T) {
 	must(t, exclusive())
 }
 
+// TestHoldNew: a file that somebody takes away before it is locked is made again.
+func TestHoldNew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new")
+	made := 0
+	f, err := HoldNew(func() (*os.File, error) {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if made++; made == 1 && err == nil {
+			err = os.Remove(path)
+		}
+		return f, err
+	})
+	must(t, err)
+	defer f.Close()
+	if made != 2 || !current(f, path) {
+		t.Errorf("made %d times, there: %t", made, current(f, path))
+	}
+	other, err := os.Open(path)
+	must(t, err)
+	defer other.Close()
+	if held, err := Held(other); err != nil || !held {
+		t.Errorf("held: %t, %v", held, err)
+	}
+	if _, err := HoldNew(func() (*os.File, error) { return nil, os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestNoSymlink(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Symlink(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "lock")))

@@ -10,6 +10,7 @@ import (
 	"io"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -105,26 +106,17 @@ func parseNotes(data []byte, add func(note)) (rest []byte, err error) {
 
 // openSession makes a session's file in dir and locks it.
 func openSession(dir string) (*session, error) {
-	for {
+	// A collector that finds the file before it is locked takes it for one that was
+	// left over, and removes it.
+	f, err := filelock.HoldNew(func() (*os.File, error) {
 		var random [8]byte
 		rand.Read(random[:]) // never fails, see crypto/rand
-		name := hex.EncodeToString(random[:])
-		f, err := os.OpenFile(dir+"/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("session: %w", err)
-		}
-		// A collector that finds the file before it is locked takes it for one
-		// that was left over, and removes it.
-		var st unix.Stat_t
-		err = errors.Join(flock(int(f.Fd()), unix.LOCK_EX), unix.Fstat(int(f.Fd()), &st))
-		if err == nil && st.Nlink > 0 {
-			return &session{name: name, file: f, noted: map[noteKey]struct{}{}}, nil
-		}
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("session: lock %s: %w", f.Name(), err)
-		}
+		return os.OpenFile(dir+"/"+hex.EncodeToString(random[:]), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
 	}
+	return &session{name: filepath.Base(f.Name()), file: f, noted: map[noteKey]struct{}{}}, nil
 }
 
 // tempName makes a name that says whose it is.
