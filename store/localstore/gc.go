@@ -445,9 +445,6 @@ func (c *collector) sweepCache(context.Context) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == historyName {
-			continue
-		}
 		if err := os.Remove(c.s.path("cache/" + e.Name())); ignoreNotExist(err) != nil {
 			return err
 		}

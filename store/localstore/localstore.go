@@ -9,13 +9,12 @@
 //	                DIR/signatures/ the same of those: to make it again from
 //	DIR/db.sqlite   which objects are valid, what they refer to, realisations
 //	DIR/roots/      what garbage collection keeps
-//	DIR/log/        logs of builds, see gclog.go for how long
+//	DIR/log/        logs of builds, see gclog.go for how long, and notes of them
 //	DIR/locks/      lock files
 //	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
-//	DIR/cache/      what files that were added looked like, see remember.go; how
-//	                long builds took
+//	DIR/cache/      what files that were added looked like, see remember.go
 //	DIR/failed/     0700: what failed builds left, see failed.go
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -210,14 +209,8 @@ func (s *Store) Dir() string { return s.dir }
 // machine. It does not look whether it is there.
 func (s *Store) PhysicalPath(p store.Path) string { return s.path("store/" + string(p)) }
 
-// historyName is the file of [Store.HistoryPath] in cache/.
-const historyName = "durations.json"
-
-// HistoryPath returns the file for how long the steps of builds took. It may be lost
-// at any time, but is no garbage.
-func (s *Store) HistoryPath() string { return s.path("cache/" + historyName) }
-
-// LogDir returns the directory for logs of builds.
+// LogDir returns the directory for logs of builds. Garbage is collected in the
+// directories that are in it, by the rules of gclog.go; files directly in it stay.
 func (s *Store) LogDir() string { return s.path("log") }
 
 // Lock takes the lock that every process using the store knows by key, such as
