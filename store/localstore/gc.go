@@ -445,6 +445,9 @@ func (c *collector) sweepCache(context.Context) error {
 		return err
 	}
 	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempPrefix) {
+			continue // see sweepMeta
+		}
 		if err := os.Remove(c.s.path("cache/" + e.Name())); ignoreNotExist(err) != nil {
 			return err
 		}

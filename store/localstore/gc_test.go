@@ -87,8 +87,8 @@ func TestGC(t *testing.T) {
 	verify(t, s)
 }
 
-// What a killed process was writing beside the database goes, what a living one
-// writes stays.
+// What a killed process was writing beside the database and in the cache goes, what a
+// living one writes stays.
 func TestGCTakesUnfinishedFiles(t *testing.T) {
 	g := newSigned(t)
 	must(t, g.AddRoot(t.Context(), "keep", g.app.Path))
@@ -97,6 +97,7 @@ func TestGCTakesUnfinishedFiles(t *testing.T) {
 	if len(dirs) != 5 { // two of realisations
 		t.Fatalf("directories: %q", dirs)
 	}
+	dirs = append(dirs, "cache")
 	var mine, left []string
 	for i, dir := range dirs {
 		mine = append(mine, g.path(dir+"/"+g.tempName()))

@@ -29,14 +29,14 @@ func (s *Store) metaDirs() ([]string, error) {
 	return dirs, nil
 }
 
-// sweepMeta removes the temporary files among records, realisations and signatures
-// that processes have left which were killed.
+// sweepMeta removes the temporary files among records, realisations, signatures and in
+// the cache that processes have left which were killed.
 func (c *collector) sweepMeta(ctx context.Context) error {
 	dirs, err := c.s.metaDirs()
 	if err != nil {
 		return err
 	}
-	for _, dir := range dirs {
+	for _, dir := range append(dirs, "cache") {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
