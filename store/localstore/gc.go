@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -339,37 +338,27 @@ func (c *collector) sweepObjects(ctx context.Context) error {
 // sweepRecords removes from dir the records, or signatures, that choose takes. They
 // are behind the gate of the objects.
 func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]string) ([]string, error)) error {
-	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
-	if err == unix.ENOENT && dir == objectSignatures {
-		return nil // nothing was ever signed
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	names, err := listDir(fd)
-	if err != nil || c.opts.DryRun {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, tempPrefix) }) // see sweepMeta
-	for some := range slices.Chunk(names, sweepEvery) {
-		err := c.behind(ctx, c.s.objectDir, func() error {
-			chosen, err := choose(some)
+	return c.inDir(dir, func(fd int, names []string) error {
+		names = slices.DeleteFunc(names, isTemp) // see sweepMeta
+		for some := range slices.Chunk(names, sweepEvery) {
+			err := c.behind(ctx, c.s.objectDir, func() error {
+				chosen, err := choose(some)
+				if err != nil {
+					return err
+				}
+				for _, name := range chosen {
+					if err := c.unlink(fd, name); err != nil && err != unix.ENOENT {
+						return fmt.Errorf("%s: %w", name, err)
+					}
+				}
+				return nil
+			})
 			if err != nil {
 				return err
 			}
-			for _, name := range chosen {
-				if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
-					return fmt.Errorf("%s/%s: %w", dir, name, err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *collector) sweepCheckouts(ctx context.Context) error {
@@ -440,19 +429,14 @@ func (c *collector) sweepTemps(context.Context) error {
 // sweepCache forgets what files looked like that were added: most of what is known
 // of them went now.
 func (c *collector) sweepCache(context.Context) error {
-	entries, err := os.ReadDir(c.s.path("cache"))
-	if err != nil || c.opts.DryRun {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempPrefix) {
-			continue // see sweepMeta
+	return c.inDir("cache", func(fd int, names []string) error {
+		for _, name := range slices.DeleteFunc(names, isTemp) { // see sweepMeta
+			if err := c.unlink(fd, name); err != nil && err != unix.ENOENT {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
-		if err := os.Remove(c.s.path("cache/" + e.Name())); ignoreNotExist(err) != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // sweepLocks removes the lock files of processes that were killed.
@@ -617,10 +601,6 @@ func (s *shardSweep) remove(v victim) error {
 	} else if !v.spare {
 		s.removed++
 	}
-	const blockSize = 512 // of st_blocks, see stat(3type)
-	s.room += st.Blocks * blockSize
-	if s.c.opts.DryRun {
-		return nil
-	}
-	return unix.Unlinkat(s.fd, name, 0)
+	s.room += roomOf(&st)
+	return s.c.unlink(s.fd, name)
 }

@@ -38,6 +38,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -246,6 +247,8 @@ func (s *Store) tempName() string {
 // tempPrefix begins the names of what is being made; no blob, tree or object
 // has such a name.
 const tempPrefix = ".t"
+
+func isTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 
 // makeDirs makes the directories of a store, and looks whether this one can be
 // used at all.

@@ -169,7 +169,7 @@ func (v *verifier) checkouts(ctx context.Context) error {
 		problem := func(file string, err error) {
 			v.problem(Problem{File: join(v.s.path("checkouts/"+name), file), Err: err, damage: damagedCheckout})
 		}
-		if strings.HasPrefix(name, tempPrefix) {
+		if isTemp(name) {
 			return nil // somebody is making it
 		}
 		d, err := store.ParseDigest(name)
@@ -240,7 +240,7 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if strings.HasPrefix(name, tempPrefix) {
+		if isTemp(name) {
 			continue // somebody is writing it
 		}
 		n, err := v.sharded(ctx, fd, shard, name, blobs)
