@@ -224,9 +224,6 @@ func (v *verifier) problem(p Problem) {
 // shard re-hashes one directory of blobs or trees.
 func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 	fd, err := dirs.fd(store.Digest{shard}, false)
-	if errors.Is(err, store.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
