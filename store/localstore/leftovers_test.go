@@ -61,3 +61,18 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("after a collection: got %q, %v", left, err)
 	}
 }
+
+// TestMovedUpIsOwned: what is being removed is nobody else's to remove, wherever it is.
+func TestMovedUpIsOwned(t *testing.T) {
+	s := newStore(t)
+	r := &remover{prefix: s.tempName()}
+	for range 2 {
+		must(t, os.Mkdir(s.path("tmp/"+r.upName()), 0o700))
+	}
+	if left, err := Leftovers(s.Dir()); err != nil || len(left) > 0 {
+		t.Errorf("got %q, %v", left, err)
+	}
+	if result := gc(t, s, GCOptions{}); result.Leftovers > 0 {
+		t.Errorf("collected %+v", result)
+	}
+}

@@ -186,13 +186,18 @@ func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth i
 			q.Add(r.task(d, name, depth+1))
 			continue
 		}
-		up := r.prefix + ".deep-" + strconv.FormatInt(r.moved.Add(1), 10)
+		up := r.upName()
 		if err := r.moveUp(d.fd, name, up); err != nil {
 			return &os.PathError{Op: "move up", Path: name, Err: err}
 		}
 		q.Add(r.task(nil, up, 0))
 	}
 	return nil
+}
+
+// upName returns a name for what is moved up, whose owner is that of the prefix.
+func (r *remover) upName() string {
+	return r.prefix + "." + strconv.FormatInt(r.moved.Add(1), 10)
 }
 
 func (r *remover) moveUp(at int, name, up string) error {
