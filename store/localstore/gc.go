@@ -73,7 +73,7 @@ func (s *Store) GC(ctx context.Context, opts GCOptions) (GCResult, error) {
 }
 
 func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
-	unlock, err := filelock.Lock(ctx, s.path("locks/"+collectLock), s.waiter("another collection of garbage"))
+	unlock, err := s.lockCollector(ctx, "another collection of garbage")
 	if err != nil {
 		return GCResult{}, err
 	}
@@ -87,7 +87,7 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if err == nil {
 		err = c.collect(ctx)
 		s.trees.clear()
-		err = errors.Join(err, c.sessions.close())
+		c.sessions.close()
 	}
 	err = errors.Join(err, unlock())
 	// Whatever ctx says: it is invisible by now, and may be large.
