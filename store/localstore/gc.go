@@ -42,14 +42,14 @@ type GCResult struct {
 	Kept int `json:"kept"`
 	// Blobs, Trees, Checkouts and Leftovers count what was removed on disk.
 	// Logs are those of steps, and what was remembered of builds; Leftovers are
-	// temporary files, objects that never became valid, and old directories of
-	// failed builds.
+	// temporary files, objects that never became valid, downloads that broke off, and
+	// old directories of failed builds.
 	Blobs     int `json:"blobs"`
 	Trees     int `json:"trees"`
 	Checkouts int `json:"checkouts"`
 	Logs      int `json:"logs"`
 	Leftovers int `json:"leftovers"`
-	// Bytes is the room that removed blobs, trees and logs took.
+	// Bytes is the room that removed blobs, trees, logs and downloads took.
 	Bytes int64 `json:"bytes"`
 }
 
@@ -120,7 +120,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepFailed, c.sweepCache, c.sweepLogs, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepFailed, c.sweepCache, c.sweepLogs, c.sweepDownloads, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}

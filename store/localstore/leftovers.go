@@ -21,7 +21,7 @@ func Leftovers(dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	locked, err := matches(dir, []string{"sessions/*", "log/*/*", "locks/*"})
+	locked, err := matches(dir, []string{"sessions/*", "log/*/*", "locks/*", downloadsDir + "/*" + lockSuffix})
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ func TestLeftovers(t *testing.T) {
 		filepath.Join(shard, ".t-0123456789abcdef-4"),
 		filepath.Join(log, "killed.part"),
 		s.path("cache/.t-0123456789abcdef-3"),
+		s.path("downloads/" + store.Digest{2}.Hex() + ".lock"),
 		s.path("locks/" + store.Digest{1}.Hex()),
 		s.path("records/.t-0123456789abcdef-2"),
 		s.path("sessions/0123456789abcdef"),

@@ -15,6 +15,7 @@
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
 //	DIR/cache/      what files that were added looked like, see remember.go
+//	DIR/downloads/  0700: files that arrive, see gcdownloads.go
 //	DIR/failed/     0700: what failed builds left, see failed.go
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -214,6 +215,10 @@ func (s *Store) PhysicalPath(p store.Path) string { return s.path("store/" + str
 // directories that are in it, by the rules of gclog.go; files directly in it stay.
 func (s *Store) LogDir() string { return s.path("log") }
 
+// DownloadDir returns the directory where downloads stay that broke off, for the next
+// run, by the rules of gcdownloads.go.
+func (s *Store) DownloadDir() string { return s.path(downloadsDir) }
+
 // Lock takes the lock that every process using the store knows by key, such as
 // a derivation's hash. wait, which may be nil, is told who holds it when it is
 // not free. Take several in the sorted order of their keys.
@@ -281,7 +286,7 @@ func (s *Store) makeDirs() error {
 		{"records", 0o755}, {"realisations", 0o755}, {"cache", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
-		{"tmp", 0o700}, {"failed", 0o700},
+		{"tmp", 0o700}, {"failed", 0o700}, {downloadsDir, 0o700},
 	} {
 		if err := makeDir(s.path(d.name), d.mode); err != nil {
 			return err
