@@ -34,9 +34,10 @@ race: ## the tests of what runs in parallel, under the race detector (needs a C 
 examples: ## the programs of examples/, built from Debian's archive and checked (needs the network)
 	$(GO) test -tags examples -run TestExamples -v -timeout 40m ./cmd/sysc
 
-soak: ## tests that take long: huge contents; processes killed at random, for SOAK (default 10m)
+soak: ## tests that take long: huge contents; processes and builds killed at random, each for SOAK (default 10m)
 	$(GO) test -tags soak -run 'TestOddHugeFile|TestOddMillionEntries' -v ./store/localstore
 	$(GO) test -tags soak -run TestKilledAtRandom -v -timeout 24h ./store/localstore -soak $(or $(SOAK),10m)
+	$(GO) test -tags soak -run TestBuildsKilledAtRandom -v -timeout 24h ./cmd/sysc -soak $(or $(SOAK),10m)
 
 check: ## formatting, vet, layers, tidiness
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -70,7 +70,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Builtins:    builtins(),
 		Client:      client,
 		Mirrors:     mirrors,
-		DownloadDir: filepath.Join(st.Dir(), "downloads"),
+		DownloadDir: st.DownloadDir(),
 		Events:      progress.event,
 		Drain:       drain,
 	})

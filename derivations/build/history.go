@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"sysc/internal/atomicfile"
 )
 
 const (
@@ -35,8 +33,12 @@ type history struct {
 // stepKey names a step through changes of what it is made from.
 func stepKey(builder, name string) string { return builder + " " + name }
 
-// readHistory reads the file at path. What cannot be read is an empty history.
-func readHistory(path string) *history {
+// historyPath returns where the history is, below a store's LogDir.
+func historyPath(logDir string) string { return filepath.Join(logDir, "durations.json") }
+
+// readHistory reads the file. What cannot be read is an empty history.
+func readHistory(logDir string) *history {
+	path := historyPath(logDir)
 	h := &history{}
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() <= historyMax {
 		if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, h) != nil {
@@ -90,10 +92,9 @@ type run struct {
 	took          time.Duration
 }
 
-// addHistory adds runs to the file at path. Of two processes that do so at once one
-// may win.
-func addHistory(path string, runs []run) error {
-	h := readHistory(path)
+// addHistory adds runs to the file. Of two processes that do so at once one may win.
+func addHistory(logDir string, runs []run) error {
+	h := readHistory(logDir)
 	var before bytes.Buffer
 	encode := func(out *bytes.Buffer) error { return json.NewEncoder(out).Encode(h) }
 	if err := encode(&before); err != nil {
@@ -107,8 +108,5 @@ func addHistory(path string, runs []run) error {
 	if err := encode(&after); err != nil || bytes.Equal(before.Bytes(), after.Bytes()) {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return err
-	}
-	return atomicfile.WriteFile(path, after.Bytes(), 0o644)
+	return replaceNote(logDir, historyPath(logDir), after.Bytes())
 }

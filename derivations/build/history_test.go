@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -15,10 +14,10 @@ import (
 )
 
 func TestHistory(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "cache", "history")
+	logDir := t.TempDir()
 	add := func(took time.Duration) {
 		t.Helper()
-		if err := addHistory(path, []run{{"exec", "hello", took}}); err != nil {
+		if err := addHistory(logDir, []run{{"exec", "hello", took}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,11 +33,11 @@ func TestHistory(t *testing.T) {
 		{7 * time.Second, 5 * time.Second},
 	} {
 		add(test.took)
-		if got := readHistory(path).expected("exec", "hello"); got != test.want {
+		if got := readHistory(logDir).expected("exec", "hello"); got != test.want {
 			t.Errorf("after %v: got %v, want %v", test.took, got, test.want)
 		}
 	}
-	h := readHistory(path)
+	h := readHistory(logDir)
 	if h.expected("exec", "other") != 0 || h.expected("builtin:file", "hello") != 0 {
 		t.Error("others have that history, too")
 	}
@@ -52,37 +51,37 @@ func TestHistoryDamaged(t *testing.T) {
 	for _, text := range []string{
 		"", "{", "[]", "null", `{"steps":null}`, `{"steps":{"exec hello":[]}}`, `{"steps":{"exec hello":["x"]}}`, `{"steps":{"exec hello":[-5]}}`,
 	} {
-		path := filepath.Join(t.TempDir(), "history")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		logDir := t.TempDir()
+		if err := os.WriteFile(historyPath(logDir), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if got := readHistory(path).expected("exec", "hello"); got != 0 {
+		if got := readHistory(logDir).expected("exec", "hello"); got != 0 {
 			t.Errorf("%s: got %v", text, got)
 		}
-		err := addHistory(path, []run{{"exec", "hello", time.Minute}})
-		if got := readHistory(path).expected("exec", "hello"); got != time.Minute || err != nil {
+		err := addHistory(logDir, []run{{"exec", "hello", time.Minute}})
+		if got := readHistory(logDir).expected("exec", "hello"); got != time.Minute || err != nil {
 			t.Errorf("%s: then got %v, %v", text, got, err)
 		}
 	}
-	path := filepath.Join(t.TempDir(), "history")
-	if err := os.WriteFile(path, []byte(`{"steps":{"exec hello":[9223372036854775807]}}`), 0o600); err != nil {
+	logDir := t.TempDir()
+	if err := os.WriteFile(historyPath(logDir), []byte(`{"steps":{"exec hello":[9223372036854775807]}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := readHistory(path).expected("exec", "hello"); got <= 0 || got > 366*24*time.Hour {
+	if got := readHistory(logDir).expected("exec", "hello"); got <= 0 || got > 366*24*time.Hour {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history")
+	logDir := t.TempDir()
 	var runs []run
 	for i := range historySteps + 10 {
 		runs = append(runs, run{"exec", fmt.Sprint(i), time.Duration(i+1) * time.Second})
 	}
-	if err := addHistory(path, runs); err != nil {
+	if err := addHistory(logDir, runs); err != nil {
 		t.Fatal(err)
 	}
-	h := readHistory(path)
+	h := readHistory(logDir)
 	if len(h.Steps) != historySteps || h.expected("exec", "9") != 0 || h.expected("exec", "10") == 0 {
 		t.Errorf("%d steps are remembered, the shortest %v", len(h.Steps), h.expected("exec", "10"))
 	}
@@ -93,7 +92,7 @@ func (w *world) writeHistory(steps map[string][]int64) {
 	w.t.Helper()
 	text, err := json.Marshal(history{Steps: steps})
 	if err == nil {
-		err = os.WriteFile(w.store.HistoryPath(), text, 0o600)
+		err = os.WriteFile(historyPath(w.store.LogDir()), text, 0o600)
 	}
 	if err != nil {
 		w.t.Fatal(err)
@@ -125,7 +124,7 @@ func TestOrderByHistory(t *testing.T) {
 		t.Error("it did not fail")
 	}
 	w.collect() // the history is no garbage
-	h := readHistory(w.store.HistoryPath())
+	h := readHistory(w.store.LogDir())
 	for name, runs := range map[string]int{"builtin:test quick": 2, "builtin:test slow": 2, "builtin:bad bad": 1} {
 		if got := h.Steps[name]; len(got) != runs {
 			t.Errorf("%s: got %v, want %d runs", name, got, runs)

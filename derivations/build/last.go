@@ -32,10 +32,13 @@ type LastBuild struct {
 // larger is not remembered.
 const maxLastBuild = 64 << 20
 
+// notesDir is below a store's LogDir, beside the logs of steps.
+const notesDir = "last"
+
 // lastBuildPath returns where the last build of a target is kept: among the logs, and
 // named like one, so that it goes when it is old.
 func lastBuildPath(logDir, target string) string {
-	return filepath.Join(logDir, "last", store.DerivationHash(sha256.Sum256([]byte(target))).String()+logSuffix)
+	return filepath.Join(logDir, notesDir, store.DerivationHash(sha256.Sum256([]byte(target))).String()+logSuffix)
 }
 
 // A last build is a zstd file of two frames: one that programs skip, with the hash of
@@ -59,7 +62,7 @@ func RememberBuild(logDir, target string, g *derivations.Graph, root derivations
 	}
 	data, err := encodeLastBuild(g, root)
 	if err == nil && data != nil {
-		err = replaceLastBuild(path, data)
+		err = replaceNote(logDir, path, data)
 	}
 	if err != nil {
 		return fmt.Errorf("remember the build of %s: %w", target, err)
@@ -89,22 +92,20 @@ func encodeLastBuild(g *derivations.Graph, root derivations.Hash) ([]byte, error
 	return z.EncodeAll(text.Bytes(), append([]byte(lastBuildHeader), root[:]...)), nil
 }
 
-// replaceLastBuild writes a file beside and renames it. It is not synced: what a power
-// cut leaves of it is no record, and counts as none.
-func replaceLastBuild(path string, text []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+// replaceNote replaces a file at or below logDir by one that is written aside, where
+// the collector of garbage finds what a process leaves that is killed. It is not
+// synced: what a power cut leaves of it says nothing, and nothing depends on it.
+func replaceNote(logDir, path string, text []byte) error {
+	aside := filepath.Join(logDir, notesDir)
+	if err := os.MkdirAll(aside, 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "*"+runningLogSuffix)
+	f, err := filelock.HoldNew(func() (*os.File, error) { return os.CreateTemp(aside, "*"+runningLogSuffix) })
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	err = filelock.Hold(f) // against the collector of garbage
-	if err == nil {
-		_, err = f.Write(text)
-	}
-	if err == nil {
+	if _, err = f.Write(text); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sys/unix"
 
 	"sysc/internal/filelock"
 	"sysc/store"
@@ -149,25 +148,12 @@ func (l *stepLog) create() error {
 // createRunning makes a file and locks it, in place of what a step has left that was
 // killed. Only those who look whether the step is alive hold its lock, for moments.
 func createRunning(path string) (*os.File, error) {
-	for {
+	return filelock.HoldNew(func() (*os.File, error) {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		var st unix.Stat_t
-		err = errors.Join(filelock.Hold(f), unix.Fstat(int(f.Fd()), &st))
-		if err == nil && st.Nlink > 0 {
-			return f, nil
-		}
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		// A collector of garbage took it for one that was left over.
-	}
+		return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	})
 }
 
 // written reports whether there is a file, once the log is closed.

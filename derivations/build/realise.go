@@ -41,7 +41,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 		return nil, fmt.Errorf("realise: %w", err)
 	}
 	if len(missing) > 0 {
-		p.weigh(missing, readHistory(st.HistoryPath()))
+		p.weigh(missing, readHistory(st.LogDir()))
 	}
 	r := &realiser{planner: p, opts: opts, began: time.Now()}
 	for _, j := range missing {
@@ -387,7 +387,7 @@ func (r *realiser) remember() {
 		}
 	}
 	if len(runs) > 0 {
-		addHistory(r.store.HistoryPath(), runs) // without it the guesses are worse, no more
+		addHistory(r.store.LogDir(), runs) // without it the guesses are worse, no more
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sysc/internal/procfd"
 	"sysc/store"
 	"sysc/store/localstore"
 )
@@ -143,7 +144,7 @@ func (e outputEntry) patch(patches []patch) error {
 	if err := unix.Fchmod(int(f.Fd()), st.Mode&0o7777|0o200); err != nil {
 		return e.failed("make writable", err)
 	}
-	fd, err := reopen(int(f.Fd()), unix.O_WRONLY)
+	fd, err := procfd.Reopen(int(f.Fd()), unix.O_WRONLY)
 	if err != nil {
 		return e.failed("open", err)
 	}

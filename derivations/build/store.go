@@ -35,5 +35,4 @@ type Store interface {
 	KeepFailed(dir, name string) (kept string, err error)
 	Lock(ctx context.Context, key string, wait func(holder string)) (unlock func() error, err error)
 	LogDir() string
-	HistoryPath() string
 }

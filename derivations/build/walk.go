@@ -6,10 +6,10 @@ import (
 	"os"
 	"path"
 	"slices"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"sysc/internal/procfd"
 	"sysc/store/tree"
 )
 
@@ -102,29 +102,7 @@ func (w *outputWalk) list(ctx context.Context, e outputEntry, depth int) error {
 // open opens a file to read it, or a directory to change it too. The owner gets
 // the permissions that takes; canonical modes know nothing of them.
 func (e outputEntry) open(flags int) (*os.File, error) {
-	handle, err := unix.Openat(e.dir, e.name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
-	if err != nil {
-		return nil, e.failed("open", err)
-	}
-	defer unix.Close(handle)
-	var st unix.Stat_t
-	if err := unix.Fstat(handle, &st); err != nil {
-		return nil, e.failed("stat", err)
-	}
-	need := uint32(0o400)
-	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		need = 0o700
-	default:
-		return nil, e.failed("open", unix.ELOOP) // it is something else than it was
-	}
-	if st.Mode&need != need {
-		if err := chmodOpen(handle, st.Mode|need); err != nil {
-			return nil, e.failed("make readable", err)
-		}
-	}
-	fd, err := reopen(handle, unix.O_RDONLY|flags)
+	fd, err := procfd.OpenOwn(e.dir, e.name, unix.O_RDONLY|flags)
 	if err != nil {
 		return nil, e.failed("open", err)
 	}
@@ -134,12 +112,3 @@ func (e outputEntry) open(flags int) (*os.File, error) {
 func (e outputEntry) failed(op string, err error) error {
 	return fmt.Errorf("%s %q: %w", op, e.path, err)
 }
-
-// chmodOpen changes the mode of what fd is open at, which may be O_PATH, and of
-// nothing else: the link in /proc leads to that inode.
-func chmodOpen(fd int, mode uint32) error { return unix.Chmod(procLink(fd), mode&0o7777) }
-
-// reopen opens what fd is open at once more.
-func reopen(fd, flags int) (int, error) { return unix.Open(procLink(fd), flags|unix.O_CLOEXEC, 0) }
-
-func procLink(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

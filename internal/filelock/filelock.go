@@ -25,7 +25,7 @@ var ErrLocked = errors.New("locked by another process")
 // 0600, if it is missing. When somebody else holds the lock, wait (if not nil)
 // is called once with who that is, as "pid 4711 (sysc)", and Lock waits until
 // the lock is free or ctx is done. Errors wrap that of the system call or the
-// context.
+// context; no file was made then.
 func Lock(ctx context.Context, path string, wait func(holder string)) (unlock func() error, err error) {
 	return acquire(ctx, path, unix.LOCK_EX, wait)
 }
@@ -85,6 +85,11 @@ func Remove(path string) error { return os.Remove(path) }
 
 func acquire(ctx context.Context, path string, how int, wait func(string)) (unlock func() error, err error) {
 	for {
+		// Who gives up leaves no file that others would have to remove: this is looked
+		// at before one is made, and then only while somebody else has the lock.
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
 		f, err := open(path)
 		if err != nil {
 			return nil, err
@@ -102,10 +107,6 @@ func acquire(ctx context.Context, path string, how int, wait func(string)) (unlo
 
 // claim locks f. It closes f on an error.
 func claim(ctx context.Context, f *os.File, how int, wait func(string)) error {
-	if err := ctx.Err(); err != nil {
-		f.Close()
-		return err
-	}
 	err := flock(f, how|unix.LOCK_NB)
 	if err == nil {
 		return nil
@@ -149,6 +150,27 @@ func open(path string) (*os.File, error) {
 // Nothing is written to it, so it can be any file. It waits for others without an
 // end: they must hold the lock for moments only, as [Held] does.
 func Hold(f *os.File) error { return flock(f, unix.LOCK_EX) }
+
+// HoldNew makes a file and holds its lock, for what others take away as soon as nobody
+// holds it: they may come between the two, and then create is called again. It makes
+// one file, of a name that is free.
+func HoldNew(create func() (*os.File, error)) (*os.File, error) {
+	for {
+		f, err := create()
+		if err != nil {
+			return nil, err
+		}
+		var st unix.Stat_t
+		err = errors.Join(Hold(f), unix.Fstat(int(f.Fd()), &st))
+		if err == nil && st.Nlink > 0 {
+			return f, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", f.Name(), err)
+		}
+	}
+}
 
 // Held reports whether somebody holds the lock of an open file that is not theirs
 // by the same opening.

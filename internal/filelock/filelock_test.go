@@ -90,6 +90,37 @@ func TestCancel(t *testing.T) {
 	must(t, again())
 }
 
+// TestCancelLeavesNothing: whoever removes the file when it gives the lock back does
+// not know of one that others made in vain.
+func TestCancelLeavesNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	none := func(when string) {
+		t.Helper()
+		if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is a file (%v)", when, err)
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Lock(cancelled, path, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	none("cancelled before")
+
+	unlock, err := Lock(t.Context(), path, nil)
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = Lock(ctx, path, func(string) {
+		// The lock comes, of a file that is gone by then, and so does the end.
+		cancel()
+		must(t, errors.Join(Remove(path), unlock()))
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	none("cancelled while it waited")
+}
+
 func TestShared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	unlock, err := RLock(t.Context(), path, nil)
@@ -113,6 +144,33 @@ func TestShared(t *testing.T) {
 		t.Errorf("shared beside exclusive: %v", err)
 	}
 	must(t, exclusive())
+}
+
+// TestHoldNew: a file that somebody takes away before it is locked is made again.
+func TestHoldNew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new")
+	made := 0
+	f, err := HoldNew(func() (*os.File, error) {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if made++; made == 1 && err == nil {
+			err = os.Remove(path)
+		}
+		return f, err
+	})
+	must(t, err)
+	defer f.Close()
+	if made != 2 || !current(f, path) {
+		t.Errorf("made %d times, there: %t", made, current(f, path))
+	}
+	other, err := os.Open(path)
+	must(t, err)
+	defer other.Close()
+	if held, err := Held(other); err != nil || !held {
+		t.Errorf("held: %t, %v", held, err)
+	}
+	if _, err := HoldNew(func() (*os.File, error) { return nil, os.ErrPermission }); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestNoSymlink(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sysc/internal/par"
+	"sysc/internal/procfd"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -512,7 +513,7 @@ func fileType(mode uint32) string {
 
 // linkXattrs reads the extended attributes of a symbolic link.
 func linkXattrs(dir int, name string) ([]tree.Xattr, error) {
-	path := fmt.Sprintf("/proc/self/fd/%d/%s", dir, name)
+	path := procfd.Path(dir) + "/" + name
 	list := func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) }
 	get := func(name string, buf []byte) (int, error) { return unix.Lgetxattr(path, name, buf) }
 	return readXattrs(list, get)

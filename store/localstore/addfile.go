@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sysc/internal/procfd"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -229,11 +230,10 @@ func (h *harvest) fillFile(ctx context.Context, sl *slot, id string) (store.Dige
 // but that: no link, and no pipe that would block. One that is ours, but closed
 // even to us, is opened up.
 func openReadable(dir int, name string, flags int) (int, error) {
-	const mode = 0o700
 	flags |= unix.O_RDONLY | unix.O_NONBLOCK | unix.O_NOCTTY
 	fd, err := openAt(dir, name, flags, 0)
 	if err == unix.EACCES {
-		fd, err = openUnreadable(dir, name, flags, mode)
+		fd, err = procfd.OpenOwn(dir, name, flags)
 	}
 	if err != nil {
 		return -1, err

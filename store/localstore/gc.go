@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -43,19 +42,16 @@ type GCResult struct {
 	Kept int `json:"kept"`
 	// Blobs, Trees, Checkouts and Leftovers count what was removed on disk.
 	// Logs are those of steps, and what was remembered of builds; Leftovers are
-	// temporary files, objects that never became valid, and old directories of
-	// failed builds.
+	// temporary files, objects that never became valid, downloads that broke off, and
+	// old directories of failed builds.
 	Blobs     int `json:"blobs"`
 	Trees     int `json:"trees"`
 	Checkouts int `json:"checkouts"`
 	Logs      int `json:"logs"`
 	Leftovers int `json:"leftovers"`
-	// Bytes is the room that removed blobs, trees and logs took.
+	// Bytes is the room that removed blobs, trees, logs and downloads took.
 	Bytes int64 `json:"bytes"`
 }
-
-// collectLock is the name of the lock that one collector at a time has.
-const collectLock = "gc"
 
 // GC removes what no root leads to and nobody uses who has the store open: other
 // processes go on meanwhile. They wait for moments only, when they look something
@@ -77,7 +73,7 @@ func (s *Store) GC(ctx context.Context, opts GCOptions) (GCResult, error) {
 }
 
 func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
-	unlock, err := filelock.Lock(ctx, s.path("locks/"+collectLock), s.waiter("another collection of garbage"))
+	unlock, err := s.lockCollector(ctx, "another collection of garbage")
 	if err != nil {
 		return GCResult{}, err
 	}
@@ -91,7 +87,7 @@ func (s *Store) collect(ctx context.Context, opts GCOptions) (GCResult, error) {
 	if err == nil {
 		err = c.collect(ctx)
 		s.trees.clear()
-		err = errors.Join(err, c.sessions.close())
+		c.sessions.close()
 	}
 	err = errors.Join(err, unlock())
 	// Whatever ctx says: it is invisible by now, and may be large.
@@ -124,7 +120,7 @@ func (c *collector) collect(ctx context.Context) error {
 	if err := c.mark(ctx); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepFailed, c.sweepCache, c.sweepLogs, c.sweepLocks} {
+	for _, step := range []func(context.Context) error{c.sweepObjects, c.sweepMeta, c.sweepCheckouts, c.sweepTemps, c.sweepFailed, c.sweepCache, c.sweepLogs, c.sweepDownloads, c.sweepLocks} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -342,37 +338,27 @@ func (c *collector) sweepObjects(ctx context.Context) error {
 // sweepRecords removes from dir the records, or signatures, that choose takes. They
 // are behind the gate of the objects.
 func (c *collector) sweepRecords(ctx context.Context, dir string, choose func([]string) ([]string, error)) error {
-	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
-	if err == unix.ENOENT && dir == objectSignatures {
-		return nil // nothing was ever signed
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	names, err := listDir(fd)
-	if err != nil || c.opts.DryRun {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return strings.HasPrefix(name, tempPrefix) }) // see sweepMeta
-	for some := range slices.Chunk(names, sweepEvery) {
-		err := c.behind(ctx, c.s.objectDir, func() error {
-			chosen, err := choose(some)
+	return c.inDir(dir, func(fd int, names []string) error {
+		names = slices.DeleteFunc(names, isTemp) // see sweepMeta
+		for some := range slices.Chunk(names, sweepEvery) {
+			err := c.behind(ctx, c.s.objectDir, func() error {
+				chosen, err := choose(some)
+				if err != nil {
+					return err
+				}
+				for _, name := range chosen {
+					if err := c.unlink(fd, name); err != nil && err != unix.ENOENT {
+						return fmt.Errorf("%s: %w", name, err)
+					}
+				}
+				return nil
+			})
 			if err != nil {
 				return err
 			}
-			for _, name := range chosen {
-				if err := unix.Unlinkat(fd, name, 0); err != nil && err != unix.ENOENT {
-					return fmt.Errorf("%s/%s: %w", dir, name, err)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (c *collector) sweepCheckouts(ctx context.Context) error {
@@ -443,19 +429,14 @@ func (c *collector) sweepTemps(context.Context) error {
 // sweepCache forgets what files looked like that were added: most of what is known
 // of them went now.
 func (c *collector) sweepCache(context.Context) error {
-	entries, err := os.ReadDir(c.s.path("cache"))
-	if err != nil || c.opts.DryRun {
-		return err
-	}
-	for _, e := range entries {
-		if e.Name() == historyName {
-			continue
+	return c.inDir("cache", func(fd int, names []string) error {
+		for _, name := range slices.DeleteFunc(names, isTemp) { // see sweepMeta
+			if err := c.unlink(fd, name); err != nil && err != unix.ENOENT {
+				return fmt.Errorf("%s: %w", name, err)
+			}
 		}
-		if err := os.Remove(c.s.path("cache/" + e.Name())); ignoreNotExist(err) != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // sweepLocks removes the lock files of processes that were killed.
@@ -465,7 +446,7 @@ func (c *collector) sweepLocks(context.Context) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == "store" || e.Name() == collectLock {
+		if e.Name() == storeLock || e.Name() == collectLock {
 			continue
 		}
 		path := c.s.path("locks/" + e.Name())
@@ -620,10 +601,6 @@ func (s *shardSweep) remove(v victim) error {
 	} else if !v.spare {
 		s.removed++
 	}
-	const blockSize = 512 // of st_blocks, see stat(3type)
-	s.room += st.Blocks * blockSize
-	if s.c.opts.DryRun {
-		return nil
-	}
-	return unix.Unlinkat(s.fd, name, 0)
+	s.room += roomOf(&st)
+	return s.c.unlink(s.fd, name)
 }

@@ -87,8 +87,8 @@ func TestGC(t *testing.T) {
 	verify(t, s)
 }
 
-// What a killed process was writing beside the database goes, what a living one
-// writes stays.
+// What a killed process was writing beside the database and in the cache goes, what a
+// living one writes stays.
 func TestGCTakesUnfinishedFiles(t *testing.T) {
 	g := newSigned(t)
 	must(t, g.AddRoot(t.Context(), "keep", g.app.Path))
@@ -97,6 +97,7 @@ func TestGCTakesUnfinishedFiles(t *testing.T) {
 	if len(dirs) != 5 { // two of realisations
 		t.Fatalf("directories: %q", dirs)
 	}
+	dirs = append(dirs, "cache")
 	var mine, left []string
 	for i, dir := range dirs {
 		mine = append(mine, g.path(dir+"/"+g.tempName()))
@@ -245,6 +246,35 @@ func TestRootBelowRoot(t *testing.T) {
 }
 
 // Without a listing nobody knows what it needs: nothing is removed then.
+// TestRootIsMadeAside: a process that is killed while it makes a root leaves nothing but
+// what a collector finds.
+func TestRootIsMadeAside(t *testing.T) {
+	s := newStore(t)
+	o := add(t, s, AddOptions{Name: "o"}, "f=1")
+	register(t, s, o)
+	must(t, s.AddRoot(t.Context(), "dir/root", o.Path))
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(s.PhysicalPath(o.Path), link))
+	must(t, s.AddIndirectRoots(t.Context(), link))
+	aside := ""
+	must(t, s.placeRoot("dir/other", func(tmp string) error {
+		aside = filepath.Dir(tmp)
+		return os.Symlink("../../store/"+string(o.Path), tmp)
+	}))
+	if aside != s.path("tmp") {
+		t.Errorf("it was made in %q", aside)
+	}
+	if err := s.AddRoot(t.Context(), "dir", o.Path); err == nil {
+		t.Error("a root in the place of a directory")
+	}
+	if left, err := os.ReadDir(s.path("tmp")); err != nil || len(left) > 0 {
+		t.Errorf("left %v, %v", left, err)
+	}
+	if roots, err := s.Roots(t.Context()); err != nil || len(roots) != 3 {
+		t.Errorf("roots %+v, %v", roots, err)
+	}
+}
+
 func TestGCDamaged(t *testing.T) {
 	ctx := t.Context()
 	s := newStore(t)

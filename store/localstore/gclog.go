@@ -38,26 +38,16 @@ func (c *collector) sweepLogs(ctx context.Context) error {
 		if !e.IsDir() {
 			continue
 		}
-		if err := c.sweepLogDir(ctx, "log/"+e.Name()); err != nil {
-			return fmt.Errorf("log/%s: %w", e.Name(), err)
-		}
-	}
-	return nil
-}
-
-func (c *collector) sweepLogDir(ctx context.Context, dir string) error {
-	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	names, err := listDir(fd)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := c.sweepLog(ctx, fd, name); err != nil && err != unix.ENOENT {
-			return fmt.Errorf("%s: %w", name, err)
+		err := c.inDir("log/"+e.Name(), func(fd int, names []string) error {
+			for _, name := range names {
+				if err := c.sweepLog(ctx, fd, name); err != nil && err != unix.ENOENT {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -80,35 +70,20 @@ func (c *collector) sweepLog(ctx context.Context, dir int, name string) error {
 	if live, err := c.realisesLive(ctx, hash); live || err != nil {
 		return err
 	}
-	const blockSize = 512 // of st_blocks, see stat(3type)
 	c.result.Logs++
-	c.result.Bytes += st.Blocks * blockSize
+	c.result.Bytes += roomOf(&st)
 	return c.unlink(dir, name)
 }
 
 // sweepRunningLog removes a file that nobody holds the lock of.
 func (c *collector) sweepRunningLog(dir int, name string) error {
-	fd, err := openAt(dir, name, unix.O_RDONLY|unix.O_NONBLOCK, 0)
-	if err != nil {
+	fd, err := lockAbandoned(dir, name)
+	if err != nil || fd < 0 {
 		return err
 	}
 	defer unix.Close(fd)
-	switch err := flock(fd, unix.LOCK_EX|unix.LOCK_NB); err {
-	case nil:
-	case unix.EWOULDBLOCK:
-		return nil
-	default:
-		return err
-	}
 	c.result.Leftovers++
 	return c.unlink(dir, name)
-}
-
-func (c *collector) unlink(dir int, name string) error {
-	if c.opts.DryRun {
-		return nil
-	}
-	return unix.Unlinkat(dir, name, 0)
 }
 
 // realisesLive reports whether an output of a derivation is a live object.

@@ -81,3 +81,40 @@ func TestGCLogs(t *testing.T) {
 		t.Errorf("after the build ended: %+v", result)
 	}
 }
+
+// Downloads go that nobody goes on with: parts that are old, whole files whose process
+// was killed before it added them, and locks.
+func TestGCDownloads(t *testing.T) {
+	s := newStore(t)
+	old := time.Now().Add(-partAge - time.Hour)
+	file := func(name string, at time.Time) string {
+		path := filepath.Join(s.DownloadDir(), name)
+		must(t, os.WriteFile(path, []byte("some"), 0o600))
+		must(t, os.Chtimes(path, at, at))
+		return path
+	}
+	digest := func(n byte) string { return store.Digest{n}.Hex() }
+	stay := []string{
+		file(digest(1)+".part", time.Now()), // to be gone on with
+		file(digest(2)+".part", old),        // somebody does
+	}
+	unlock, err := filelock.Lock(t.Context(), filepath.Join(s.DownloadDir(), digest(2)+".lock"), nil)
+	must(t, err)
+	defer unlock()
+	stay = append(stay, filepath.Join(s.DownloadDir(), digest(2)+".lock"))
+	file(digest(1)+".lock", time.Now())
+	file(digest(3)+".part", old)
+	file(digest(3)+".lock", old)
+	file(digest(4), time.Now())
+
+	dry := gc(t, s, GCOptions{DryRun: true})
+	result := gc(t, s, GCOptions{})
+	got, err := filepath.Glob(s.DownloadDir() + "/*")
+	must(t, err)
+	if slices.Sort(stay); !slices.Equal(got, stay) {
+		t.Errorf("got %q, want %q", got, stay)
+	}
+	if result.Leftovers != 2 || result.Bytes == 0 || dry.Leftovers != 2 || dry.Bytes != result.Bytes {
+		t.Errorf("did %+v, announced %+v", result, dry)
+	}
+}

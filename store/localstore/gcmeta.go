@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,38 +28,27 @@ func (s *Store) metaDirs() ([]string, error) {
 	return dirs, nil
 }
 
-// sweepMeta removes the temporary files among records, realisations and signatures
-// that processes have left which were killed.
+// sweepMeta removes the temporary files among records, realisations, signatures and in
+// the cache that processes have left which were killed.
 func (c *collector) sweepMeta(ctx context.Context) error {
 	dirs, err := c.s.metaDirs()
 	if err != nil {
 		return err
 	}
-	for _, dir := range dirs {
+	for _, dir := range append(dirs, "cache") {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := c.sweepMetaDir(dir); err != nil {
-			return fmt.Errorf("%s: %w", dir, err)
+		if err := c.inDir(dir, c.sweepTempFiles); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *collector) sweepMetaDir(dir string) error {
-	fd, err := openDir(unix.AT_FDCWD, c.s.path(dir))
-	if err == unix.ENOENT {
-		return nil // nothing was ever signed
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	names, err := listDir(fd)
-	if err != nil {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasPrefix(name, tempPrefix) })
+// sweepTempFiles removes what of names in a directory is nobody's any more.
+func (c *collector) sweepTempFiles(dir int, names []string) error {
+	names = slices.DeleteFunc(names, func(name string) bool { return !isTemp(name) })
 	if len(names) == 0 {
 		return nil
 	}
@@ -72,11 +60,7 @@ func (c *collector) sweepMetaDir(dir string) error {
 		if c.sessions.owns(name) {
 			continue
 		}
-		var err error
-		if !c.opts.DryRun {
-			err = unix.Unlinkat(fd, name, 0)
-		}
-		switch err {
+		switch err := c.unlink(dir, name); err {
 		case nil:
 			c.result.Leftovers++
 		case unix.ENOENT: // it got its name before its session ended

@@ -9,13 +9,13 @@
 //	                DIR/signatures/ the same of those: to make it again from
 //	DIR/db.sqlite   which objects are valid, what they refer to, realisations
 //	DIR/roots/      what garbage collection keeps
-//	DIR/log/        logs of builds, see gclog.go for how long
+//	DIR/log/        logs of builds, see gclog.go for how long, and notes of them
 //	DIR/locks/      lock files
 //	DIR/sessions/   what the processes that have the store open rely on
 //	DIR/reserve     room for the database on a full disk
 //	DIR/dirty/      which boots of the machine may have left unsynced content
-//	DIR/cache/      what files that were added looked like, see remember.go; how
-//	                long builds took
+//	DIR/cache/      what files that were added looked like, see remember.go
+//	DIR/downloads/  0700: files that arrive, see gcdownloads.go
 //	DIR/failed/     0700: what failed builds left, see failed.go
 //	DIR/tmp/        0700: whatever is being made
 //
@@ -39,6 +39,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -83,6 +84,12 @@ type Store struct {
 	noReflink atomic.Bool // the file system cannot share extents
 	dirty     dirtyMark
 }
+
+// Names in locks/ beside those of [Store.Lock].
+const (
+	storeLock   = "store" // shared by everybody who has the store open
+	collectLock = "gc"    // of the one who collects garbage
+)
 
 // databaseName is the name of the database in the store's directory.
 const databaseName = "db.sqlite"
@@ -135,7 +142,7 @@ func (s *Store) open(ctx context.Context) error {
 }
 
 func (s *Store) openShared(ctx context.Context) (err error) {
-	if s.unlock, err = filelock.RLock(ctx, s.path("locks/store"), s.waiter("the store "+s.dir)); err != nil {
+	if s.unlock, err = filelock.RLock(ctx, s.path("locks/"+storeLock), s.waiter("the store "+s.dir)); err != nil {
 		return err
 	}
 	return s.openLocked(ctx, databaseName)
@@ -205,15 +212,13 @@ func (s *Store) Dir() string { return s.dir }
 // machine. It does not look whether it is there.
 func (s *Store) PhysicalPath(p store.Path) string { return s.path("store/" + string(p)) }
 
-// historyName is the file of [Store.HistoryPath] in cache/.
-const historyName = "durations.json"
-
-// HistoryPath returns the file for how long the steps of builds took. It may be lost
-// at any time, but is no garbage.
-func (s *Store) HistoryPath() string { return s.path("cache/" + historyName) }
-
-// LogDir returns the directory for logs of builds.
+// LogDir returns the directory for logs of builds. Garbage is collected in the
+// directories that are in it, by the rules of gclog.go; files directly in it stay.
 func (s *Store) LogDir() string { return s.path("log") }
+
+// DownloadDir returns the directory where downloads stay that broke off, for the next
+// run, by the rules of gcdownloads.go.
+func (s *Store) DownloadDir() string { return s.path(downloadsDir) }
 
 // Lock takes the lock that every process using the store knows by key, such as
 // a derivation's hash. wait, which may be nil, is told who holds it when another
@@ -255,6 +260,8 @@ func (s *Store) tempName() string {
 // has such a name.
 const tempPrefix = ".t"
 
+func isTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+
 // makeDirs makes the directories of a store, and looks whether this one can be
 // used at all.
 func (s *Store) makeDirs() error {
@@ -286,7 +293,7 @@ func (s *Store) makeDirs() error {
 		{"records", 0o755}, {"realisations", 0o755}, {"cache", 0o755}, {"dirty", 0o755},
 		// What builders write must be out of everybody else's reach, set-id
 		// bits and all (CVE-2024-52867, CVE-2024-38531).
-		{"tmp", 0o700}, {"failed", 0o700},
+		{"tmp", 0o700}, {"failed", 0o700}, {downloadsDir, 0o700},
 	} {
 		if err := makeDir(s.path(d.name), d.mode); err != nil {
 			return err

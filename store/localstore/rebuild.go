@@ -39,7 +39,7 @@ func rebuild(ctx context.Context, dir string, opts *Options) (result RebuildResu
 	if err != nil {
 		return result, err
 	}
-	if s.unlock, err = filelock.Lock(ctx, s.path("locks/store"), s.waiter("users of the store "+s.dir)); err != nil {
+	if s.unlock, err = filelock.Lock(ctx, s.path("locks/"+storeLock), s.waiter("users of the store "+s.dir)); err != nil {
 		return result, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()

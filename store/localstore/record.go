@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -255,7 +254,7 @@ func (s *Store) readRealisations(add func(store.Realisation), bad func(file stri
 			switch {
 			case err == nil:
 				add(r)
-			case !strings.HasPrefix(name, tempPrefix):
+			case !isTemp(name):
 				bad("realisations/"+shard.Name()+"/"+name, err)
 			}
 		}

@@ -184,9 +184,6 @@ func (s *Store) recheck(ctx context.Context, since time.Time) error {
 
 func (s *Store) recheckShard(ctx context.Context, dirs *shards, shard byte, since time.Time, w *work) error {
 	fd, err := dirs.fd(store.Digest{shard}, false)
-	if errors.Is(err, store.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sysc/internal/par"
+	"sysc/internal/procfd"
 )
 
 // TempDir makes a directory below the store's tmp, 0700 and empty, whose name
@@ -185,13 +186,18 @@ func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth i
 			q.Add(r.task(d, name, depth+1))
 			continue
 		}
-		up := r.prefix + ".deep-" + strconv.FormatInt(r.moved.Add(1), 10)
+		up := r.upName()
 		if err := r.moveUp(d.fd, name, up); err != nil {
 			return &os.PathError{Op: "move up", Path: name, Err: err}
 		}
 		q.Add(r.task(nil, up, 0))
 	}
 	return nil
+}
+
+// upName returns a name for what is moved up, whose owner is that of the prefix.
+func (r *remover) upName() string {
+	return r.prefix + "." + strconv.FormatInt(r.moved.Add(1), 10)
 }
 
 func (r *remover) moveUp(at int, name, up string) error {
@@ -248,34 +254,7 @@ func (r *remover) fdOf(d *removeDir) int {
 func openForRemoval(at int, name string) (int, error) {
 	fd, err := openDir(at, name)
 	if errors.Is(err, unix.EACCES) {
-		if fd, err = openUnreadable(at, name, unix.O_RDONLY|unix.O_DIRECTORY, 0o700); err != nil {
-			return -1, err
-		}
+		fd, err = procfd.OpenOwn(at, name, unix.O_RDONLY|unix.O_DIRECTORY)
 	}
-	return fd, err
-}
-
-// openUnreadable opens a file or directory that its mode keeps its owner out
-// of, after giving it mode. It changes and opens the same inode, whatever
-// happens to the name in between: O_PATH needs no permission on the inode, and
-// the link in /proc leads to nothing else.
-func openUnreadable(at int, name string, flags int, mode uint32) (int, error) {
-	handle, err := openAt(at, name, unix.O_PATH, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(handle)
-	var st unix.Stat_t
-	if err := unix.Fstat(handle, &st); err != nil {
-		return -1, err
-	}
-	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFDIR {
-		return -1, unix.EACCES
-	}
-	link := "/proc/self/fd/" + strconv.Itoa(handle)
-	if err := unix.Chmod(link, mode); err != nil {
-		return -1, err
-	}
-	fd, err := unix.Open(link, flags|unix.O_CLOEXEC, 0)
 	return fd, err
 }

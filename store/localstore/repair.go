@@ -13,7 +13,6 @@ import (
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
 
-	"sysc/internal/filelock"
 	"sysc/internal/par"
 	"sysc/store"
 	"sysc/store/tree"
@@ -41,7 +40,7 @@ type RepairResult struct {
 // A damaged database cannot be repaired, only made anew: see [Rebuild].
 func (s *Store) Repair(ctx context.Context, from []*Store, report func(Problem)) (RepairResult, error) {
 	// A collector takes away one form of a blob because the other is there.
-	unlock, err := filelock.Lock(ctx, s.path("locks/"+collectLock), s.waiter("a collection of garbage"))
+	unlock, err := s.lockCollector(ctx, "a collection of garbage")
 	if err != nil {
 		return RepairResult{}, fmt.Errorf("repair: %w", err)
 	}

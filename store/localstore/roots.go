@@ -64,10 +64,36 @@ func (s *Store) AddRoot(ctx context.Context, name string, p store.Path) error {
 		return fmt.Errorf("add root %s: %w", name, err)
 	}
 	target := strings.Repeat("../", strings.Count(name, "/")+1) + "store/" + string(p)
-	if err := atomicfile.Symlink(target, s.path("roots/"+name)); err != nil {
+	err := s.placeRoot(name, func(tmp string) error { return os.Symlink(target, tmp) })
+	if err != nil {
 		return fmt.Errorf("add root %s: %w", name, err)
 	}
 	return nil
+}
+
+// placeRoot replaces what is at a name below roots by what write makes, durably. That
+// is made in tmp, where garbage is collected.
+func (s *Store) placeRoot(name string, write func(tmp string) error) error {
+	tmp, path := s.path("tmp/"+s.tempName()), s.path("roots/"+name)
+	err := write(tmp)
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return err
+	}
+	return atomicfile.SyncDir(filepath.Dir(path))
+}
+
+// writeSynced makes a file whose contents are on the disk.
+func writeSynced(path string, data []byte, perm fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Chmod(perm), f.Sync(), f.Close())
 }
 
 // makeRootDir makes a directory below roots, durably. A root in its place would lead
@@ -150,7 +176,7 @@ func (s *Store) AddIndirectRoots(ctx context.Context, links ...string) error {
 	}
 	known := false
 	for _, link := range links {
-		added, err := s.addIndirectRoot(ctx, dir, link)
+		added, err := s.addIndirectRoot(ctx, link)
 		if err != nil {
 			return fmt.Errorf("add root %s: %w", link, err)
 		}
@@ -169,7 +195,7 @@ const seenEvery = 24 * time.Hour
 
 // addIndirectRoot returns false when the same record, whose content is on the
 // disk, is there already.
-func (s *Store) addIndirectRoot(ctx context.Context, dir, link string) (added bool, err error) {
+func (s *Store) addIndirectRoot(ctx context.Context, link string) (added bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
@@ -180,14 +206,15 @@ func (s *Store) addIndirectRoot(ctx context.Context, dir, link string) (added bo
 	if err != nil {
 		return false, err
 	}
-	file := dir + "/" + store.EncodeID(store.DigestOf([]byte(link)))
+	name := indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link)))
+	file := s.path("roots/" + name)
 	record := []byte(string(p) + "\n" + link)
 	have, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
 	}
 	if !bytes.Equal(have, record) {
-		return true, atomicfile.WriteFile(file, record, 0o644)
+		return true, s.placeRoot(name, func(tmp string) error { return writeSynced(tmp, record, 0o644) })
 	}
 	info, err := os.Stat(file)
 	if err != nil {

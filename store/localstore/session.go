@@ -2,15 +2,16 @@ package localstore
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -106,26 +107,17 @@ func parseNotes(data []byte, add func(note)) (rest []byte, err error) {
 
 // openSession makes a session's file in dir and locks it.
 func openSession(dir string) (*session, error) {
-	for {
+	// A collector that finds the file before it is locked takes it for one that was
+	// left over, and removes it.
+	f, err := filelock.HoldNew(func() (*os.File, error) {
 		var random [8]byte
 		rand.Read(random[:]) // never fails, see crypto/rand
-		name := hex.EncodeToString(random[:])
-		f, err := os.OpenFile(dir+"/"+name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("session: %w", err)
-		}
-		// A collector that finds the file before it is locked takes it for one
-		// that was left over, and removes it.
-		var st unix.Stat_t
-		err = errors.Join(flock(int(f.Fd()), unix.LOCK_EX), unix.Fstat(int(f.Fd()), &st))
-		if err == nil && st.Nlink > 0 {
-			return &session{name: name, file: f, noted: map[noteKey]struct{}{}}, nil
-		}
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("session: lock %s: %w", f.Name(), err)
-		}
+		return os.OpenFile(dir+"/"+hex.EncodeToString(random[:]), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("session: %w", err)
 	}
+	return &session{name: filepath.Base(f.Name()), file: f, noted: map[noteKey]struct{}{}}, nil
 }
 
 // tempName makes a name that says whose it is.
@@ -133,18 +125,24 @@ func (n *session) tempName(prefix string, sequence uint64) string {
 	return fmt.Sprintf("%s-%s-%d", prefix, n.name, sequence)
 }
 
-// close ends the session. gcLock is the path of the collectors' lock: while one
-// of them is at work, the notes have to stay.
+// close ends the session and removes its file, unless a collector is at work, for
+// whom the notes have to stay. gcLock is the path of the collectors' lock.
 func (n *session) close(gcLock string) error {
-	defer n.file.Close()
 	unlock, err := filelock.TryRLock(gcLock)
 	if errors.Is(err, filelock.ErrLocked) {
-		return nil // the collector removes the file
+		// A collector removes the files of sessions that have ended when it is done. It
+		// may have looked for them just before this one ended, and be done by now.
+		n.file.Close()
+		unlock, err = filelock.TryRLock(gcLock)
 	}
+	if errors.Is(err, filelock.ErrLocked) {
+		return nil
+	}
+	defer n.file.Close()
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Remove(n.file.Name()), unlock())
+	return errors.Join(ignoreNotExist(os.Remove(n.file.Name())), unlock())
 }
 
 // has reports whether everything is noted already. Then no collector takes it
@@ -221,37 +219,56 @@ type openNotes struct {
 // lock, so that nobody else removes files.
 func newSessions(dir string) (*sessions, error) {
 	y := &sessions{dir: dir, open: map[string]*openNotes{}, digests: map[store.Digest]bool{}, objects: map[store.Path]bool{}}
-	return y, y.removeEnded()
+	return y, removeEnded(dir)
 }
 
-// removeEnded removes the files of sessions that have ended.
-func (y *sessions) removeEnded() error {
-	entries, err := os.ReadDir(y.dir)
+// removeEnded removes the files of sessions that have ended. The caller holds the
+// collectors' lock, maybe with others.
+func removeEnded(dir string) error {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		path := y.dir + "/" + e.Name()
-		f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it ended
+		path := dir + "/" + e.Name()
+		fd, err := lockAbandoned(unix.AT_FDCWD, path)
+		if err == unix.ENOENT || fd < 0 && err == nil {
+			continue // it ended, or lives
 		}
 		if err != nil {
 			return err
 		}
-		err = flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
-		if err == nil {
-			if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
-				err = nil // before the collectors' lock was taken
-			}
-		} else if err == unix.EWOULDBLOCK {
-			err = nil
-		}
-		if err = errors.Join(err, f.Close()); err != nil {
+		// Under the lock: a session that is just being made is still to take it. Whoever
+		// closes the store may have removed the file meanwhile.
+		if err := errors.Join(ignoreNotExist(os.Remove(path)), unix.Close(fd)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lockCollector takes the collectors' lock. what says for whom this waits. unlock gives
+// it up, and then removes the files of sessions that ended meanwhile: so each that could
+// not remove its own is seen to have ended.
+func (s *Store) lockCollector(ctx context.Context, what string) (unlock func() error, err error) {
+	path := s.path("locks/" + collectLock)
+	release, err := filelock.Lock(ctx, path, s.waiter(what))
+	if err != nil {
+		return nil, err
+	}
+	return func() error {
+		if err := release(); err != nil {
+			return err
+		}
+		again, err := filelock.TryRLock(path)
+		if errors.Is(err, filelock.ErrLocked) {
+			return nil // the next one has it already, and will come here
+		}
+		if err != nil {
+			return err
+		}
+		return errors.Join(removeEnded(s.path("sessions")), again())
+	}, nil
 }
 
 // refresh reads all notes that were made up to now.
@@ -325,12 +342,11 @@ func (y *sessions) owns(name string) bool {
 	return ok && y.open[owner] != nil
 }
 
-// close removes what ended meanwhile.
-func (y *sessions) close() error {
+// close gives up the files that are open.
+func (y *sessions) close() {
 	for _, n := range y.open {
 		n.file.Close()
 	}
-	return y.removeEnded()
 }
 
 // cutTempName splits PREFIX-SESSION-NUMBER.

@@ -2,8 +2,10 @@ package localstore
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"reflect"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +47,37 @@ func TestSessionRefused(t *testing.T) {
 	}
 	must(t, f.Close())
 	gc(t, s, GCOptions{})
+}
+
+// TestSessionsEndBesideCollection: whoever ends last removes the file of a session that
+// ended while garbage was collected, or the store was repaired.
+func TestSessionsEndBesideCollection(t *testing.T) {
+	s := newStore(t)
+	for range 100 {
+		var wg sync.WaitGroup
+		for i := range 5 {
+			wg.Go(func() {
+				other, err := Open(t.Context(), s.Dir(), nil)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				switch i {
+				case 0, 1:
+					_, err = other.GC(t.Context(), GCOptions{})
+				case 2:
+					_, err = other.Repair(t.Context(), nil, nil)
+				}
+				if err := errors.Join(err, other.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if left, err := Leftovers(s.Dir()); err != nil || len(left) > 0 {
+			t.Fatalf("got %q, %v", left, err)
+		}
+	}
 }
 
 func FuzzParseNotes(f *testing.F) {

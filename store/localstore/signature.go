@@ -482,7 +482,7 @@ func (s *Store) signatureDir(dir string, bad func(file string, err error)) error
 		return err
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, tempPrefix) {
+		if isTemp(name) {
 			continue // somebody is writing it
 		}
 		line, _, err := readSignatureFile(fd, name)

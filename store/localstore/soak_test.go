@@ -25,5 +25,7 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 	f.stop()
 	f.check(f.workers...)
+	gc(t, f.store, GCOptions{})
+	f.checkLeftovers()
 	t.Logf("%d kills, %d rounds of %d processes", kills, f.rounds, len(f.workers))
 }

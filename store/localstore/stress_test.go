@@ -28,6 +28,7 @@ func TestConcurrentCollection(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	f.stop()
 	f.check(f.workers...)
+	f.checkLeftovers()
 	if f.rounds < 20 {
 		t.Errorf("%d rounds: were the processes at work?", f.rounds)
 	}
@@ -163,8 +164,9 @@ func (f *fleet) settle(w *worker) {
 		return
 	}
 	delete(w.roots, w.changing)
-	if i := slices.IndexFunc(f.roots(), func(r Root) bool { return r.Name == w.changing }); i >= 0 {
-		w.roots[w.changing] = f.roots()[i].Path
+	roots := f.roots() // once: the others change theirs
+	if i := slices.IndexFunc(roots, func(r Root) bool { return r.Name == w.changing }); i >= 0 {
+		w.roots[w.changing] = roots[i].Path
 	}
 	w.changing = ""
 }
@@ -194,6 +196,14 @@ func (f *fleet) check(workers ...*worker) {
 				f.t.Errorf("root %s: %v", name, err)
 			}
 		}
+	}
+}
+
+// checkLeftovers looks whether something is left of processes.
+func (f *fleet) checkLeftovers() {
+	f.t.Helper()
+	if left, err := Leftovers(f.store.Dir()); err != nil || len(left) > 0 {
+		f.t.Errorf("left over: %q, %v", left, err)
 	}
 }
 

@@ -169,7 +169,7 @@ func (v *verifier) checkouts(ctx context.Context) error {
 		problem := func(file string, err error) {
 			v.problem(Problem{File: join(v.s.path("checkouts/"+name), file), Err: err, damage: damagedCheckout})
 		}
-		if strings.HasPrefix(name, tempPrefix) {
+		if isTemp(name) {
 			return nil // somebody is making it
 		}
 		d, err := store.ParseDigest(name)
@@ -224,9 +224,6 @@ func (v *verifier) problem(p Problem) {
 // shard re-hashes one directory of blobs or trees.
 func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 	fd, err := dirs.fd(store.Digest{shard}, false)
-	if errors.Is(err, store.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -240,7 +237,7 @@ func (v *verifier) shard(ctx context.Context, dirs *shards, shard byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if strings.HasPrefix(name, tempPrefix) {
+		if isTemp(name) {
 			continue // somebody is writing it
 		}
 		n, err := v.sharded(ctx, fd, shard, name, blobs)

@@ -15,10 +15,11 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/procfd"
 )
 
 // A Dir is an open directory. It is safe for concurrent use except where two
@@ -82,7 +83,7 @@ func (d *Dir) SubInRoot(name string) (*Dir, error) {
 		return nil, &fs.PathError{Op: "open directory", Path: path.Join(d.name, name), Err: err}
 	}
 	defer unix.Close(fd)
-	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
+	root, err := os.OpenRoot(procfd.Path(fd))
 	if err != nil {
 		return nil, fmt.Errorf("open directory %s: %w", path.Join(d.name, name), err)
 	}
@@ -93,7 +94,7 @@ func (d *Dir) SubInRoot(name string) (*Dir, error) {
 // directories above d. It is valid in this process as long as d is open. name
 // must be a single component.
 func (d *Dir) Path(name string) string {
-	return "/proc/self/fd/" + strconv.Itoa(int(d.self.Fd())) + "/" + name
+	return procfd.Path(int(d.self.Fd())) + "/" + name
 }
 
 // Device returns the number of the file system that d is on.
