@@ -41,7 +41,7 @@ func (r *recorder) list(n *notification) (size int64, errno unix.Errno, answered
 	if err != nil {
 		return 0, 0, false
 	}
-	entries, ok := readEntries(fd)
+	entries, ok := r.listing.read(fd, at)
 	if !ok || !r.listener.valid(n.id) {
 		return 0, 0, false
 	}
@@ -59,6 +59,30 @@ func (r *recorder) list(n *notification) (size int64, errno unix.Errno, answered
 		return 0, errnoOf(err), true
 	}
 	return int64(len(answer)), 0, true
+}
+
+// A listing is what a directory had when somebody began to read it. Who goes on to
+// read may be shown that, and large directories are read in many pieces.
+type listing struct {
+	dev, ino uint64
+	entries  []dirent
+}
+
+// read returns the entries of the directory that is open as fd, for somebody who is
+// at an offset in it. It reports false when that is none, or its positions do not
+// grow.
+func (l *listing) read(fd int, at int64) ([]dirent, bool) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, false
+	}
+	dev := uint64(st.Dev)
+	if at != 0 && l.dev == dev && l.ino == st.Ino && l.entries != nil {
+		return l.entries, true
+	}
+	entries, ok := readEntries(fd)
+	*l = listing{dev, st.Ino, entries}
+	return entries, ok
 }
 
 // maxListing bounds an answer, in bytes. Who asks for more asks again.
@@ -87,7 +111,6 @@ func lastEntries(entries []dirent, at int64, room int) (answer []byte, next int6
 }
 
 // readEntries reads the directory that is open as fd, whatever position it is at.
-// It reports false when that is none, or its positions do not grow.
 func readEntries(fd int) ([]dirent, bool) {
 	if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0); err != nil || flags&unix.O_PATH != 0 {
 		return nil, false

@@ -48,7 +48,8 @@ func decodeCommonOwnerCall(nr int32, args [6]uint64) ownerCall {
 type recorder struct {
 	listener *listener
 	clock    *clock // nil for the machine's
-	root     int    // the sandbox's root directory
+	listing  listing
+	root     int // the sandbox's root directory
 	proc     place
 	rootStat unix.Stat_t
 	// chrooted is whether any process may have another root than the sandbox's.
