@@ -4,10 +4,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +31,11 @@ func TestMain(m *testing.M) {
 	}
 	if name, value, _ := strings.Cut(asSysc, "="); os.Getenv(name) == value {
 		os.Exit(run(os.Args[1:]))
+	}
+	// Programs that are started by one that ignores hang-ups, as under nohup, ignore
+	// them as well. What is handled is theirs to decide.
+	if signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	testscript.Main(m, map[string]func(){"sysc": main})
 }
