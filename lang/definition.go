@@ -36,9 +36,20 @@ func Load(dir, version string) (*Definition, diag.List) {
 	return LoadAs(dir, "", version)
 }
 
+// LoadTexts is [Load] with texts in the place of the files of these names, which
+// need not exist.
+func LoadTexts(dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
+	m, diags := syntax.LoadTexts(dir, texts)
+	return defineLoaded(dir, m, diags, version)
+}
+
 // LoadAs is [Load] with a path in front of the file names in ranges.
 func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
 	m, diags := syntax.LoadAs(dir, prefix)
+	return defineLoaded(dir, m, diags, version)
+}
+
+func defineLoaded(dir string, m *syntax.Module, diags diag.List, version string) (*Definition, diag.List) {
 	if len(m.Files) == 0 && !diags.HasErrors() {
 		return nil, diag.Errorf(diag.Range{}, "No definition here",
 			"The directory %q has no file whose name ends in %s.", dir, syntax.Extension)

@@ -34,6 +34,8 @@ type Options struct {
 	// set when files differ from it.
 	Revision string
 	Dirty    bool
+	// Texts take the place of the files of these names, which need not exist.
+	Texts map[string][]byte
 }
 
 // A Project is the definition in one directory, with its lock file. It is not
@@ -78,7 +80,7 @@ func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) 
 	if p.opts.Platform == "" {
 		p.opts.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	def, diags := lang.Load(dir, p.opts.Version)
+	def, diags := lang.LoadTexts(dir, p.opts.Texts, p.opts.Version)
 	return p, append(diags, p.begin(ctx, def)...)
 }
 

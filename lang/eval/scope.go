@@ -49,6 +49,9 @@ func NewScope(parent *Scope, r Resolver) *Scope {
 // Session returns the evaluation that s belongs to.
 func (s *Scope) Session() *Session { return s.session }
 
+// Functions returns the functions by name. The map is not to be changed.
+func (s *Scope) Functions() map[string]*Function { return s.functions }
+
 // find returns the innermost scope that knows a root, or nil.
 func (s *Scope) find(root string) *Scope {
 	for ; s != nil; s = s.parent {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -47,6 +48,16 @@ func Load(dir string) (*Module, diag.List) { return LoadAs(dir, "") }
 func LoadAs(dir, prefix string) (*Module, diag.List) {
 	files := map[string][]byte{}
 	diags := readFiles(dir, prefix, files)
+	m, parseDiags := Parse(dir, files)
+	return m, append(diags, parseDiags...)
+}
+
+// LoadTexts is [Load] with texts in the place of the files of these names, which
+// need not exist. An editor has them.
+func LoadTexts(dir string, texts map[string][]byte) (*Module, diag.List) {
+	files := map[string][]byte{}
+	diags := readFiles(dir, "", files)
+	maps.Copy(files, texts)
 	m, parseDiags := Parse(dir, files)
 	return m, append(diags, parseDiags...)
 }

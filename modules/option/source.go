@@ -80,6 +80,9 @@ func IsWrapper(name string) (args int, ok bool) {
 	return args, ok
 }
 
+// Wrappers returns the names of all wrappers, sorted.
+func Wrappers() []string { return sortedKeys(wrappers) }
+
 // valueSource is a part of a value that was computed as a whole.
 type valueSource struct {
 	value  cty.Value

@@ -356,3 +356,17 @@ func (t *Type) ctyType() cty.Type {
 	}
 	return cty.DynamicPseudoType
 }
+
+// Choices returns the values that t lists, as texts without quotes: those of an
+// enum, or of a bool; nil for types that list none.
+func (t *Type) Choices() []string {
+	switch t.Kind {
+	case KindBool:
+		return []string{"true", "false"}
+	case KindEnum:
+		return slices.Clone(t.Values)
+	case KindNullable, KindList, KindSet:
+		return t.Elem.Choices()
+	}
+	return nil
+}

@@ -1,0 +1,381 @@
+package lsp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sourcegraph/jsonrpc2"
+
+	"sysc/modules"
+)
+
+// A client is an editor that does what a test says.
+type client struct {
+	t         *testing.T
+	dir       string
+	conn      *jsonrpc2.Conn
+	published chan publishParams
+	ended     chan error
+}
+
+// start connects an editor with a server; files are written to its directory.
+func start(t *testing.T, capabilities map[string]any, files map[string]string) *client {
+	t.Helper()
+	here, there := net.Pipe()
+	c := &client{t: t, dir: t.TempDir(), published: make(chan publishParams, 100), ended: make(chan error, 1)}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	go func() { c.ended <- Serve(ctx, there, modules.Options{}) }()
+	c.conn = jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(here, jsonrpc2.VSCodeObjectCodec{}),
+		jsonrpc2.HandlerWithError(func(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
+			var p publishParams
+			if req.Method != "textDocument/publishDiagnostics" {
+				t.Errorf("the server sent %s", req.Method)
+				return nil, nil
+			}
+			if err := json.Unmarshal(*req.Params, &p); err != nil {
+				t.Error(err)
+			}
+			c.published <- p
+			return nil, nil
+		}))
+	var result initializeResult
+	c.call("initialize", map[string]any{"capabilities": capabilities}, &result)
+	if !result.Capabilities.HoverProvider || !result.Capabilities.DocumentFormattingProvider {
+		t.Errorf("the server says it can do %+v", result.Capabilities)
+	}
+	c.notify("initialized", map[string]any{})
+	return c
+}
+
+func (c *client) call(method string, params, result any) {
+	c.t.Helper()
+	if err := c.conn.Call(context.Background(), method, params, result); err != nil {
+		c.t.Fatalf("%s: %v", method, err)
+	}
+}
+
+func (c *client) notify(method string, params any) {
+	c.t.Helper()
+	if err := c.conn.Notify(context.Background(), method, params); err != nil {
+		c.t.Fatalf("%s: %v", method, err)
+	}
+}
+
+func (c *client) uri(name string) string { return uriOf(filepath.Join(c.dir, name)) }
+
+func (c *client) open(name, text string) {
+	c.t.Helper()
+	c.notify("textDocument/didOpen", map[string]any{"textDocument": map[string]any{"uri": c.uri(name), "languageId": "sysc", "version": 1, "text": text}})
+}
+
+func (c *client) change(name, text string) {
+	c.t.Helper()
+	c.notify("textDocument/didChange", map[string]any{
+		"textDocument": map[string]any{"uri": c.uri(name), "version": 2}, "contentChanges": []any{map[string]any{"text": text}},
+	})
+}
+
+// diagnostics returns the next ones that are published for a file.
+func (c *client) diagnostics(name string) []diagnostic {
+	c.t.Helper()
+	for {
+		select {
+		case p := <-c.published:
+			if p.URI == c.uri(name) {
+				return p.Diagnostics
+			}
+		case <-time.After(time.Minute):
+			c.t.Fatalf("no diagnostics for %s", name)
+		}
+	}
+}
+
+// place splits a text at the bar, and returns it without and the params for the
+// position.
+func (c *client) place(name, text string) (string, map[string]any) {
+	c.t.Helper()
+	before, after, ok := strings.Cut(text, "|")
+	if !ok {
+		c.t.Fatalf("no bar in %q", text)
+	}
+	lines := strings.Split(before, "\n")
+	return before + after, map[string]any{
+		"textDocument": map[string]any{"uri": c.uri(name)},
+		"position":     position{Line: len(lines) - 1, Character: len([]rune(lines[len(lines)-1]))},
+		"context":      map[string]any{"includeDeclaration": true},
+	}
+}
+
+// quit ends the server as editors do.
+func (c *client) quit() {
+	c.t.Helper()
+	c.call("shutdown", nil, nil)
+	c.notify("exit", nil)
+	select {
+	case err := <-c.ended:
+		if err != nil {
+			c.t.Error(err)
+		}
+	case <-time.After(time.Minute):
+		c.t.Fatal("the server does not leave")
+	}
+}
+
+const machine = `variable "greeting" {
+  type        = string
+  default     = "hello"
+  description = "What to say."
+}
+
+locals {
+  motd = "${var.greeting}, world\n"
+}
+
+option "site.port" {
+  type        = port
+  default     = 80
+  description = "Where the site is."
+}
+
+option "site.color" {
+  type        = enum("red", "green")
+  default     = "red"
+  description = "Its color."
+}
+
+system "box" {
+  hostname = "box"
+  file "/etc/motd" {
+    content = "${local.motd}port ${config.site.port}"
+  }
+  site {
+    color = "green"
+  }
+}
+`
+
+func TestDiagnostics(t *testing.T) {
+	c := start(t, nil, map[string]string{"main.sysc.hcl": machine})
+	c.open("main.sysc.hcl", machine)
+	if got := c.diagnostics("main.sysc.hcl"); len(got) != 0 {
+		t.Fatalf("a valid definition: %v", got)
+	}
+
+	// What is being written is checked for its form at once.
+	c.change("main.sysc.hcl", machine+"locals {\n  x =\n}\n")
+	got := c.diagnostics("main.sysc.hcl")
+	if len(got) != 1 || got[0].Severity != severityError || got[0].Range.Start.Line != strings.Count(machine, "\n")+1 {
+		t.Fatalf("an unfinished argument: %+v", got)
+	}
+
+	// What it means is checked when it is saved, files that are not open included.
+	wrong := strings.Replace(machine, `hostname = "box"`, `hostnam = "box"`, 1)
+	c.change("main.sysc.hcl", wrong)
+	if got := c.diagnostics("main.sysc.hcl"); len(got) != 0 {
+		t.Fatalf("well-formed: %v", got)
+	}
+	c.notify("textDocument/didSave", map[string]any{"textDocument": map[string]any{"uri": c.uri("main.sysc.hcl")}})
+	got = c.diagnostics("main.sysc.hcl")
+	if len(got) != 1 || !strings.Contains(got[0].Message, `Did you mean "hostname"?`) {
+		t.Fatalf("a wrong option: %+v", got)
+	}
+	line := strings.Count(wrong[:strings.Index(wrong, "hostnam ")], "\n")
+	if want := (textRange{position{line, 2}, position{line, 9}}); got[0].Range != want {
+		t.Errorf("at %v, want %v", got[0].Range, want)
+	}
+
+	// When it is mended, it goes.
+	c.change("main.sysc.hcl", machine)
+	c.diagnostics("main.sysc.hcl")
+	c.notify("textDocument/didSave", map[string]any{"textDocument": map[string]any{"uri": c.uri("main.sysc.hcl")}})
+	if got := c.diagnostics("main.sysc.hcl"); len(got) != 0 {
+		t.Errorf("mended: %v", got)
+	}
+	c.quit()
+}
+
+func TestHover(t *testing.T) {
+	c := start(t, nil, nil)
+	for _, tt := range []struct{ text, want string }{
+		{`x = config.site.po|rt`, "`site.port`: port"},
+		{`x = va|r.greeting`, ""},
+		{`x = var.gree|ting`, "What to say."},
+		{`x = local.mo|td`, `motd = "${var.greeting}, world\n"`},
+		{`x = jo|in("", [])`, "join(separator: string"},
+	} {
+		text, at := c.place("main.sysc.hcl", machine+"locals {\n  "+tt.text+"\n}\n")
+		c.open("main.sysc.hcl", text)
+		var got *hover
+		c.call("textDocument/hover", at, &got)
+		switch {
+		case tt.want == "" && got != nil:
+			t.Errorf("%s: got %q", tt.text, got.Contents.Value)
+		case tt.want != "" && (got == nil || !strings.Contains(got.Contents.Value, tt.want)):
+			t.Errorf("%s: got %+v, want %q", tt.text, got, tt.want)
+		}
+	}
+	c.quit()
+}
+
+func TestCompletion(t *testing.T) {
+	c := start(t, map[string]any{"textDocument": map[string]any{"completion": map[string]any{"completionItem": map[string]any{"snippetSupport": true}}}}, nil)
+	for _, tt := range []struct {
+		text string
+		want []string // labels that must be there; "!x" must not
+	}{
+		{"sys|", []string{"system", "sysc", "!locals"}},
+		{"locals {\n  x = config.site.|\n}", []string{"port", "color"}},
+		{"locals {\n  x = var.|\n}", []string{"greeting"}},
+		{"config {\n  si|\n}", []string{"site"}},
+		{"config {\n  site {\n    color = \"|\"\n  }\n}", []string{"red", "green"}},
+		{"config {\n  site = {\n    |\n  }\n}", []string{"color", "port"}},
+		{"config {\n  site {\n    port = 1\n    |\n  }\n}", []string{"color", "!port", "when"}},
+		{"option \"a\" {\n  type = int|\n}", []string{"integer", "!string"}},
+		{"variable \"v\" {\n  de|\n}", []string{"default", "description"}},
+		{"locals {\n  x = jo|\n}", []string{"join"}},
+		{"config {\n  hostname = fo|\n}", []string{"force", "format"}},
+		{"# sys|", []string{"!system"}},
+	} {
+		text, at := c.place("main.sysc.hcl", machine+tt.text)
+		c.open("main.sysc.hcl", machine) // what there is is known from it
+		c.diagnostics("main.sysc.hcl")
+		c.change("main.sysc.hcl", text)
+		var got completionList
+		c.call("textDocument/completion", at, &got)
+		var labels []string
+		for _, it := range got.Items {
+			labels = append(labels, it.Label)
+		}
+		for _, w := range tt.want {
+			if name, not := strings.CutPrefix(w, "!"); slices.Contains(labels, name) == not {
+				t.Errorf("%q: got %q, want %s", tt.text, labels, w)
+			}
+		}
+	}
+	c.quit()
+}
+
+func TestNavigation(t *testing.T) {
+	other := "config {\n  site {\n    port = 8080\n  }\n}\n"
+	c := start(t, nil, map[string]string{"main.sysc.hcl": machine, "other.sysc.hcl": other})
+	c.open("main.sysc.hcl", machine)
+	line := func(text, what string) int { return strings.Count(text[:strings.Index(text, what)], "\n") }
+	show := func(ls []location) string {
+		var out []string
+		for _, l := range ls {
+			out = append(out, fmt.Sprintf("%s:%d", strings.TrimPrefix(l.URI, c.uri("")+"/"), l.Range.Start.Line))
+		}
+		return strings.Join(out, " ")
+	}
+	for _, tt := range []struct{ method, text, want string }{
+		{"definition", "local.mo|td}port", fmt.Sprintf("main.sysc.hcl:%d", line(machine, "motd ="))},
+		{"definition", "var.gree|ting}", "main.sysc.hcl:0"},
+		{"definition", "config.site.po|rt", fmt.Sprintf("main.sysc.hcl:%d", line(machine, `"site.port"`))},
+		{"definition", "col|or = \"green\"", fmt.Sprintf("main.sysc.hcl:%d", line(machine, `"site.color"`))},
+		{"definition", "host|name = ", ""},
+		{"references", "var.gree|ting}", fmt.Sprintf("main.sysc.hcl:0 main.sysc.hcl:%d", line(machine, "var.greeting"))},
+		{"references", "config.site.po|rt", fmt.Sprintf("main.sysc.hcl:%d main.sysc.hcl:%d other.sysc.hcl:2", line(machine, `"site.port"`), line(machine, "config.site.port"))},
+	} {
+		where := strings.Index(machine, strings.Replace(tt.text, "|", "", 1))
+		_, at := c.place("main.sysc.hcl", machine[:where]+tt.text)
+		var got []location
+		c.call("textDocument/"+tt.method, at, &got)
+		if show(got) != tt.want {
+			t.Errorf("%s of %s: got %s, want %s", tt.method, tt.text, show(got), tt.want)
+		}
+	}
+	var symbols []documentSymbol
+	c.call("textDocument/documentSymbol", map[string]any{"textDocument": map[string]any{"uri": c.uri("main.sysc.hcl")}}, &symbols)
+	var names []string
+	for _, s := range symbols {
+		names = append(names, s.Name)
+	}
+	if want := []string{`variable "greeting"`, "local.motd", `option "site.port"`, `option "site.color"`, `system "box"`}; !slices.Equal(names, want) {
+		t.Errorf("symbols: %q", names)
+	}
+	c.quit()
+}
+
+func TestFormatting(t *testing.T) {
+	c := start(t, nil, nil)
+	at := map[string]any{"textDocument": map[string]any{"uri": c.uri("main.sysc.hcl")}, "options": map[string]any{"tabSize": 2}}
+	for _, tt := range []struct{ text, want string }{
+		{"locals {\n a=1\n  long   = \"ä\"   \n}", "locals {\n  a    = 1\n  long = \"ä\"\n}\n"},
+		{"locals {\n  a = 1\n}\n", ""},
+		{"locals {\n  a =\n", ""},
+	} {
+		c.open("main.sysc.hcl", tt.text)
+		var got []textEdit
+		c.call("textDocument/formatting", at, &got)
+		switch {
+		case tt.want == "" && len(got) != 0, tt.want != "" && (len(got) != 1 || got[0].NewText != tt.want):
+			t.Errorf("%q: got %+v, want %q", tt.text, got, tt.want)
+		case tt.want != "":
+			if end := (position{Line: 3, Character: 1}); got[0].Range.Start != (position{}) || got[0].Range.End != end {
+				t.Errorf("%q: the edit is of %v", tt.text, got[0].Range)
+			}
+		}
+	}
+	c.quit()
+}
+
+func TestPositions(t *testing.T) {
+	text := []byte("aä😀b\ncd\n")
+	for _, tt := range []struct {
+		offset       int
+		utf16, utf8s position
+	}{
+		{0, position{0, 0}, position{0, 0}}, {1, position{0, 1}, position{0, 1}}, {3, position{0, 2}, position{0, 3}},
+		{7, position{0, 4}, position{0, 7}}, {8, position{0, 5}, position{0, 8}}, {9, position{1, 0}, position{1, 0}}, {12, position{2, 0}, position{2, 0}},
+	} {
+		for e, p := range map[encoding]position{utf16Units: tt.utf16, utf8Units: tt.utf8s} {
+			if got := e.position(text, tt.offset); got != p {
+				t.Errorf("%s: byte %d is at %v, want %v", e, tt.offset, got, p)
+			}
+			if got := e.offset(text, p); got != tt.offset {
+				t.Errorf("%s: %v is byte %d, want %d", e, p, got, tt.offset)
+			}
+		}
+	}
+	if got := utf16Units.offset(text, position{0, 99}); got != 8 {
+		t.Errorf("behind the line: %d", got)
+	}
+	if got := utf16Units.offset(text, position{99, 0}); got != len(text) {
+		t.Errorf("behind the text: %d", got)
+	}
+}
+
+func TestProtocol(t *testing.T) {
+	c := start(t, map[string]any{"general": map[string]any{"positionEncodings": []string{"utf-16", "utf-8"}}}, nil)
+	var e *jsonrpc2.Error
+	for _, tt := range []struct {
+		method string
+		params any
+		code   int64
+	}{
+		{"no/such", nil, jsonrpc2.CodeMethodNotFound},
+		{"textDocument/hover", []int{1}, jsonrpc2.CodeInvalidParams},
+		{"textDocument/hover", map[string]any{"textDocument": map[string]any{"uri": "http://x/y"}}, jsonrpc2.CodeInvalidParams},
+	} {
+		err := c.conn.Call(context.Background(), tt.method, tt.params, nil)
+		var ok bool
+		if e, ok = err.(*jsonrpc2.Error); !ok || e.Code != tt.code {
+			t.Errorf("%s: got %v, want code %d", tt.method, err, tt.code)
+		}
+	}
+	c.quit()
+}

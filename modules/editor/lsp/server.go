@@ -1,0 +1,186 @@
+package lsp
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"github.com/sourcegraph/jsonrpc2"
+
+	"sysc/modules"
+	"sysc/modules/editor"
+)
+
+// Serve answers an editor at the other end of a stream, which is closed at the
+// end. opts are those with which definitions are evaluated. It returns when the
+// editor says exit or hangs up, or with ctx.
+func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s := &server{opts: opts, encoding: utf16Units, sessions: map[string]*editor.Session{}, exit: stop}
+	s.checks = newChecks(ctx, s)
+	s.mu.Lock() // requests come as soon as there is a connection
+	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(stream, jsonrpc2.VSCodeObjectCodec{}),
+		jsonrpc2.HandlerWithError(s.handle), jsonrpc2.SetLogger(quiet{}))
+	s.conn = conn
+	s.mu.Unlock()
+	select {
+	case <-conn.DisconnectNotify():
+	case <-ctx.Done():
+		conn.Close() // that it was closed already is no news
+	}
+	stop()
+	s.checks.wait()
+	return nil
+}
+
+// quiet is a logger for what the other end makes of the protocol: it gets errors
+// as answers.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+
+// A server is one editor's. Requests come one after another; checks run beside
+// them.
+type server struct {
+	conn     *jsonrpc2.Conn
+	opts     modules.Options
+	encoding encoding
+	snippets bool
+	exit     func()
+	checks   *checks
+
+	// mu guards what requests and checks both use.
+	mu       sync.Mutex
+	sessions map[string]*editor.Session // by directory
+}
+
+// A method answers one request; of a notification the result is not used.
+type method func(s *server, params json.RawMessage) (any, error)
+
+var methods = map[string]method{
+	"initialize":                  with((*server).initialize),
+	"initialized":                 nothing,
+	"shutdown":                    nothing,
+	"$/cancelRequest":             nothing,
+	"$/setTrace":                  nothing,
+	"exit":                        func(s *server, _ json.RawMessage) (any, error) { s.exit(); return nil, nil },
+	"textDocument/didOpen":        with((*server).didOpen),
+	"textDocument/didChange":      with((*server).didChange),
+	"textDocument/didSave":        with((*server).didSave),
+	"textDocument/didClose":       with((*server).didClose),
+	"textDocument/completion":     with((*server).completion),
+	"textDocument/hover":          with((*server).hover),
+	"textDocument/definition":     with((*server).definition),
+	"textDocument/references":     with((*server).references),
+	"textDocument/documentSymbol": with((*server).symbols),
+	"textDocument/formatting":     with((*server).formatting),
+}
+
+func nothing(*server, json.RawMessage) (any, error) { return nil, nil }
+
+// with decodes the parameters of a method.
+func with[P any](call func(*server, P) (any, error)) method {
+	return func(s *server, params json.RawMessage) (any, error) {
+		var p P
+		if err := json.Unmarshal(params, &p); err != nil {
+			return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: err.Error()}
+		}
+		return call(s, p)
+	}
+}
+
+func (s *server) handle(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
+	m, ok := methods[req.Method]
+	if !ok {
+		return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeMethodNotFound, Message: "sysc does not know " + req.Method}
+	}
+	var params json.RawMessage
+	if req.Params != nil {
+		params = *req.Params
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return m(s, params)
+}
+
+func (s *server) initialize(p initializeParams) (any, error) {
+	s.encoding = chooseEncoding(p.Capabilities.General.PositionEncodings)
+	s.snippets = p.Capabilities.TextDocument.Completion.CompletionItem.SnippetSupport
+	return initializeResult{
+		Capabilities: serverCapabilities{
+			PositionEncoding:           string(s.encoding),
+			TextDocumentSync:           syncOptions{OpenClose: true, Change: syncFull, Save: true},
+			CompletionProvider:         completionOptions{TriggerCharacters: []string{".", `"`}},
+			HoverProvider:              true,
+			DefinitionProvider:         true,
+			ReferencesProvider:         true,
+			DocumentSymbolProvider:     true,
+			DocumentFormattingProvider: true,
+		},
+		ServerInfo: serverInfo{Name: "sysc", Version: s.opts.Version},
+	}, nil
+}
+
+// A document is a text of a session.
+type document struct {
+	*editor.Session
+	name string
+}
+
+// document finds the session that a text belongs to, or begins one.
+func (s *server) document(id documentID) (document, error) {
+	path, err := pathOf(id.URI)
+	if err != nil {
+		return document{}, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: fmt.Sprintf("find document: %v", err)}
+	}
+	dir, name := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	session, ok := s.sessions[dir]
+	if !ok {
+		session = editor.New(dir, &s.opts)
+		s.sessions[dir] = session
+	}
+	return document{session, name}, nil
+}
+
+func (s *server) didOpen(p didOpenParams) (any, error) {
+	d, err := s.document(documentID{p.TextDocument.URI})
+	if err != nil {
+		return nil, err
+	}
+	d.Open(d.name, []byte(p.TextDocument.Text))
+	s.checks.all(d.Session)
+	return nil, nil
+}
+
+func (s *server) didChange(p didChangeParams) (any, error) {
+	d, err := s.document(p.TextDocument)
+	if err != nil || len(p.ContentChanges) == 0 {
+		return nil, err
+	}
+	d.Open(d.name, []byte(p.ContentChanges[len(p.ContentChanges)-1].Text))
+	s.checks.form(d)
+	return nil, nil
+}
+
+func (s *server) didSave(p documentParams) (any, error) {
+	d, err := s.document(p.TextDocument)
+	if err != nil {
+		return nil, err
+	}
+	s.checks.all(d.Session)
+	return nil, nil
+}
+
+func (s *server) didClose(p documentParams) (any, error) {
+	d, err := s.document(p.TextDocument)
+	if err != nil {
+		return nil, err
+	}
+	d.Close(d.name)
+	return nil, nil
+}

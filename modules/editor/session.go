@@ -1,0 +1,190 @@
+package editor
+
+import (
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+	"sysc/modules"
+	"sysc/modules/option"
+)
+
+// A Session is the definition in one directory while it is edited. It is not safe
+// for concurrent use.
+type Session struct {
+	dir  string
+	opts modules.Options
+	// texts are those that the editor has open.
+	texts    map[string][]byte
+	outlines map[string]*outline
+	known    knowledge
+}
+
+// An outline is one file's, and of which text.
+type outline struct {
+	*syntax.Outline
+	text []byte
+}
+
+// A knowledge is what the last definition that could be read consists of.
+type knowledge struct {
+	options   *option.Option
+	functions map[string]*eval.Function
+	packages  map[string][]modules.LockedPackage
+}
+
+// New begins to edit the definition in a directory. opts are those with which it
+// is evaluated, nil for none; what they say of texts is replaced.
+func New(dir string, opts *modules.Options) *Session {
+	s := &Session{dir: dir, texts: map[string][]byte{}, outlines: map[string]*outline{}}
+	if opts != nil {
+		s.opts = *opts
+	}
+	return s
+}
+
+// Dir is the definition's directory.
+func (s *Session) Dir() string { return s.dir }
+
+// Open puts a text in the place of the file of that name, which need not exist.
+func (s *Session) Open(name string, text []byte) { s.texts[name] = text }
+
+// Close goes back to the file.
+func (s *Session) Close(name string) { delete(s.texts, name) }
+
+// Opened returns the names of the texts that the editor has open, sorted.
+func (s *Session) Opened() []string { return slices.Sorted(maps.Keys(s.texts)) }
+
+// Text returns what a file holds now, as far as there is one.
+func (s *Session) Text(name string) ([]byte, bool) {
+	if text, ok := s.texts[name]; ok {
+		return text, true
+	}
+	if !isDefinition(name) {
+		return nil, false
+	}
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
+	return text, err == nil
+}
+
+// isDefinition reports whether a file of the directory belongs to the definition.
+func isDefinition(name string) bool {
+	return strings.HasSuffix(name, syntax.Extension) && filepath.Base(name) == name && !strings.HasPrefix(name, ".")
+}
+
+// files returns the names of all files of the definition, sorted.
+func (s *Session) files() []string {
+	names := map[string]bool{}
+	entries, _ := os.ReadDir(s.dir) // a directory that cannot be read has the open texts
+	for _, e := range entries {
+		if isDefinition(e.Name()) && !e.IsDir() {
+			names[e.Name()] = true
+		}
+	}
+	for name := range s.texts {
+		if isDefinition(name) {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// outline returns the outline of a file's present text; that of no file is empty.
+func (s *Session) outline(name string) *syntax.Outline {
+	text, _ := s.Text(name)
+	if o, ok := s.outlines[name]; ok && string(o.text) == string(text) {
+		return o.Outline
+	}
+	o := &outline{Outline: syntax.ReadOutline(text, name), text: text}
+	s.outlines[name] = o
+	return o.Outline
+}
+
+// Check evaluates the whole definition and returns what is wrong with it.
+func (s *Session) Check(ctx context.Context) diag.List {
+	p, diags := s.load(ctx)
+	if diags.HasErrors() {
+		return diags.Sort()
+	}
+	return append(diags, p.Validate(ctx)...).Sort()
+}
+
+// CheckSyntax parses one file and returns what is wrong with its form.
+func (s *Session) CheckSyntax(name string) diag.List {
+	text, ok := s.Text(name)
+	if !ok {
+		return nil
+	}
+	_, diags := syntax.Parse(s.dir, map[string][]byte{name: text})
+	return diags.Sort()
+}
+
+// load reads the definition, and learns from it what can be learnt.
+func (s *Session) load(ctx context.Context) (*modules.Project, diag.List) {
+	opts := s.opts
+	opts.Texts = maps.Clone(s.texts)
+	p, diags := modules.Load(ctx, s.dir, &opts)
+	if !diags.HasErrors() {
+		s.known = knowledge{options: p.Options(), functions: p.Functions(), packages: p.LockedPackages()}
+	}
+	return p, diags
+}
+
+// learn makes sure that it is known which options there are, if it ever was.
+func (s *Session) learn() *knowledge {
+	if s.known.options == nil {
+		s.load(context.Background())
+	}
+	return &s.known
+}
+
+// Clone returns a session with the same texts, to be used elsewhere at the same
+// time. The texts themselves are shared, and not to be changed.
+func (s *Session) Clone() *Session {
+	c := New(s.dir, &s.opts)
+	c.texts, c.known = maps.Clone(s.texts), s.known
+	return c
+}
+
+// Learn takes over what a clone has learnt by a check.
+func (s *Session) Learn(clone *Session) {
+	if clone.known.options != nil {
+		s.known = clone.known
+	}
+}
+
+// Same reports whether a file's text is what it was when a clone was made.
+func (s *Session) Same(clone *Session, name string) bool {
+	now, open := s.texts[name]
+	then, wasOpen := clone.texts[name]
+	return open == wasOpen && string(now) == string(then)
+}
+
+// Place returns the file that a problem is to be shown in: its own, or for one
+// without a place, the first of the definition.
+func (s *Session) Place(d *diag.Diagnostic) string {
+	if d.Subject != nil && d.Subject.Filename != "" {
+		return d.Subject.Filename
+	}
+	if files := s.files(); len(files) > 0 {
+		return files[0]
+	}
+	return syntax.Extension
+}
+
+// Format returns a file's text as sysc fmt would write it; ok is false when it
+// cannot be parsed.
+func (s *Session) Format(name string) (text []byte, ok bool) {
+	text, ok = s.Text(name)
+	if !ok {
+		return nil, false
+	}
+	formatted, diags := syntax.Format(text, name)
+	return formatted, !diags.HasErrors()
+}

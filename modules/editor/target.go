@@ -1,0 +1,253 @@
+package editor
+
+import (
+	"slices"
+
+	"sysc/lang/diag"
+	"sysc/lang/syntax"
+	"sysc/modules/option"
+)
+
+// A target is what a word in a text means: something of a kind, by name.
+type target struct {
+	kind targetKind
+	// name is that of a block or a local value, the path of an option, the name of a
+	// function, or of a package.
+	name string
+	// in is the block that an argument belongs to, and the input of a package.
+	in string
+	// at is the word.
+	at diag.Range
+}
+
+type targetKind string
+
+const (
+	isVariable    targetKind = "variable"
+	isLocal       targetKind = "local"
+	isInput       targetKind = "input"
+	isDerivation  targetKind = "derivation"
+	isEnvironment targetKind = "environment"
+	isModule      targetKind = "module"
+	isOutput      targetKind = "output"
+	isSystem      targetKind = "system"
+	isFunction    targetKind = "function"
+	isOption      targetKind = "option"
+	isPackage     targetKind = "package"
+	isArgument    targetKind = "argument"
+	isBlock       targetKind = "block"
+)
+
+// roots are the words that names of blocks begin with.
+var roots = map[string]targetKind{
+	"var": isVariable, "local": isLocal, "input": isInput, "derivation": isDerivation, "environment": isEnvironment, "module": isModule,
+}
+
+// declaring are the types of the blocks whose label is a name.
+var declaring = map[string]targetKind{
+	"variable": isVariable, "input": isInput, "derivation": isDerivation, "environment": isEnvironment, "module": isModule,
+	"output": isOutput, "system": isSystem, "function": isFunction,
+}
+
+// same reports whether two words mean the same.
+func (t target) same(o target) bool { return t.kind == o.kind && t.name == o.name && t.in == o.in }
+
+// targetAt finds what the word at a byte of a file means.
+func (s *Session) targetAt(file string, offset int) (target, bool) {
+	o := s.outline(file)
+	if n, step, ok := o.NameAt(offset); ok {
+		return s.named(n, step)
+	}
+	for t := range s.words(o) {
+		if t.at.Start.Byte <= offset && offset <= t.at.End.Byte {
+			return t, true
+		}
+	}
+	return target{}, false
+}
+
+// named is what a name in an expression means, up to one of its steps.
+func (s *Session) named(n syntax.OutlineName, step int) (target, bool) {
+	at := n.Range
+	if step >= 0 {
+		at.End = n.Path[step].Range.End
+	}
+	if n.Call {
+		return target{kind: isFunction, name: n.Root, at: at}, true
+	}
+	if kind, ok := roots[n.Root]; ok {
+		if len(n.Path) == 0 || step < 0 {
+			return target{}, false
+		}
+		at.End = n.Path[0].Range.End
+		return target{kind: kind, name: n.Path[0].Name, at: at}, true
+	}
+	switch {
+	case n.Root == "config" || n.Root == "option":
+		if opt := s.option(steps(n.Path[:step+1])); opt != nil && opt.Path != "" {
+			return target{kind: isOption, name: opt.Path, at: at}, true
+		}
+	case n.Root == "pkg" && step == 0:
+		at.End = n.Path[0].Range.End
+		return target{kind: isInput, name: n.Path[0].Name, at: at}, true
+	case n.Root == "pkg" && step == 1:
+		at.End = n.Path[1].Range.End
+		return target{kind: isPackage, name: n.Path[1].Name, in: n.Path[0].Name, at: at}, true
+	}
+	return target{}, false
+}
+
+func steps(path []syntax.Step) []string {
+	names := make([]string, len(path))
+	for i, p := range path {
+		names[i] = p.Name
+	}
+	return names
+}
+
+// option returns the option that a path with labels in it leads to, or the one
+// whose label its end is; nil when there is none.
+func (s *Session) option(path []string) *option.Option {
+	at := s.learn().options
+	if at == nil {
+		return nil
+	}
+	labels := 0
+	for _, name := range path {
+		if labels > 0 {
+			labels--
+			continue
+		}
+		next, ok := at.Child(name)
+		if !ok {
+			return nil
+		}
+		at, labels = next, len(next.Labels)
+	}
+	return at
+}
+
+// definesOptions reports whether options are defined in a block at the top.
+func definesOptions(typ string) bool { return typ == "config" || typ == "system" || typ == "home" }
+
+// words goes over everything in a text that is not in an expression and means
+// something: headers, arguments, keys.
+func (s *Session) words(o *syntax.Outline) func(yield func(target) bool) {
+	return func(yield func(target) bool) {
+		for _, b := range o.Body.Blocks {
+			if !s.blockWords(b, yield) {
+				return
+			}
+		}
+	}
+}
+
+// blockWords is words for a block at the top.
+func (s *Session) blockWords(b *syntax.OutlineBlock, yield func(target) bool) bool {
+	if !yield(target{kind: isBlock, name: b.Type, at: b.TypeRange}) {
+		return false
+	}
+	if kind, ok := declaring[b.Type]; ok && len(b.Labels) == 1 {
+		if !yield(target{kind: kind, name: b.Labels[0], at: b.LabelRanges[0]}) {
+			return false
+		}
+	}
+	switch {
+	case b.Type == "locals":
+		for _, a := range b.Body.Attrs {
+			if !yield(target{kind: isLocal, name: a.Name, at: a.NameRange}) {
+				return false
+			}
+		}
+		return true
+	case b.Type == "option":
+		return s.declarationWords(b, "", yield)
+	case definesOptions(b.Type):
+		return s.definitionWords(b, nil, b.Type, yield)
+	}
+	return argumentWords(b, b.Type, yield)
+}
+
+// declarationWords is words for an option block. prefix is the path of the option
+// around it, with a dot behind it.
+func (s *Session) declarationWords(b *syntax.OutlineBlock, prefix string, yield func(target) bool) bool {
+	if len(b.Labels) != 1 {
+		return true
+	}
+	path := prefix + b.Labels[0]
+	if !yield(target{kind: isOption, name: path, at: b.LabelRanges[0]}) {
+		return false
+	}
+	for _, a := range b.Body.Attrs {
+		if !yield(target{kind: isArgument, name: a.Name, in: b.Type, at: a.NameRange}) {
+			return false
+		}
+	}
+	for _, sub := range b.Body.Blocks {
+		if sub.Type == "option" && !s.declarationWords(sub, path+".", yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// definitionWords is words for a block in which options are defined, path being
+// that of its body, top the type of the block at the top.
+func (s *Session) definitionWords(b *syntax.OutlineBlock, path []string, top string, yield func(target) bool) bool {
+	word := func(path []string, name string, at diag.Range) bool {
+		opt := s.option(append(slices.Clone(path), name))
+		switch _, argument := vocabulary[top].args[name]; {
+		case opt != nil:
+			return yield(target{kind: isOption, name: opt.Path, at: at})
+		case argument && len(path) == 0 || name == "when":
+			return yield(target{kind: isArgument, name: name, in: top, at: at})
+		}
+		return true
+	}
+	for _, a := range b.Body.Attrs {
+		if !word(path, a.Name, a.NameRange) {
+			return false
+		}
+		for _, obj := range a.Objects {
+			if !byWrappers(obj) {
+				continue
+			}
+			around := append(append(slices.Clone(path), a.Name), obj.Path...)
+			for _, k := range obj.Keys {
+				if !word(around, k.Name, k.Range) {
+					return false
+				}
+			}
+		}
+	}
+	for _, sub := range b.Body.Blocks {
+		if !word(path, sub.Type, sub.TypeRange) || !s.definitionWords(sub, s.into(path, sub, b), top, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// byWrappers reports whether an object is at the head of a definition, where only
+// wrappers may be around it.
+func byWrappers(obj syntax.OutlineObject) bool {
+	return !slices.ContainsFunc(obj.Calls, func(name string) bool {
+		_, wrapper := option.IsWrapper(name)
+		return !wrapper
+	})
+}
+
+// argumentWords is words for the arguments of any other block.
+func argumentWords(b *syntax.OutlineBlock, in string, yield func(target) bool) bool {
+	for _, a := range b.Body.Attrs {
+		if !yield(target{kind: isArgument, name: a.Name, in: in, at: a.NameRange}) {
+			return false
+		}
+	}
+	for _, sub := range b.Body.Blocks {
+		if !yield(target{kind: isBlock, name: sub.Type, in: in, at: sub.TypeRange}) || !argumentWords(sub, sub.Type, yield) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,47 @@
+package modules
+
+import (
+	"slices"
+	"strings"
+
+	"sysc/lang/eval"
+	"sysc/modules/option"
+)
+
+// Options returns the group of all options that texts of the definition can
+// define.
+func (p *Project) Options() *option.Option {
+	names := p.Systems()
+	if len(names) > 0 {
+		if s, _ := p.work.open(names[0]); s != nil {
+			return s.e.options.Root().Option()
+		}
+	}
+	return newEvaluator("", p.opts.Platform, nil, p.optionBlocks(), p.module.Scope()).options.Root().Option()
+}
+
+// Functions returns the functions that expressions can call, by name.
+func (p *Project) Functions() map[string]*eval.Function { return p.module.Scope().Functions() }
+
+// A LockedPackage is a package that the lock file has.
+type LockedPackage struct {
+	Name, Version string
+}
+
+// LockedPackages returns the packages that the lock file has, by the names of
+// their inputs; each once, sorted.
+func (p *Project) LockedPackages() map[string][]LockedPackage {
+	out := map[string][]LockedPackage{}
+	for _, r := range p.lock.Resolutions {
+		for _, pkg := range r.Packages {
+			out[r.Request.Input] = append(out[r.Request.Input], LockedPackage{pkg.Name, pkg.Version})
+		}
+	}
+	for input, list := range out {
+		slices.SortFunc(list, func(a, b LockedPackage) int {
+			return strings.Compare(a.Name+" "+a.Version, b.Name+" "+b.Version)
+		})
+		out[input] = slices.Compact(list)
+	}
+	return out
+}
