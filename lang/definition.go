@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -18,6 +19,10 @@ type Definition struct {
 	Settings []*syntax.Block
 	// Inputs, Variables and Derivations have one label, no two the same.
 	Inputs, Variables, Derivations []*syntax.Block
+	// Outputs are output blocks, which have one label, no two the same.
+	Outputs []*syntax.Block
+	// Uses are the module blocks, no two of the same name.
+	Uses []*Use
 	// Locals are the attributes of all locals blocks, no two of the same name.
 	Locals []*syntax.Attr
 	// Options, Configs and Systems are for package modules. The labels of options
@@ -46,7 +51,7 @@ func LoadTexts(dir string, texts map[string][]byte, version string) (*Definition
 // LoadAs is [Load] with a path in front of the file names in ranges.
 func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
 	m, diags := syntax.LoadAs(dir, prefix)
-	return defineLoaded(dir, m, diags, version)
+	return defineLoaded(cmp.Or(prefix, dir), m, diags, version)
 }
 
 func defineLoaded(dir string, m *syntax.Module, diags diag.List, version string) (*Definition, diag.List) {
@@ -79,7 +84,7 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
 			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
 	}
-	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems)...)
+	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, useBlocks(d.Uses))...)
 	diags = append(diags, duplicateLocals(d.Locals)...)
 	if diags.HasErrors() {
 		return nil, diags
@@ -89,8 +94,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 
 // laterBlocks are part of the language and not of this version.
 var laterBlocks = map[string]string{
-	"module":      "Put the blocks of the module into this directory.",
-	"output":      "",
 	"function":    "",
 	"environment": "",
 	"assert":      "",
@@ -121,6 +124,17 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 		return name(&d.Inputs)
 	case "variable":
 		return name(&d.Variables)
+	case "output":
+		return name(&d.Outputs)
+	case "module":
+		var blocks []*syntax.Block
+		diags := name(&blocks)
+		if !diags.HasErrors() {
+			u, more := newUse(b)
+			diags = append(diags, more...)
+			d.Uses = append(d.Uses, u)
+		}
+		return diags
 	case "derivation":
 		return name(&d.Derivations)
 	case "system":
@@ -147,7 +161,7 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "variable", "locals", "derivation", "option", "config", "system"}
+	known := []string{"sysc", "input", "module", "variable", "locals", "output", "derivation", "option", "config", "system"}
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if near := diag.DidYouMean(b.Type, known); near != "" {
 		detail += near

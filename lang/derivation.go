@@ -82,7 +82,7 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 	r.fixed(&d)
 	r.limits(&d)
 	r.runLimits(&d)
-	origin := derivations.Origin{Label: "derivation." + name, Position: b.Range.String()}
+	origin := derivations.Origin{Label: m.within("derivation." + name), Position: b.Range.String()}
 	if !r.diags.HasErrors() {
 		d.Root = r.root(origin)
 	}

@@ -31,11 +31,19 @@
 //	  EOT
 //	}
 //
+//	module "web" {                            # another directory's blocks
+//	  source = "./modules/web"
+//	  port   = 8080                           # a value for each of its variables
+//	}
+//	output "url" { value = "…" }              # what a module lets others read
+//
 //	option "…" { }   config { }   system "…" { }   # handed on to package modules
 //
 // Expressions are HCL's, with Terraform's functions. Names: var.x, local.x,
 // input.x, pkg.INPUT.NAME, derivation.x.out (any output, .name, .version),
-// path.module, path.root.
+// module.x.OUTPUT (module.x["key"].OUTPUT with for_each), path.module, path.root.
+// A name means what it does in the module where it stands. Paths of files begin
+// at that module's directory, so path.module is always ".".
 //
 // What is fetched is known by its hash: fetchurl(URL, HASH), fetchtarball(URL,
 // HASH), and fetchgit({url, commit, hash, ref, submodules}), whose hash is that of

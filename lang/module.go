@@ -23,9 +23,11 @@ type Options struct {
 	Variables map[string]VariableValue
 	// Platform is that of derivations, as "linux/amd64"; empty means that.
 	Platform string
-	// RootDir is the path of the root module as path.root shows it; empty means
-	// ".". ModuleDir is that of this module, for path.module; empty means ".".
-	RootDir, ModuleDir string
+	// Loader finds the modules that module blocks name; nil makes using them an
+	// error.
+	Loader Loader
+	// Address is what the module is called, seen from the root module; "" for that.
+	Address string
 	// Session is shared by modules that read one another's values; nil means a new
 	// one.
 	Session *eval.Session
@@ -44,23 +46,25 @@ type Module struct {
 	variables   map[string]*eval.Cell[cty.Value]
 	derivations map[string]*eval.Cell[*Derivation]
 	inputs      map[string]*eval.Cell[*Input]
+	outputs     map[string]*eval.Cell[cty.Value]
+	uses        map[string]*eval.Cell[*Instances]
 }
 
 // Evaluate prepares the evaluation of a definition. What it returns as problems
 // are those of variables' values, which are looked at now; everything else is
 // evaluated when it is asked for. The module is never nil.
 func Evaluate(def *Definition, opts Options) (*Module, diag.List) {
+	m := Prepare(def, opts)
+	return m, m.CheckVariables()
+}
+
+// Prepare is [Evaluate] without looking at anything at all, variables neither.
+func Prepare(def *Definition, opts Options) *Module {
 	if opts.Session == nil {
 		opts.Session = eval.NewSession()
 	}
 	if opts.Platform == "" {
 		opts.Platform = "linux/amd64"
-	}
-	if opts.RootDir == "" {
-		opts.RootDir = "."
-	}
-	if opts.ModuleDir == "" {
-		opts.ModuleDir = "."
 	}
 	m := &Module{
 		Definition:  def,
@@ -70,6 +74,8 @@ func Evaluate(def *Definition, opts Options) (*Module, diag.List) {
 		variables:   make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
 		derivations: make(map[string]*eval.Cell[*Derivation], len(def.Derivations)),
 		inputs:      make(map[string]*eval.Cell[*Input], len(def.Inputs)),
+		outputs:     make(map[string]*eval.Cell[cty.Value], len(def.Outputs)),
+		uses:        make(map[string]*eval.Cell[*Instances], len(def.Uses)),
 	}
 	table := funcs.Table(funcs.Module{
 		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
@@ -77,18 +83,14 @@ func Evaluate(def *Definition, opts Options) (*Module, diag.List) {
 	})
 	m.scope = eval.NewScope(eval.NewRoot(opts.Session, table), &names{m})
 	m.makeCells()
-	diags := m.undeclared()
-	for _, b := range def.Variables {
-		_, more := m.variables[b.Labels[0]].Get(diag.Range{})
-		diags = append(diags, more...)
-	}
-	return m, diags
+	m.makeUses()
+	return m
 }
 
 func (m *Module) makeCells() {
 	s := m.opts.Session
 	for _, a := range m.Definition.Locals {
-		m.locals[a.Name] = eval.NewCell(s, "local."+a.Name, a.NameRange, func() (cty.Value, diag.List) {
+		m.locals[a.Name] = eval.NewCell(s, m.within("local."+a.Name), a.NameRange, func() (cty.Value, diag.List) {
 			v, diags := eval.Evaluate(a.Expr, m.scope)
 			if diags.HasErrors() {
 				v = cty.DynamicVal
@@ -97,13 +99,16 @@ func (m *Module) makeCells() {
 		})
 	}
 	for _, b := range m.Definition.Variables {
-		m.variables[b.Labels[0]] = eval.NewCell(s, "var."+b.Labels[0], b.Range, func() (cty.Value, diag.List) { return m.variable(b) })
+		m.variables[b.Labels[0]] = eval.NewCell(s, m.within("var."+b.Labels[0]), b.Range, func() (cty.Value, diag.List) { return m.variable(b) })
+	}
+	for _, b := range m.Definition.Outputs {
+		m.outputs[b.Labels[0]] = eval.NewCell(s, m.within("output."+b.Labels[0]), b.Range, func() (cty.Value, diag.List) { return m.output(b) })
 	}
 	for _, b := range m.Definition.Derivations {
-		m.derivations[b.Labels[0]] = eval.NewCell(s, "derivation."+b.Labels[0], b.Range, func() (*Derivation, diag.List) { return m.derivation(b) })
+		m.derivations[b.Labels[0]] = eval.NewCell(s, m.within("derivation."+b.Labels[0]), b.Range, func() (*Derivation, diag.List) { return m.derivation(b) })
 	}
 	for _, b := range m.Definition.Inputs {
-		m.inputs[b.Labels[0]] = eval.NewCell(s, "input."+b.Labels[0], b.Range, func() (*Input, diag.List) { return m.input(b) })
+		m.inputs[b.Labels[0]] = eval.NewCell(s, m.within("input."+b.Labels[0]), b.Range, func() (*Input, diag.List) { return m.input(b) })
 	}
 }
 
@@ -172,14 +177,10 @@ func missing[T any](what, name string, from diag.Range, known map[string]T, how 
 }
 
 // Force evaluates all values, inputs and derivations, in the order of the text,
-// and returns the problems of all.
+// those of used modules too, and returns the problems of all.
 func (m *Module) Force() diag.List {
-	var diags diag.List
 	none := diag.Range{}
-	for _, b := range m.Definition.Variables {
-		_, more := m.variables[b.Labels[0]].Get(none)
-		diags = append(diags, more...)
-	}
+	diags := m.ForceVariables()
 	for _, a := range m.Definition.Locals {
 		_, more := m.locals[a.Name].Get(none)
 		diags = append(diags, more...)
@@ -191,6 +192,24 @@ func (m *Module) Force() diag.List {
 	for _, b := range m.Definition.Derivations {
 		_, more := m.derivations[b.Labels[0]].Get(none)
 		diags = append(diags, more...)
+	}
+	for _, b := range m.Definition.Outputs {
+		_, more := m.outputs[b.Labels[0]].Get(none)
+		diags = append(diags, more...)
+	}
+	for _, u := range m.Definition.Uses {
+		all, more := m.Uses(u.Name, none)
+		diags = append(diags, more...)
+		if all == nil {
+			continue
+		}
+		for _, key := range all.Keys {
+			child, more := all.Instance(key, none)
+			diags = append(diags, more...)
+			if child != nil {
+				diags = append(diags, child.Force()...)
+			}
+		}
 	}
 	return diags.Sort()
 }
@@ -212,7 +231,6 @@ var notHere = map[string]string{
 	"parent": "parent is the instance around that of a labelled option, in whose block alone it is known.",
 	"each":   "each is known in a block with for_each, which this version of sysc does not support yet.",
 
-	"module":      "Blocks of type \"module\" are not supported by this version of sysc.",
 	"environment": "Blocks of type \"environment\" are not supported by this version of sysc.",
 }
 
@@ -235,6 +253,8 @@ func (n *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return v, 1, diags
 	case "derivation":
 		return n.derivation(ref)
+	case "module":
+		return n.used(ref)
 	case "input":
 		return n.input(ref)
 	case "pkg":
@@ -246,9 +266,14 @@ func (n *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 func (n *names) path(ref syntax.Reference) (cty.Value, int, diag.List) {
 	switch name := ref.Path[0].Name; name {
 	case "module":
-		return cty.StringVal(n.m.opts.ModuleDir), 1, nil
+		// File functions take paths from the module's directory on.
+		return cty.StringVal("."), 1, nil
 	case "root":
-		return cty.StringVal(n.m.opts.RootDir), 1, nil
+		if n.m.opts.Address != "" {
+			return cty.DynamicVal, 1, diag.Errorf(ref.Range, "Directory of another module",
+				"A module reads files of its own directory only, so there is no path.root in a module that is used by another one. Let the root module read the file and give its content to a variable.")
+		}
+		return cty.StringVal("."), 1, nil
 	default:
 		return cty.DynamicVal, 1, diag.Errorf(ref.Range, "Unknown path",
 			"There are path.module and path.root; there is no path.%s.%s", name, diag.DidYouMean(name, []string{"module", "root"}))

@@ -23,6 +23,10 @@ type VariableValue struct {
 	Text string
 	// Expr is an expression of a file of values, evaluated without any names.
 	Expr *syntax.Expr
+	// Value is what another module gives, computed when the variable is read, and
+	// Given the text that gives it. Text and Expr do not count then.
+	Value func() (cty.Value, diag.List)
+	Given *syntax.Attr
 	// Source says where it comes from, as in "SYSC_VAR_port" or "--var port=…".
 	Source string
 }
@@ -124,9 +128,16 @@ func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.L
 				return m.defaultValue(def, c)
 			}
 		}
-		return c.convert(v, b.Range, fmt.Sprintf("The value of variable %q from %s", name, given.Source))
+		at := b.Range
+		if given.Given != nil {
+			at = given.Given.Expr.Range()
+		}
+		return c.convert(v, at, fmt.Sprintf("The value of variable %q from %s", name, given.Source))
 	}
 	def := b.Body.Attr("default")
+	if def == nil && m.opts.Address != "" {
+		return cty.DynamicVal, nil // checkGiven has said so
+	}
 	if def == nil {
 		return cty.DynamicVal, diag.Errorf(b.Range, "No value for required variable",
 			"The variable %q has no default, so a value must be given: set SYSC_VAR_%s, or use --var %s=… or --var-file.", name, name, name)
@@ -149,6 +160,9 @@ func (m *Module) defaultValue(def *syntax.Attr, c constraint) (cty.Value, diag.L
 
 // givenValue reads a value as it was written outside of the definition.
 func (m *Module) givenValue(given VariableValue, c constraint) (cty.Value, diag.List) {
+	if given.Value != nil {
+		return given.Value()
+	}
 	x := given.Expr
 	if x == nil {
 		if c.ty.IsPrimitiveType() || c.ty == cty.DynamicPseudoType {
@@ -236,6 +250,9 @@ func (m *Module) validate(b *syntax.Block, v cty.Value) diag.List {
 		}
 		d := diag.New(diag.Error, b.Range, "Invalid value for variable", "%s", text.AsString()+"\n\nThis was checked by the validation at "+blk.Range.String()+".")
 		d.Values = []diag.Value{{Traversal: "var." + b.Labels[0], Statement: eval.Describe(v)}}
+		if given := m.opts.Variables[b.Labels[0]].Given; given != nil {
+			d.Subject = given.Expr.Range().Ptr()
+		}
 		diags = append(diags, d)
 	}
 	return diags
@@ -268,6 +285,11 @@ func (m *Module) undeclared() diag.List {
 		rng := diag.Range{}
 		if given.Expr != nil {
 			rng = given.Expr.Range()
+		}
+		if given.Given != nil {
+			diags = append(diags, diag.Errorf(given.Given.NameRange, "Unsupported argument",
+				"The module has no variable %q.%s", name, diag.DidYouMean(name, slices.Collect(maps.Keys(m.variables))))...)
+			continue
 		}
 		diags = append(diags, diag.New(diag.Error, rng, "Value for undeclared variable", "%s",
 			fmt.Sprintf("%s gives a value to the variable %q, which the definition does not declare.", given.Source, name)+

@@ -30,7 +30,6 @@ var later = map[string]string{
 	"renamed_to": "renamed_to comes with a later version of sysc. Until then use removed, and name the new option in its text.",
 	"assert":     "assert blocks come with a later version of sysc.",
 	"dynamic":    "dynamic blocks come with a later version of sysc. A labelled option can be given as an object, too: name = { for k, v in … : k => { … } }.",
-	"modules":    "Lists of modules come with a later version of sysc. Until then a system consists of the files of its own directory.",
 	"for_each":   "for_each on systems comes with a later version of sysc. Until then write one block for each.",
 }
 

@@ -62,6 +62,9 @@ func validate(t *testing.T, ar *txtar.Archive) string {
 		if f.Name == "want" {
 			continue
 		}
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, f.Name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -24,31 +24,78 @@ type evaluator struct {
 // systemArguments are the arguments of a system that are no options.
 var systemArguments = []string{"platform", "base", "modules", "for_each"}
 
+// evaluator makes the evaluator of a system, or without a block that of options
+// which belong to none.
+func (w *work) evaluator(name, platform string, b *syntax.Block) *evaluator {
+	parts, diags := w.parts(b)
+	texts := make([]moduleTexts, len(parts))
+	for i, p := range parts {
+		texts[i] = moduleTexts{p.name, p.module.Definition.Options, p.module.Definition.Configs, p.module.Scope()}
+	}
+	e := newEvaluator(name, platform, b, texts)
+	e.diags = append(diags, e.diags...)
+	return e
+}
+
+// moduleTexts are what one module says of options.
+type moduleTexts struct {
+	name             string
+	options, configs []*syntax.Block
+	scope            *eval.Scope
+}
+
 // newEvaluator declares the options and collects the definitions of a system,
-// without evaluating any. blocks are those of the module that are of type option
-// and config.
-func newEvaluator(name, platform string, system *syntax.Block, blocks []*syntax.Block, scope *eval.Scope) *evaluator {
+// without evaluating any. texts are those of its modules, in the order in which
+// definitions count; the last one is the module where the system stands.
+func newEvaluator(name, platform string, system *syntax.Block, texts []moduleTexts) *evaluator {
 	e := &evaluator{name: name, platform: platform, block: system}
-	s := newSite(e, scope, rootModule)
 	schema := coreSchema(name)
-	d := &declarer{schema: schema, site: s}
-	for _, b := range blocks {
-		if b.Type == "option" {
+	sites := make([]*site, len(texts))
+	declared := map[diag.Range]bool{}
+	for i, t := range texts {
+		sites[i] = newSite(e, t.scope, t.name)
+		d := &declarer{schema: schema, site: sites[i]}
+		for _, b := range t.options {
+			// A module may be there with several sets of variables.
+			if declared[b.Range] {
+				e.diags = append(e.diags, declaredByVariables(b)...)
+				continue
+			}
+			declared[b.Range] = true
 			e.diags = append(e.diags, d.declare(b, "")...)
 		}
 	}
 	e.options = option.NewEvaluation(schema)
-	for _, b := range blocks {
-		if b.Type == "config" {
+	for i, t := range texts {
+		for _, b := range t.configs {
 			e.diags = append(e.diags, b.CheckLabels()...)
-			e.options.Define(s.block(b, len(b.Labels)), rootModule)
+			e.options.Define(sites[i].block(b, len(b.Labels)), t.name)
 		}
 	}
 	if system != nil {
-		body := &bodySource{body: system.Body, rng: system.Range, site: s, skip: systemArguments}
-		e.options.Define(option.Written{Value: body, Range: system.Range}, rootModule)
+		last := len(texts) - 1
+		body := &bodySource{body: system.Body, rng: system.Range, site: sites[last], skip: systemArguments}
+		e.options.Define(option.Written{Value: body, Range: system.Range}, texts[last].name)
 	}
 	return e
+}
+
+// declaredByVariables reports declarations that may be different for each use of
+// their module: a system has every option once.
+func declaredByVariables(b *syntax.Block) diag.List {
+	var diags diag.List
+	for _, a := range b.Body.Attrs {
+		for _, ref := range a.Expr.References() {
+			if ref.Root == "var" || ref.Root == "local" || ref.Root == "module" {
+				diags = append(diags, diag.Errorf(ref.Range, "Option that depends on variables",
+					"A system has this module several times with different variables, but each option once, so that its declaration cannot depend on %s. Set the value in a config block of the module, with default(…), or make it a labelled option with one instance for each use.", ref)...)
+			}
+		}
+	}
+	for _, sub := range b.Body.Blocks {
+		diags = append(diags, declaredByVariables(sub)...)
+	}
+	return diags
 }
 
 // rootModule is the name of the directory that a command works on.

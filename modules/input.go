@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -19,8 +20,10 @@ import (
 
 // An input is one input of type "debian", decoded.
 type input struct {
-	name     string
-	settings debian.Settings // without architecture
+	// name is the label with the module's address in front, as in "debian" or
+	// "module.web.debian"; label is the label alone.
+	name, label string
+	settings    debian.Settings // without architecture
 	// digest is that of the settings; the lock file has it to notice changes.
 	digest store.Digest
 	at     diag.Range
@@ -49,37 +52,60 @@ func inputSettings() []option.Attr {
 // maxKeyring bounds a keyring, in bytes. Debian's has 60 KiB.
 const maxKeyring = 1 << 20
 
-// input decodes an input block, once.
-func (w *work) input(name string, from diag.Range) (*input, diag.List) {
-	if r, ok := w.inputs[name]; ok {
+// input decodes an input block of a module, once.
+func (w *work) input(m *lang.Module, name string, from diag.Range) (*input, diag.List) {
+	key := inputName(m, name)
+	if r, ok := w.inputs[key]; ok {
 		return r.in, r.diags
 	}
 	r := &inputResult{}
-	raw, diags := w.module.Input(name, from)
+	raw, diags := m.Input(name, from)
 	r.diags = diags
 	if raw != nil {
-		in, more := w.decodeInput(raw)
+		in, more := decodeInput(m, raw)
 		r.in, r.diags = in, append(diags, more...)
 	}
 	if r.diags.HasErrors() {
 		r.in = nil
 	}
-	if _, known := w.p.inputBlock(name); known {
-		w.inputs[name] = r
+	if slices.Contains(labels(m.Definition.Inputs), name) {
+		w.inputs[key] = r
 	}
 	return r.in, r.diags
 }
 
-func (p *Project) inputBlock(name string) (diag.Range, bool) {
-	for _, b := range p.def.Inputs {
-		if b.Labels[0] == name {
-			return b.Range, true
-		}
+// inputName is the lock file's name of an input of a module.
+func inputName(m *lang.Module, name string) string {
+	if m.Address() == "" {
+		return name
 	}
-	return diag.Range{}, false
+	return m.Address() + "." + name
 }
 
-func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
+// modules returns all modules of the definition, evaluating no more than what
+// tells which there are, in the order of the texts.
+func (w *work) modules() []*lang.Module {
+	var out []*lang.Module
+	var walk func(m *lang.Module)
+	walk = func(m *lang.Module) {
+		out = append(out, m)
+		for _, u := range m.Definition.Uses {
+			all, _ := m.Uses(u.Name, diag.Range{}) // whoever needs them reports what is wrong
+			if all == nil {
+				continue
+			}
+			for _, key := range all.Keys {
+				if child, _ := all.Instance(key, diag.Range{}); child != nil {
+					walk(child)
+				}
+			}
+		}
+	}
+	walk(w.module)
+	return out
+}
+
+func decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) {
 	if raw.Type != "debian" {
 		return nil, diag.Errorf(raw.Ranges["type"], "Unknown type of input",
 			"This version of sysc knows inputs of type \"debian\" only, not %q.", raw.Type)
@@ -88,9 +114,9 @@ func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	in := &input{name: raw.Name, at: raw.Block.Range}
+	in := &input{name: inputName(m, raw.Name), label: raw.Name, at: raw.Block.Range}
 	in.settings = debian.Settings{
-		Name:       raw.Name,
+		Name:       url.PathEscape(in.name), // part of addresses
 		Suites:     texts(values["suites"]),
 		Components: texts(values["components"]),
 		Security:   values["security"].True(),
@@ -105,7 +131,7 @@ func (w *work) decodeInput(raw *lang.Input) (*input, diag.List) {
 			"Mirrors keep the present state only. Say with url where the archive's past is kept: the address of a snapshot service, up to what comes before /debian/%s.", in.settings.Snapshot)...)
 	}
 	if file := textOf(values["keyring"]); file != "" {
-		ring, err := w.p.readFile(file, maxKeyring)
+		ring, err := readFile(m.Dir(), file, maxKeyring)
 		if err != nil {
 			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v.", file, cause(err))...)
 		}
@@ -197,8 +223,9 @@ func textOf(v cty.Value) string {
 
 // lockedInput returns the locked state of an input for an architecture, or says
 // what is missing at the place that needs it.
-func (w *work) lockedInput(name, arch string, from diag.Range) (*input, lock.Input, diag.List) {
-	in, diags := w.input(name, from)
+func (w *work) lockedInput(m *lang.Module, label, arch string, from diag.Range) (*input, lock.Input, diag.List) {
+	name := inputName(m, label)
+	in, diags := w.input(m, label, from)
 	if in == nil {
 		return nil, lock.Input{}, diags
 	}
@@ -222,12 +249,16 @@ func hasArchitecture(r debian.Revision, arch string) bool {
 	return false
 }
 
-// A host answers the language's questions about inputs and packages.
-type host struct{ w *work }
+// A host answers the language's questions about inputs and packages of one
+// module.
+type host struct {
+	w *work
+	m *lang.Module
+}
 
 // Input returns what expressions may read of an input.
-func (h host) Input(name string, from diag.Range) (cty.Value, diag.List) {
-	_, locked, diags := h.w.lockedInput(name, "", from)
+func (h *host) Input(name string, from diag.Range) (cty.Value, diag.List) {
+	_, locked, diags := h.w.lockedInput(h.m, name, "", from)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
@@ -240,7 +271,7 @@ func (h host) Input(name string, from diag.Range) (cty.Value, diag.List) {
 }
 
 // Environment returns the path of the root that a build runs in.
-func (h host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
+func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 	w := h.w
 	list := make([]wantedPackage, len(req.Packages))
 	for i, p := range req.Packages {
@@ -252,7 +283,7 @@ func (h host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 			}
 		}
 	}
-	packages, diags := sortPackages(list, req.Base, req.Origin.Label, w.p.inputNames())
+	packages, diags := sortPackages(list, req.Base, req.Origin.Label, inputNames(h.m))
 	if diags.HasErrors() {
 		return "", diags
 	}
@@ -261,7 +292,7 @@ func (h host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		return "", append(diags, diag.Errorf(req.Range, "No packages for this platform", "%v.", err)...)
 	}
 	request := rootRequest{
-		address: req.Origin.Label, input: req.Base, named: packages.named,
+		address: req.Origin.Label, module: h.m, input: req.Base, named: packages.named,
 		base: debian.BaseEssential, arch: arch, at: req.Range,
 	}
 	_, ref, more := w.root(request, packages.outputs, req.Origin)
@@ -276,9 +307,9 @@ func (h host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 	return path, diags
 }
 
-func (p *Project) inputNames() map[string]bool {
+func inputNames(m *lang.Module) map[string]bool {
 	out := map[string]bool{}
-	for _, name := range p.Inputs() {
+	for _, name := range labels(m.Definition.Inputs) {
 		out[name] = true
 	}
 	return out

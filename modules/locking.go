@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules/lock"
 	"sysc/systems/distro/debian"
@@ -90,11 +91,13 @@ func (l *locker) run(ctx context.Context) (diag.List, error) {
 	if diags.HasErrors() {
 		return diags, nil
 	}
-	for _, name := range l.p.Inputs() {
-		more, err := l.input(ctx, w, name)
-		diags = append(diags, more...)
-		if err != nil || ctx.Err() != nil {
-			return diags, cmp.Or(err, ctx.Err())
+	for _, m := range w.modules() {
+		for _, label := range labels(m.Definition.Inputs) {
+			more, err := l.input(ctx, w, m, label)
+			diags = append(diags, more...)
+			if err != nil || ctx.Err() != nil {
+				return diags, cmp.Or(err, ctx.Err())
+			}
 		}
 	}
 	if diags.HasErrors() {
@@ -142,8 +145,9 @@ func (l *locker) unknownUpdates() diag.List {
 
 // input keeps the locked state of an input, or asks the archive for its present
 // one.
-func (l *locker) input(ctx context.Context, w *work, name string) (diag.List, error) {
-	in, diags := w.input(name, diag.Range{})
+func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label string) (diag.List, error) {
+	name := inputName(m, label)
+	in, diags := w.input(m, label, diag.Range{})
 	if in == nil {
 		return diags, nil
 	}
@@ -202,7 +206,8 @@ func distinctIndexes(r debian.Revision) debian.Revision {
 func (w *work) architectures() ([]string, diag.List) {
 	var diags diag.List
 	platforms := map[string]diag.Range{}
-	if len(w.p.def.Derivations) > 0 || len(w.p.def.Systems) == 0 {
+	builds := slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations) > 0 })
+	if builds || len(w.p.def.Systems) == 0 {
 		platforms[w.p.opts.Platform] = diag.Range{}
 	}
 	for _, b := range w.p.def.Systems {
@@ -227,9 +232,11 @@ func (w *work) architectures() ([]string, diag.List) {
 // collect evaluates what needs packages and numbers; requests go to w.pending.
 func (w *work) collect() ([]account, diag.List) {
 	diags := w.diags
-	for _, b := range w.p.def.Derivations {
-		_, more := w.module.Derivation(b.Labels[0], diag.Range{})
-		diags = append(diags, more...)
+	for _, m := range w.modules() {
+		for _, b := range m.Definition.Derivations {
+			_, more := m.Derivation(b.Labels[0], diag.Range{})
+			diags = append(diags, more...)
+		}
 	}
 	var accounts []account
 	for _, name := range w.p.Systems() {
@@ -257,11 +264,11 @@ func (w *work) collect() ([]account, diag.List) {
 
 // resolve keeps the locked packages of a request, or chooses them anew.
 func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List, error) {
-	in, diags := w.input(r.input, r.at)
+	in, diags := w.input(r.module, r.input, r.at)
 	if in == nil {
 		return diags, nil
 	}
-	revision := l.file.Inputs[r.input].Revision
+	revision := l.file.Inputs[in.name].Revision
 	request := r.lockRequest(revision.ID())
 	entry, ok := l.p.lock.Resolutions[r.address]
 	if !ok || !sameRequest(entry.Request, request) {
@@ -389,11 +396,13 @@ func contradiction(r rootRequest, e *debian.UnsatisfiableError) *diag.Diagnostic
 func (p *Project) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
 	out := map[string][]string{}
 	var diags diag.List
-	for _, name := range p.Inputs() {
-		in, more := p.input(name, diag.Range{})
-		diags = append(diags, more...)
-		if in != nil {
-			maps.Copy(out, debian.Mirrors(in.settings, env, hostRoot))
+	for _, m := range p.work.modules() {
+		for _, label := range labels(m.Definition.Inputs) {
+			in, more := p.input(m, label, diag.Range{})
+			diags = append(diags, more...)
+			if in != nil {
+				maps.Copy(out, debian.Mirrors(in.settings, env, hostRoot))
+			}
 		}
 	}
 	return out, diags.Sort()

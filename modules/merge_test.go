@@ -28,8 +28,16 @@ func evaluate(t testing.TB, files map[string]string) (*evaluator, diag.List) {
 			system = b
 		}
 	}
-	scope := eval.NewRoot(eval.NewSession(), nil)
-	return newEvaluator("test", "linux/amd64", system, m.Blocks, scope), diags
+	texts := moduleTexts{name: rootModule, scope: eval.NewRoot(eval.NewSession(), nil)}
+	for _, b := range m.Blocks {
+		switch b.Type {
+		case "option":
+			texts.options = append(texts.options, b)
+		case "config":
+			texts.configs = append(texts.configs, b)
+		}
+	}
+	return newEvaluator("test", "linux/amd64", system, []moduleTexts{texts}), diags
 }
 
 // read returns config.PATH as JSON, and all problems.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -45,6 +46,10 @@ type Project struct {
 	opts  Options
 	def   *lang.Definition
 	files map[string][]byte
+	// place is where the root module is, and definitions are the modules read so
+	// far by directory.
+	place       place
+	definitions map[string]*loaded
 
 	lock       *lock.File
 	lockDigest string
@@ -63,6 +68,7 @@ type work struct {
 	// pending collects what systems and derivations ask for while the project is
 	// being locked; nil when the lock file answers.
 	pending *pending
+	loader  *loader
 	diags   diag.List
 	inputs  map[string]*inputResult
 	systems map[string]*System
@@ -91,8 +97,12 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 		p.files = m.Files
 		return nil
 	}
-	p.def, p.files = def, def.Module.Files
+	p.def, p.files, p.definitions = def, maps.Clone(def.Module.Files), map[string]*loaded{}
 	diags := p.checkBlocks()
+	var err error
+	if p.place, err = rootPlace(p.dir); err != nil {
+		return append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "%v.", err)...)
+	}
 	diags = append(diags, p.readLock()...)
 	p.work = p.newWork(p.lock, nil)
 	return append(diags, p.work.diags...)
@@ -104,9 +114,14 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
 		inputs: map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{},
 	}
-	w.module, w.diags = lang.Evaluate(p.def, lang.Options{
-		Graph: w.graph, Host: host{w}, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
+	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
+	h := &host{w: w}
+	w.module = lang.Prepare(p.def, lang.Options{
+		Graph: w.graph, Host: h, Loader: w.loader, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
 	})
+	h.m = w.module
+	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}
+	w.diags = w.module.CheckVariables()
 	return w
 }
 
@@ -136,10 +151,8 @@ func (p *Project) checkBlocks() diag.List {
 	}
 	for _, b := range p.def.Systems {
 		diags = append(diags, checkLater(b.Body)...)
-		for _, name := range []string{"modules", "for_each"} {
-			if a := b.Body.Attr(name); a != nil {
-				diags = append(diags, diag.Errorf(a.NameRange, "Not supported yet", "%s", later[name])...)
-			}
+		if a := b.Body.Attr("for_each"); a != nil {
+			diags = append(diags, diag.Errorf(a.NameRange, "Not supported yet", "%s", later["for_each"])...)
 		}
 		if a := b.Body.Attr("when"); a != nil {
 			diags = append(diags, diag.Errorf(a.NameRange, "Condition on a system", "A system has no when; conditions are for config blocks, and for blocks within a system.")...)
@@ -189,9 +202,11 @@ func (p *Project) Derivation(_ context.Context, name string) (derivations.Ref, d
 // definition of every option of every system.
 func (p *Project) Validate(ctx context.Context) diag.List {
 	diags := p.module.Force()
-	for _, name := range p.Inputs() {
-		_, more := p.input(name, diag.Range{})
-		diags = append(diags, more...)
+	for _, m := range p.work.modules() {
+		for _, b := range m.Definition.Inputs {
+			_, more := p.work.input(m, b.Labels[0], diag.Range{})
+			diags = append(diags, more...)
+		}
 	}
 	for _, name := range p.Systems() {
 		if ctx.Err() != nil {
@@ -205,17 +220,11 @@ func (p *Project) Validate(ctx context.Context) diag.List {
 		}
 	}
 	if len(p.Systems()) == 0 {
-		e := newEvaluator("", p.opts.Platform, nil, p.optionBlocks(), p.module.Scope())
+		e := p.work.evaluator("", p.opts.Platform, nil)
 		e.options.CheckNames()
 		diags = append(diags, e.diagnostics()...)
 	}
 	return diags.Sort()
-}
-
-// optionBlocks are the blocks that declare options and define them.
-func (p *Project) optionBlocks() []*syntax.Block {
-	blocks := make([]*syntax.Block, 0, len(p.def.Options)+len(p.def.Configs))
-	return append(append(blocks, p.def.Options...), p.def.Configs...)
 }
 
 // provenance is what a system is marked with.
@@ -223,9 +232,9 @@ func (p *Project) provenance() systems.Provenance {
 	return systems.Provenance{Revision: p.opts.Revision, Dirty: p.opts.Dirty, LockDigest: p.lockDigest, Version: p.opts.Version}
 }
 
-// readFile reads a file of the definition's directory, which no link may leave.
-func (p *Project) readFile(name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(p.dir)
+// readFile reads a file of a module's directory, which no link may leave.
+func readFile(dir, name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -45,10 +45,10 @@ func (w *work) root(r rootRequest, outputs []string, o derivations.Origin) ([]de
 // requestedInput is lockedInput, or the input alone while locking.
 func (w *work) requestedInput(r rootRequest) (*input, bool, diag.List) {
 	if w.pending != nil {
-		in, diags := w.input(r.input, r.at)
+		in, diags := w.input(r.module, r.input, r.at)
 		return in, false, diags
 	}
-	in, _, diags := w.lockedInput(r.input, r.arch, r.at)
+	in, _, diags := w.lockedInput(r.module, r.input, r.arch, r.at)
 	return in, in != nil, diags
 }
 
@@ -73,7 +73,7 @@ func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]d
 	}
 	// The name is that of the input, so that equal sets of packages are one root,
 	// whoever asks for them.
-	ref, err := debian.Root(w.graph, debian.RootRequest{Name: in.name + "-root", Architecture: r.arch, Packages: packages, Origin: o})
+	ref, err := debian.Root(w.graph, debian.RootRequest{Name: in.label + "-root", Architecture: r.arch, Packages: packages, Origin: o})
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
 	}

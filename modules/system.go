@@ -69,7 +69,7 @@ func (w *work) open(name string) (*System, diag.List) {
 		Origin: derivations.Origin{Label: "system." + name, Position: b.Range.String()},
 		w:      w,
 		block:  b,
-		e:      newEvaluator(name, platform, b, w.p.optionBlocks(), w.module.Scope()),
+		e:      w.evaluator(name, platform, b),
 	}
 	s.e.diags = append(s.e.diags, diags...)
 	w.systems[name] = s
@@ -109,7 +109,7 @@ func (s *System) base() (string, diag.List) {
 	if len(refs) != 1 || refs[0].Root != "input" || len(refs[0].Path) != 1 || a.Expr.Text() != refs[0].String() {
 		return "", diag.Errorf(a.Expr.Range(), "Wrong base", "The base is written as the name of an input, as in input.debian.")
 	}
-	_, diags := s.w.input(refs[0].Path[0].Name, refs[0].Range)
+	_, diags := s.w.input(s.w.module, refs[0].Path[0].Name, refs[0].Range)
 	return refs[0].Path[0].Name, diags
 }
 
@@ -137,14 +137,14 @@ func (s *System) read(r *reader) diag.List {
 // request reads what the system asks of its base. Without a base there is no
 // input in it.
 func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
-	req := rootRequest{address: "system." + s.Name, at: s.block.Range}
+	req := rootRequest{address: "system." + s.Name, module: s.w.module, at: s.block.Range}
 	base, diags := s.base()
 	list, ok := r.packages()
 	if !ok || diags.HasErrors() {
 		// What is wrong is reported; without a request there is no root.
 		return req, nil, append(diags, r.stop()...)
 	}
-	packages, more := sortPackages(list, base, `system "`+s.Name+`"`, s.w.p.inputNames())
+	packages, more := sortPackages(list, base, `system "`+s.Name+`"`, inputNames(s.w.module))
 	diags = append(diags, more...)
 	req.named, req.input = packages.named, base
 	root := s.e.options.Root()

@@ -17,7 +17,7 @@ func (p *Project) Options() *option.Option {
 			return s.e.options.Root().Option()
 		}
 	}
-	return newEvaluator("", p.opts.Platform, nil, p.optionBlocks(), p.module.Scope()).options.Root().Option()
+	return p.work.evaluator("", p.opts.Platform, nil).options.Root().Option()
 }
 
 // Functions returns the functions that expressions can call, by name.

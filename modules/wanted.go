@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sysc/internal/lazyregexp"
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules/lock"
 	"sysc/store"
@@ -82,7 +83,9 @@ func splitInput(text string) (input, name string) {
 // it does.
 type rootRequest struct {
 	// address is the lock file's name for it: "system.laptop".
-	address    string
+	address string
+	// input is a name in that module.
+	module     *lang.Module
 	input      string
 	named      []wantedPackage
 	base       debian.Base
@@ -98,7 +101,7 @@ func (r rootRequest) lockRequest(revision string) lock.Request {
 		names[i] = p.text
 	}
 	return lock.Request{
-		Input: r.input, Revision: revision, Architecture: r.arch,
+		Input: inputName(r.module, r.input), Revision: revision, Architecture: r.arch,
 		Base: string(r.base), Recommends: r.recommends, Packages: names,
 	}
 }
@@ -120,7 +123,7 @@ func locked(f *lock.File, r rootRequest) ([]debian.Package, diag.List) {
 	if !ok {
 		return nil, diag.Errorf(r.at, "Missing lock entry", "sysc.lock has no packages for %s yet. Run sysc lock.", r.address)
 	}
-	want := r.lockRequest(f.Inputs[r.input].Revision.ID())
+	want := r.lockRequest(f.Inputs[inputName(r.module, r.input)].Revision.ID())
 	have := entry.Request
 	var diags diag.List
 	for _, p := range r.named {
