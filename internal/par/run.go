@@ -68,6 +68,13 @@ func (q *Queue) Add(tasks ...Task) {
 	}
 }
 
+// Len returns the number of tasks that nobody has begun yet.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.tasks)
+}
+
 // take waits for a task. It returns false when there will be none.
 func (q *Queue) take() (Task, bool) {
 	q.mu.Lock()

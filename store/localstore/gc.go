@@ -389,16 +389,36 @@ func (c *collector) sweepNames(ctx context.Context, gate *gatedDir, dir string, 
 			if err != nil || c.opts.DryRun {
 				return err
 			}
-			for _, name := range chosen {
-				trash := c.s.tempName()
-				if err := moveDirAt(gate.fd, name, tmp, trash); err != nil {
-					return fmt.Errorf("%s: %w", dir, err)
-				}
-				c.trash = append(c.trash, trash)
+			if err := c.throwAway(gate.fd, chosen, tmp); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
 			}
 			return nil
 		})
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// throwAway moves names into a new directory in tmp. If all were in one, those who
+// delete them would wait for one another.
+func (c *collector) throwAway(from int, names []string, tmp int) error {
+	if len(names) == 0 {
+		return nil
+	}
+	trash := c.s.tempName()
+	if err := unix.Mkdirat(tmp, trash, 0o700); err != nil {
+		return err
+	}
+	c.trash = append(c.trash, trash)
+	into, err := openDir(tmp, trash)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(into)
+	for _, name := range names {
+		if err := moveDirAt(from, name, into, name); err != nil {
 			return err
 		}
 	}

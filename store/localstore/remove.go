@@ -101,13 +101,13 @@ func removeTrees(ctx context.Context, parent string, names []string, jobs int, w
 		return fmt.Errorf("remove %s: %w", filepath.Join(parent, names[0]), err)
 	}
 	defer unix.Close(top)
-	r := &remover{top: top, prefix: names[0], work: w}
+	r := &remover{top: top, prefix: names[0], jobs: jobs, work: w}
 	defer r.open.closeAll()
 	err = par.Run(ctx, jobs, func(ctx context.Context, q *par.Queue) error {
 		for _, name := range names[1:] {
-			q.Add(r.task(nil, name, 0))
+			q.Add(r.task(nil, name, 0, false))
 		}
-		return r.task(nil, names[0], 0)(ctx, q)
+		return r.task(nil, names[0], 0, false)(ctx, q)
 	})
 	if err != nil {
 		return fmt.Errorf("remove from %s: %w", parent, err)
@@ -118,6 +118,7 @@ func removeTrees(ctx context.Context, parent string, names []string, jobs int, w
 type remover struct {
 	top    int    // where too deep directories are moved to
 	prefix string // of their names there
+	jobs   int
 	moved  atomic.Int64
 	open   fdSet
 	work   *work
@@ -135,20 +136,23 @@ type removeDir struct {
 	left   atomic.Int64 // sub-directories that are not gone yet, and the scan
 }
 
-// task removes name in parent.
-func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
+// task removes name in parent. likelyDir is set for what was a directory when it was
+// listed: anything else is unlinked, and a directory refuses that.
+func (r *remover) task(parent *removeDir, name string, depth int, likelyDir bool) par.Task {
 	return func(ctx context.Context, q *par.Queue) error {
-		at := r.fdOf(parent)
-		// Most names are files, and a directory says EISDIR.
-		err := r.unlink(parent, name, 0)
-		if err == nil {
-			r.work.files.Add(1)
-			return r.release(parent)
+		if !likelyDir {
+			gone, err := r.unlinkFile(parent, name)
+			if err != nil {
+				return err
+			}
+			if gone {
+				return r.release(parent)
+			}
 		}
-		if err != unix.EISDIR && err != unix.EPERM {
-			return &os.PathError{Op: "unlink", Path: name, Err: err}
+		fd, err := openForRemoval(r.fdOf(parent), name)
+		if likelyDir && err == unix.ENOTDIR {
+			return r.task(parent, name, depth, false)(ctx, q)
 		}
-		fd, err := openForRemoval(at, name)
 		if err != nil {
 			return &os.PathError{Op: "open", Path: name, Err: err}
 		}
@@ -164,7 +168,7 @@ func (r *remover) task(parent *removeDir, name string, depth int) par.Task {
 
 // empty unlinks what it can in d and queues the directories.
 func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth int) error {
-	names, err := readNames(d.fd)
+	names, dirs, err := readSorts(d.fd)
 	if err != nil {
 		return &os.PathError{Op: "read", Path: d.name, Err: err}
 	}
@@ -173,26 +177,39 @@ func (r *remover) empty(ctx context.Context, q *par.Queue, d *removeDir, depth i
 		if i%checkEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		err := r.unlink(d, name, 0)
-		if err == nil {
-			r.work.files.Add(1)
-			continue
-		}
-		if err != unix.EISDIR && err != unix.EPERM {
-			return &os.PathError{Op: "unlink", Path: name, Err: err}
+		if !dirs[i] {
+			gone, err := r.unlinkFile(d, name)
+			if err != nil {
+				return err
+			}
+			if gone {
+				continue
+			}
 		}
 		if depth < removeDepth {
 			d.left.Add(1)
-			q.Add(r.task(d, name, depth+1))
+			if err := r.share(ctx, q, r.task(d, name, depth+1, dirs[i])); err != nil {
+				return err
+			}
 			continue
 		}
 		up := r.upName()
 		if err := r.moveUp(d.fd, name, up); err != nil {
 			return &os.PathError{Op: "move up", Path: name, Err: err}
 		}
-		q.Add(r.task(nil, up, 0))
+		q.Add(r.task(nil, up, 0, true))
 	}
 	return nil
+}
+
+// share leaves a task to others when they have nothing to do, and else does it: two
+// that remove from the same directory wait for one another.
+func (r *remover) share(ctx context.Context, q *par.Queue, task par.Task) error {
+	if q.Len() < r.jobs {
+		q.Add(task)
+		return nil
+	}
+	return task(ctx, q)
 }
 
 // upName returns a name for what is moved up, whose owner is that of the prefix.
@@ -227,6 +244,20 @@ func (r *remover) release(d *removeDir) error {
 		d = d.parent
 	}
 	return nil
+}
+
+// unlinkFile removes a name in d that is no directory, and reports whether it was
+// none.
+func (r *remover) unlinkFile(d *removeDir, name string) (gone bool, err error) {
+	switch err := r.unlink(d, name, 0); err {
+	case nil:
+		r.work.files.Add(1)
+		return true, nil
+	case unix.EISDIR, unix.EPERM:
+		return false, nil
+	default:
+		return false, &os.PathError{Op: "unlink", Path: name, Err: err}
+	}
 }
 
 // unlink removes a name in d, which is made writable if that is what it takes.

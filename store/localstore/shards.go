@@ -1,10 +1,12 @@
 package localstore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -133,6 +135,33 @@ var nameBuffers = sync.Pool{New: func() any { b := make([]byte, 32<<10); return 
 
 // readNames is listDir for a descriptor that nobody else reads, once.
 func readNames(fd int) (names []string, err error) {
+	err = readDirents(fd, func(entries []byte) {
+		_, _, names = unix.ParseDirent(entries, -1, names)
+	})
+	return names, err
+}
+
+// readSorts is readNames with which of them are directories, as far as the file
+// system says so.
+func readSorts(fd int) (names []string, dirs []bool, err error) {
+	err = readDirents(fd, func(entries []byte) {
+		for len(entries) > 0 {
+			const length, sort = unsafe.Offsetof(unix.Dirent{}.Reclen), unsafe.Offsetof(unix.Dirent{}.Type)
+			one := entries[:binary.NativeEndian.Uint16(entries[length:])]
+			entries = entries[len(one):]
+			_, n, more := unix.ParseDirent(one, -1, names)
+			names, dirs = more, append(dirs, make([]bool, n)...)
+			if n == 1 {
+				dirs[len(dirs)-1] = one[sort] == unix.DT_DIR
+			}
+		}
+	})
+	return names, dirs, err
+}
+
+// readDirents calls parse with all entries of a directory, as getdents64(2) lays
+// them out.
+func readDirents(fd int, parse func(entries []byte)) error {
 	bufp := nameBuffers.Get().(*[]byte)
 	defer nameBuffers.Put(bufp)
 	for {
@@ -142,8 +171,8 @@ func readNames(fd int) (names []string, err error) {
 			return err
 		})
 		if err != nil || n == 0 {
-			return names, err
+			return err
 		}
-		_, _, names = unix.ParseDirent((*bufp)[:n], -1, names)
+		parse((*bufp)[:n])
 	}
 }
