@@ -28,6 +28,8 @@ type Definition struct {
 	// Options, Configs and Systems are for package modules. The labels of options
 	// and systems have been checked, nothing else.
 	Options, Configs, Systems []*syntax.Block
+	// Asserts are the assertions at the top of files; [CheckAssert] found them right.
+	Asserts []*syntax.Block
 }
 
 // Load reads the module in a directory and checks which blocks it has. version is
@@ -96,7 +98,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 var laterBlocks = map[string]string{
 	"function":    "",
 	"environment": "",
-	"assert":      "",
 	"home":        "",
 	"test":        "",
 	"secret":      "",
@@ -149,6 +150,9 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 	case "config":
 		d.Configs = append(d.Configs, b)
 		return b.CheckLabels()
+	case "assert":
+		d.Asserts = append(d.Asserts, b)
+		return CheckAssert(b)
 	}
 	return unknownBlock(b)
 }
@@ -161,7 +165,7 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "module", "variable", "locals", "output", "derivation", "option", "config", "system"}
+	known := []string{"sysc", "input", "module", "variable", "locals", "output", "derivation", "option", "config", "system", "assert"}
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if near := diag.DidYouMean(b.Type, known); near != "" {
 		detail += near

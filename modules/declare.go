@@ -17,20 +17,18 @@ func optionBody() syntax.Schema {
 	var s syntax.Schema
 	for _, name := range []string{
 		"type", "default", "description", "labels", "freeform", "example", "default_text",
-		"deprecated", "removed", "internal", "read_only", "sensitive",
+		"deprecated", "renamed_to", "removed", "internal", "read_only", "sensitive",
 	} {
 		s.Attrs = append(s.Attrs, syntax.AttrSchema{Name: name})
 	}
-	s.Blocks = []syntax.BlockSchema{{Type: "option", Labels: []string{"name"}, Once: true}}
+	s.Blocks = []syntax.BlockSchema{{Type: "option", Labels: []string{"name"}, Once: true}, {Type: "assert"}}
 	return s
 }
 
 // later are parts of the language that this version does not have yet.
 var later = map[string]string{
-	"renamed_to": "renamed_to comes with a later version of sysc. Until then use removed, and name the new option in its text.",
-	"assert":     "assert blocks come with a later version of sysc.",
-	"dynamic":    "dynamic blocks come with a later version of sysc. A labelled option can be given as an object, too: name = { for k, v in … : k => { … } }.",
-	"for_each":   "for_each on systems comes with a later version of sysc. Until then write one block for each.",
+	"dynamic":  "dynamic blocks come with a later version of sysc. A labelled option can be given as an object, too: name = { for k, v in … : k => { … } }.",
+	"for_each": "for_each on systems comes with a later version of sysc. Until then write one block for each.",
 }
 
 // optionName is what an option's path consists of.
@@ -56,6 +54,7 @@ func (d *declarer) declare(b *syntax.Block, prefix string) diag.List {
 	o := option.Option{Path: prefix + name, Module: d.site.module, Range: b.Range}
 	diags := d.checkBody(b.Body)
 	diags = append(diags, d.attributes(b, &o)...)
+	diags = append(diags, d.asserts(b, &o)...)
 	if diags.HasErrors() {
 		return diags
 	}
@@ -122,6 +121,8 @@ func (d *declarer) attributes(b *syntax.Block, o *option.Option) diag.List {
 			add(d.text(a, &o.Deprecated))
 		case "removed":
 			add(d.text(a, &o.Removed))
+		case "renamed_to":
+			add(d.renamed(a, o))
 		case "internal":
 			add(d.flag(a, &o.Internal))
 		case "read_only":
@@ -151,8 +152,13 @@ func consistent(b *syntax.Block, o *option.Option) diag.List {
 	case o.Type != nil && subs > 0:
 		return diag.Errorf(b.Body.Attr("type").NameRange, "Type on a group of options",
 			"An option with a type cannot have options of its own. Take out type, or the option blocks.")
-	case o.Freeform != nil && (o.Type != nil || len(o.Labels) > 0):
-		return diag.Errorf(b.Body.Attr("freeform").NameRange, "Misplaced freeform", "freeform is for groups of options.")
+	case o.Freeform != nil && o.Type != nil:
+		return diag.Errorf(b.Body.Attr("freeform").NameRange, "Misplaced freeform", "freeform is for groups of options and for labelled ones.")
+	case o.Renamed() && (o.Type != nil || len(o.Labels) > 0 || o.Default != nil || o.Freeform != nil || subs > 0 || len(o.Asserts) > 0 || o.Removed != ""):
+		return diag.Errorf(o.RenameRange, "Declaration of an old name",
+			"%s is an old name of another option, and has everything else from that. Leave nothing here but renamed_to and perhaps a description.", o.Path)
+	case o.Renamed():
+		return nil
 	case o.Type == nil && subs == 0 && len(o.Labels) == 0 && o.Freeform == nil && o.Removed == "":
 		return diag.Errorf(b.Body.End, "Option without a type",
 			"%s needs a type, or for a group of options, option blocks in it.", o.Path)

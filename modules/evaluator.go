@@ -17,6 +17,8 @@ type evaluator struct {
 	// block is the system's own.
 	block   *syntax.Block
 	options *option.Evaluation
+	// asserts are those at the top of files.
+	asserts []assertion
 	// diags are what is wrong with declarations.
 	diags diag.List
 }
@@ -30,7 +32,8 @@ func (w *work) evaluator(name, platform string, b *syntax.Block) *evaluator {
 	parts, diags := w.parts(b)
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
-		texts[i] = moduleTexts{p.name, p.module.Definition.Options, p.module.Definition.Configs, p.module.Scope()}
+		d := p.module.Definition
+		texts[i] = moduleTexts{p.name, d.Options, d.Configs, d.Asserts, p.module.Scope()}
 	}
 	e := newEvaluator(name, platform, b, texts)
 	e.diags = append(diags, e.diags...)
@@ -39,9 +42,9 @@ func (w *work) evaluator(name, platform string, b *syntax.Block) *evaluator {
 
 // moduleTexts are what one module says of options.
 type moduleTexts struct {
-	name             string
-	options, configs []*syntax.Block
-	scope            *eval.Scope
+	name                      string
+	options, configs, asserts []*syntax.Block
+	scope                     *eval.Scope
 }
 
 // newEvaluator declares the options and collects the definitions of a system,
@@ -65,11 +68,15 @@ func newEvaluator(name, platform string, system *syntax.Block, texts []moduleTex
 			e.diags = append(e.diags, d.declare(b, "")...)
 		}
 	}
+	e.diags = append(e.diags, schema.Finish()...)
 	e.options = option.NewEvaluation(schema)
 	for i, t := range texts {
 		for _, b := range t.configs {
 			e.diags = append(e.diags, b.CheckLabels()...)
 			e.options.Define(sites[i].block(b, len(b.Labels)), t.name)
+		}
+		for _, b := range t.asserts {
+			e.asserts = append(e.asserts, assertion{b, sites[i]})
 		}
 	}
 	if system != nil {
@@ -106,8 +113,13 @@ const rootModule = "."
 func checkLater(body *syntax.Body) diag.List {
 	var diags diag.List
 	for _, b := range body.Blocks {
-		if b.Type == "dynamic" || b.Type == "assert" {
+		switch b.Type {
+		case "dynamic":
 			diags = append(diags, diag.Errorf(b.TypeRange, "Not supported yet", "%s", later[b.Type])...)
+			continue
+		case "assert":
+			diags = append(diags, diag.Errorf(b.TypeRange, "Misplaced assert",
+				"An assert block stands at the top of a file, in an option or in a derivation, not among definitions of options.")...)
 			continue
 		}
 		diags = append(diags, checkLater(b.Body)...)

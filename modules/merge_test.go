@@ -455,6 +455,203 @@ config {
 		{"huge number", "option \"x\" {\n type = integer\n}\nconfig {\n x = 1e200\n}\n", "x", `error`},
 		{"null at a key of a map", "option \"m\" {\n type = map(map(string))\n}\nconfig {\n m = { a = null, b = {}, c = { d = null } }\n}\n", "m", `{"b":{},"c":{}}`},
 		{"null at a key does not hide a weaker value", "option \"m\" {\n type = map(string)\n}\nconfig {\n m = { a = force(null) }\n}\nconfig {\n m = { a = \"x\" }\n}\n", "m", `{"a":"x"}`},
+		{"secret", "option \"x\" {\n type = secret\n}\nconfig {\n x = \"/run/secrets/a\"\n}\n", "x", `"/run/secrets/a"`},
+		{"secret in the store", "option \"x\" {\n type = secret\n}\nconfig {\n x = \"/sysc/store/a\"\n}\n", "x", `error`},
+		{"renamed: priority goes along, text order decides", list + `
+option "old" {
+  renamed_to = "x"
+}
+config {
+  x = ["1"]
+}
+config {
+  old = ["2"]
+}
+config {
+  x   = ["4"]
+  old = before(["0"])
+}
+config {
+  old = default(["no"])
+}`, "old", `["0","1","2","4"]`},
+		{"renamed: defaults and conditions", `
+option "x" {
+  type    = string
+  default = "d"
+}
+option "old" {
+  renamed_to = "x"
+}
+option "defined" {
+  type    = list(bool)
+  default = [option.x.is_defined, option.old.is_defined]
+}
+config {
+  when = false
+  old  = nothing.at.all
+}`, "x", `"d"`},
+		{"renamed twice", list + `
+option "a.b" {
+  renamed_to = "c"
+}
+option "c" {
+  renamed_to = "x"
+}
+config {
+  a {
+    b = ["z"]
+  }
+  c = ["y"]
+}`, "a.b", `["z","y"]`},
+		{"renamed group", `
+option "services.ssh" {
+  renamed_to = "services.openssh"
+}
+option "services.openssh" {
+  option "enable" {
+    type    = bool
+    default = false
+  }
+  option "ports" {
+    type    = list(port)
+    default = [22]
+  }
+}
+config {
+  services {
+    ssh {
+      enable = force(true)
+    }
+    openssh {
+      enable = false
+    }
+  }
+}
+config {
+  services {
+    ssh = { ports = [7] }
+  }
+}`, "services", `{"openssh":{"enable":true,"ports":[7]}}`},
+		{"renamed in a labelled option", labelled + `
+option "site.listen" {
+  renamed_to = "site.port"
+}
+config {
+  site "a" {
+    listen = 7
+  }
+  site "b" {
+    listen = default(8)
+    port   = 9
+  }
+}`, "site.a.listen", `7`},
+		{"renamed labelled option", labelled + `
+option "host" {
+  renamed_to = "site"
+}
+config {
+  host "a" {
+    port = 7
+  }
+  site "a" {
+    names = ["n"]
+  }
+  host "b" {
+    when = false
+  }
+}`, "host", `{"a":{"name":"a","names":["n"],"port":7,"root":"/srv/a"}}`},
+		{"renamed into an instance", labelled + `
+option "port" {
+  renamed_to = "site[\"main\"].port"
+}
+config {
+  port = 7
+}`, "site", `{"main":{"name":"main","names":[],"port":7,"root":"/srv/main"}}`},
+		{"renamed into an instance, not defined", labelled + `
+option "port" {
+  renamed_to = "site[\"main\"].port"
+}
+config {
+  when = false
+  port = 7
+}`, "site", `{}`},
+		{"renamed into a map, removed, replaced", `
+option "m" {
+  type = map(map(integer))
+}
+option "old" {
+  renamed_to = "m.k"
+}
+config {
+  m   = { k = { a = 1, b = 2, c = 3 } }
+  old = remove(["a"])
+}
+config {
+  m = { j = { x = 1 } }
+}`, "m", `{"j":{"x":1},"k":{"b":2,"c":3}}`},
+		{"freeform instance", `
+option "s" {
+  labels   = ["n"]
+  freeform = integer
+  option "a" {
+    type    = integer
+    default = 1
+  }
+}
+config {
+  s "x" {
+    b = self.a + 1
+    c = self.b + 1
+  }
+}`, "s.x", `{"a":1,"b":2,"c":3,"n":"x"}`},
+		{"sub-options from two modules", labelled + `
+option "site" {
+  labels = ["name"]
+  option "tls" {
+    type    = bool
+    default = self.port == 443
+  }
+}
+option "site.extra.deep" {
+  type    = string
+  default = self.name
+}
+config {
+  site "a" {
+    port = 443
+  }
+}`, "site.a", `{"extra":{"deep":"a"},"name":"a","names":[],"port":443,"root":"/srv/a","tls":true}`},
+		{"everything nests", `
+option "a" {
+  labels = ["x", "y"]
+  option "m" {
+    type    = map(map(list(string)))
+    default = { d = { e = ["declared"] } }
+  }
+  option "b" {
+    labels = ["z"]
+    option "l" {
+      type = list(string)
+    }
+  }
+}
+config {
+  a "1" "2" {
+    m {
+      d = { e = after(["z"]) }
+    }
+    m {
+      when = self.x == "1"
+      d = { e = order(7, ["a"]) }
+      f = priority(3, { g = remove(["no"]) })
+    }
+    b "3" {
+      l = [parent.y]
+    }
+    b = { "4" = { when = false } }
+  }
+  a = { "1" = { "2" = { m = { f = { g = ["no", "yes"] } } } } }
+}`, "a.1.2.m", `{"d":{"e":["a","z"]},"f":{"g":["yes"]}}`},
 		{"cycle", "option \"x\" {\n type = string\n}\noption \"y\" {\n type = string\n}\nconfig {\n x = config.y\n y = config.x\n}\n", "x", `error`},
 		{"list reads its sibling, not itself", list + "option \"n\" {\n type = integer\n default = length(config.x)\n}\nconfig {\n x = [\"a\"]\n}\n", "x", `["a"]`},
 	}

@@ -43,6 +43,7 @@ func (p *Project) System(ctx context.Context, name string) (*System, diag.List) 
 	s.e.options.CheckNames()
 	r := &reader{e: s.e, by: s.block.Range}
 	diags = append(diags, s.read(r)...)
+	s.e.checkAssertions()
 	diags = append(diags, r.diags...)
 	diags = append(diags, s.e.diagnostics()...)
 	return s, diags.Sort()

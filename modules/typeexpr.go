@@ -41,8 +41,6 @@ func unknownType(word string, rng diag.Range) diag.List {
 		return diag.Errorf(rng, "Incomplete type", "%s needs the type of its elements: %s(string), or %s(any).", word, word, word)
 	case "object", "tuple", "enum", "pattern", "between", "either", "nullable":
 		return diag.Errorf(rng, "Incomplete type", "%s needs arguments.", word)
-	case "secret":
-		return diag.Errorf(rng, "Unknown type", "This version of sysc has no secrets yet.")
 	}
 	return diag.Errorf(rng, "Unknown type", "There is no type %q.%s", word, diag.DidYouMean(word, option.Names()))
 }

@@ -2,6 +2,7 @@ package option
 
 import (
 	"slices"
+	"strings"
 
 	"sysc/lang/diag"
 )
@@ -23,6 +24,9 @@ func (n *Node) checkNames() {
 			n.ev.report(d.problems)
 			n.ev.report(c.checkUse(d))
 		}
+		if c.opt != nil && c.opt.Renamed() {
+			continue // what is in it is checked where it counts
+		}
 		c.checkNames()
 	}
 }
@@ -39,7 +43,14 @@ func (n *Node) checkUse(d *definition) diag.List {
 		return diag.Errorf(d.rng, "Option was removed", "%s", n.Path()+": "+o.Removed)
 	case o.Deprecated != "":
 		return diag.Warningf(d.rng, "Option is deprecated", "%s", n.Path()+": "+o.Deprecated)
-	case o.ReadOnly && d.module != o.Module:
+	case o.Renamed():
+		to, _ := n.follow(diag.Range{})
+		name := strings.Join(o.RenamedTo, ".")
+		if to != nil {
+			name = to.Path()
+		}
+		return diag.Warningf(d.rng, "Option was renamed", "%s is called %s now. It counts there as long as the old name exists; write the new one.", n.Path(), name)
+	case o.ReadOnly && !o.declaredIn(d.module):
 		return diag.Errorf(d.rng, "Option is read-only", "Only the module that declares %s may define it.", n.Path())
 	}
 	return nil
@@ -53,7 +64,9 @@ func (n *Node) Force() {
 		n.read(diag.Range{})
 	case shapeGroup:
 		for _, name := range n.groupNames() {
-			n.child(name).Force()
+			if c := n.child(name); c.opt == nil || !c.opt.Renamed() {
+				c.Force()
+			}
 		}
 	default:
 		keys, _ := n.Keys(diag.Range{})

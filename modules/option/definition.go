@@ -47,11 +47,15 @@ type definition struct {
 	replace, kept bool
 	remove        bool
 	// ordered is where an order was asked for at this very place, zero elsewhere.
-	ordered  diag.Range
-	when     []*condition
-	source   Source
-	module   string
-	rng      diag.Range
+	ordered diag.Range
+	when    []*condition
+	source  Source
+	module  string
+	rng     diag.Range
+	// text is the number of the text that it is from, -1 for an option's default.
+	text int
+	// via is the old name of a renamed option that was defined, "" for none.
+	via      string
 	problems diag.List
 }
 
@@ -133,6 +137,8 @@ func (d *definition) inherit(w Written, at *Node) *definition {
 		when:     d.when,
 		source:   w.Value,
 		module:   d.module,
+		text:     d.text,
+		via:      d.via,
 		rng:      w.Range,
 		problems: w.Problems,
 	}

@@ -50,7 +50,7 @@ func NewEvaluation(s *Schema) *Evaluation {
 // come in the order in which lists are to be concatenated, and before anything
 // is read. module names the module that the text belongs to.
 func (ev *Evaluation) Define(w Written, module string) {
-	top := &definition{priority: PriorityPlain, order: OrderPlain, module: module}
+	top := &definition{priority: PriorityPlain, order: OrderPlain, module: module, text: len(ev.root.given)}
 	ev.root.given = append(ev.root.given, top.inherit(w, ev.root))
 }
 

@@ -135,7 +135,7 @@ func (n *Node) Defined(by diag.Range) bool {
 // anyDefined reports whether any option of a group is defined.
 func (n *Node) anyDefined() bool {
 	for _, key := range n.index(diag.Range{}).keys {
-		if n.child(key).Defined(diag.Range{}) {
+		if c, ok := n.child(key).follow(diag.Range{}); ok && c.Defined(diag.Range{}) {
 			return true
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
+
+	"sysc/store"
 )
 
 // A Mismatch says why a value is not of a type.
@@ -250,6 +252,13 @@ func (t *Type) checkString(s string) *Mismatch {
 		if reason := checkPath(s); reason != "" {
 			return mismatch("%s is required, got %s, which %s", t.words(), strconv.Quote(s), reason)
 		}
+	case KindSecret:
+		if reason := checkPath(s); reason != "" {
+			return mismatch("%s is required, got %s, which %s", t.words(), strconv.Quote(s), reason)
+		}
+		if strings.HasPrefix(s, store.Dir+"/") {
+			return mismatch("%s is required, got a path in the store, which anybody can read", t.words())
+		}
 	case KindPackage:
 		if s == "" || strings.ContainsAny(s, " \t\r\n") {
 			return mismatch("%s is required, got %s", t.words(), strconv.Quote(s))
@@ -300,6 +309,8 @@ func (t *Type) words() string {
 		return "a port (1 to 65535)"
 	case KindPath:
 		return "an absolute, clean path"
+	case KindSecret:
+		return "the path of a secret's file"
 	case KindPackage:
 		return `a package ("git" or "trixie:git")`
 	case KindEnum:

@@ -36,10 +36,14 @@ func (n *Node) definitions() []*definition {
 	} else {
 		defs = n.parent.index(diag.Range{}).defs[n.key]
 	}
+	if n.opt != nil && len(n.opt.forwards) > 0 && len(n.labels) == 0 {
+		defs = append(slices.Clone(defs), n.forwarded()...)
+		inTextOrder(defs)
+	}
 	if n.opt != nil && n.opt.Default != nil && len(n.labels) == 0 {
 		own := &definition{
 			priority: PriorityDeclared, order: OrderPlain, declared: true,
-			source: n.opt.Default, module: n.opt.Module, rng: n.opt.Default.Range(),
+			source: n.opt.Default, module: n.opt.Module, rng: n.opt.Default.Range(), text: -1,
 		}
 		for _, d := range defs {
 			if d.declared {
@@ -70,9 +74,7 @@ func (n *Node) index(by diag.Range) *index {
 	defer func() { n.indexing = false }()
 
 	idx := &index{defs: map[string][]*definition{}}
-	if n.parent != nil && !n.ready && n.parent.index(diag.Range{}).failed {
-		idx.failed = true
-	}
+	idx.failed = n.blocked()
 	defs := n.definitions()
 	replaced := slices.ContainsFunc(defs, func(d *definition) bool { return d.replace && d.verdict() == holds })
 	for _, d := range defs {

@@ -19,9 +19,6 @@ func (n *Node) Value(by diag.Range) (cty.Value, diag.List) {
 	r := n.read(by)
 	switch r.state {
 	case valid:
-		if n.opt != nil && n.opt.Sensitive {
-			return r.value.Mark(eval.Sensitive), nil
-		}
 		return r.value, nil
 	case absent:
 		return cty.DynamicVal, n.noValue(by)
@@ -59,8 +56,11 @@ func (n *Node) read(by diag.Range) *result {
 	n.computing = true
 	before := len(n.ev.diags)
 	r := n.compute(by)
-	if r.state == failed {
+	switch {
+	case r.state == failed:
 		r.cause = n.ev.cause(before)
+	case r.state == valid && n.opt != nil && n.opt.Sensitive:
+		r.value = r.value.Mark(eval.Sensitive)
 	}
 	n.computing = false
 	n.result = r
@@ -68,7 +68,7 @@ func (n *Node) read(by diag.Range) *result {
 }
 
 func (n *Node) compute(by diag.Range) *result {
-	if n.parent != nil && !n.ready && n.parent.index(diag.Range{}).failed {
+	if n.blocked() {
 		return &result{state: failed}
 	}
 	switch n.shape {
@@ -101,7 +101,7 @@ func (n *Node) computeGroup(by diag.Range) *result {
 	broken := false
 	for _, name := range names {
 		c := n.child(name)
-		if c.opt != nil && c.opt.Removed != "" {
+		if c.opt != nil && (c.opt.Removed != "" || c.opt.Renamed()) {
 			continue
 		}
 		r := c.read(diag.Range{})

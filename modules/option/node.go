@@ -244,7 +244,7 @@ func (n *Node) Child(key string, by diag.Range) (c *Node, ok bool) {
 				return nil, false
 			}
 		}
-		return n.child(key), true
+		return n.child(key).follow(by)
 	case shapeLabelled, shapeMap:
 		n.Keys(by)
 		if n.keys == nil || !n.keys.has(key) {

@@ -41,11 +41,48 @@ type Option struct {
 	Module string
 	// Range is the declaration's place; zero for the core's own.
 	Range diag.Range
+	// RenamedTo are the names that lead from the root to the option that has taken
+	// this one's place, labels and keys of maps among them; nil for none. Where both
+	// are in one labelled option, its own labels are not among them. RenameRange is
+	// where it says so.
+	RenamedTo   []string
+	RenameRange diag.Range
+	// Asserts are what has to be true; in a labelled option, of each instance.
+	Asserts []Assertion
 
 	name     string
 	parent   *Option
 	children map[string]*Option
+	// others are the further declarations that were merged into this one.
+	others []Declaration
+	// target is what a renamed option is read as: names from the nearest labelled
+	// option around it, or from the root.
+	target []string
+	// forwards are the renamed options whose definitions count here.
+	forwards []forward
+	// asserting is set when there is an assertion here or in any sub-option.
+	asserting bool
 }
+
+// A Declaration is where an option is declared.
+type Declaration struct {
+	Module string
+	// Range is zero for the core's own.
+	Range diag.Range
+}
+
+// Declarations returns where the option is declared, in the order of the modules.
+func (o *Option) Declarations() []Declaration {
+	return append([]Declaration{{o.Module, o.Range}}, o.others...)
+}
+
+// declaredIn reports whether a module declares the option.
+func (o *Option) declaredIn(module string) bool {
+	return slices.ContainsFunc(o.Declarations(), func(d Declaration) bool { return d.Module == module })
+}
+
+// Renamed reports whether the option is an old name of another one.
+func (o *Option) Renamed() bool { return o.RenamedTo != nil }
 
 // A shape is how definitions of a node reach its value.
 type shape uint8
@@ -112,10 +149,10 @@ func NewSchema() *Schema { return &Schema{root: &Option{}} }
 // Root returns the group of all options.
 func (s *Schema) Root() *Option { return s.root }
 
-// reserved are the names with a meaning of their own in the bodies in which
-// options are defined; inRoot those of a system's body alone.
+// Reserved are the names with a meaning of their own in the bodies in which
+// options are defined; inRoot those of a system's body alone. Never written to.
 var (
-	reserved = []string{"when", "dynamic", "assert"}
+	Reserved = []string{"when", "dynamic", "assert"}
 	inRoot   = []string{"platform", "base", "modules", "for_each"}
 )
 
@@ -148,7 +185,7 @@ func (s *Schema) Declare(o Option) (*Option, diag.List) {
 }
 
 func (o *Option) checkName(name string, decl Option) diag.List {
-	taken := slices.Contains(reserved, name) ||
+	taken := slices.Contains(Reserved, name) ||
 		o.parent == nil && slices.Contains(inRoot, name) ||
 		slices.Contains(o.Labels, name)
 	if !taken {
@@ -179,8 +216,17 @@ func (o *Option) merge(n *Option) diag.List {
 		}
 		o.Type = union
 	}
+	for _, label := range n.Labels {
+		if c, ok := o.children[label]; ok {
+			return clash(c, n, "%s is an option in %s already, so that %q cannot be one of its labels.", c.Path, n.Path, label)
+		}
+	}
+	if o.Renamed() || n.Renamed() {
+		return clash(o, n, "One declaration of %s says that it is renamed; then there is no other.", n.Path)
+	}
 	if o.implicit() {
 		o.Labels, o.LabelTypes = n.Labels, n.LabelTypes
+		o.Module, o.Range = n.Module, n.Range
 	}
 	if o.Default != nil && n.Default != nil {
 		return clash(o, n, "Both declarations of %s set a default. Leave it to one of them.", n.Path)
@@ -225,6 +271,10 @@ func (o *Option) take(n *Option) {
 	o.Internal = o.Internal || n.Internal
 	o.ReadOnly = o.ReadOnly || n.ReadOnly
 	o.Sensitive = o.Sensitive || n.Sensitive
+	o.Asserts = append(o.Asserts, n.Asserts...)
+	if n.Range != o.Range || n.Module != o.Module {
+		o.others = append(o.others, Declaration{n.Module, n.Range})
+	}
 }
 
 func pick(have, other string) string {

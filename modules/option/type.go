@@ -28,6 +28,9 @@ const (
 	KindPattern
 	KindBetween
 	KindPackage
+	// KindSecret is the path of a file that holds a secret: absolute, and not in the
+	// store, which anybody can read.
+	KindSecret
 	KindList
 	KindSet
 	KindMap
@@ -74,7 +77,7 @@ type Attr struct {
 // scalarNames are the types without parameters. Never written to.
 var scalarNames = map[string]Kind{
 	"any": KindAny, "bool": KindBool, "string": KindString, "number": KindNumber, "integer": KindInteger,
-	"port": KindPort, "path": KindPath, "lines": KindLines, "package": KindPackage,
+	"port": KindPort, "path": KindPath, "lines": KindLines, "package": KindPackage, "secret": KindSecret,
 }
 
 // Simple returns the type that is written as one word, like "bool" or "port".
@@ -318,7 +321,7 @@ func (t *Type) ctyType() cty.Type {
 		return cty.Bool
 	case KindNumber, KindInteger, KindPort, KindBetween:
 		return cty.Number
-	case KindString, KindPath, KindLines, KindEnum, KindPattern, KindPackage:
+	case KindString, KindPath, KindLines, KindEnum, KindPattern, KindPackage, KindSecret:
 		return cty.String
 	case KindList:
 		if e := t.Elem.ctyType(); e != cty.DynamicPseudoType {
