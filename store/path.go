@@ -68,13 +68,28 @@ func CheckName(name string) error {
 		return fmt.Errorf("name %q begins with a dot", name)
 	}
 	for i := range len(name) {
-		c := name[i]
-		alnum := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !alnum && strings.IndexByte("+-._?=", c) < 0 {
+		if c := name[i]; !inName(c) {
 			return fmt.Errorf("name %q: %q is not one of 0-9 a-z A-Z + - . _ ? =", name, c)
 		}
 	}
 	return nil
+}
+
+func inName(c byte) bool {
+	alnum := '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+	return alnum || strings.IndexByte("+-._?=", c) >= 0
+}
+
+// CleanName returns a text with a hyphen in the place of each byte that no name
+// may have. [CheckName] may still find it empty, too long, or beginning with a dot.
+func CleanName(text string) string {
+	clean := []byte(text)
+	for i, c := range clean {
+		if !inName(c) {
+			clean[i] = '-'
+		}
+	}
+	return string(clean)
 }
 
 // ID returns the 32 characters that identify the object.

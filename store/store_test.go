@@ -166,3 +166,18 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+func TestCleanName(t *testing.T) {
+	for text, want := range map[string]string{
+		`m["a/b"]`:    "m--a-b--",
+		"g++-1.2_x?=": "g++-1.2_x?=",
+		"ä":           "--",
+	} {
+		if got := CleanName(text); got != want {
+			t.Errorf("CleanName(%q) = %q, want %q", text, got, want)
+		}
+		if err := CheckName(CleanName(text)); err != nil {
+			t.Error(err)
+		}
+	}
+}
