@@ -41,9 +41,12 @@ func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, di
 	}
 	var v cty.Value
 	var moreDiags diag.List
-	if f.Native != nil {
+	switch {
+	case f.User != nil:
+		v, moreDiags = e.user(n, f.User, args)
+	case f.Native != nil:
 		v, moreDiags = e.native(n, f, args)
-	} else {
+	default:
 		v, moreDiags = e.pure(n, l, f, args)
 	}
 	diags = append(diags, moreDiags...)

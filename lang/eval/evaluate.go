@@ -132,9 +132,16 @@ func (e *evaluator) make(n int, node hclsyntax.Expression) diag.List {
 }
 
 func (e *evaluator) overBudget(node hclsyntax.Expression) diag.List {
+	if e.session.over != nil {
+		return e.session.over
+	}
 	if e.over == nil {
 		e.over = fatal(syntax.FromRange(node.Range()), "Evaluation too large",
 			"This expression needs more steps, or makes a larger value, than a definition may.")
+	}
+	if e.session.spent > sessionBudget {
+		// One place is enough, however many expressions are on the way there.
+		e.session.over = e.over
 	}
 	return e.over
 }

@@ -82,8 +82,8 @@ func (v Values) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 	return v[ref.Root], 0, nil
 }
 
-// A Function is what a name before parentheses means. One of Impl, Native and
-// Refused is set.
+// A Function is what a name before parentheses means. One of Impl, Native, User
+// and Refused is set.
 type Function struct {
 	// Impl is a pure function of values.
 	Impl function.Function
@@ -97,6 +97,8 @@ type Function struct {
 	// may be left out.
 	Params   []string
 	Optional int
+	// User is a function that the definition declares.
+	User *UserFunction
 	// Refused says why there is no such function, and what to use instead.
 	Refused string
 }

@@ -16,12 +16,13 @@ const (
 	cellDepth = 8
 	// exprBudget is what one expression may cost, sessionBudget all of them: a
 	// node of the tree that is visited costs nodeCost, every element of a value
-	// that is named 1, of one that is given to a function callCost, text 1 for each
-	// textUnit bytes.
+	// that is named 1, of one that is given to a function callCost, a call of a
+	// function of the definition userCallCost more, text 1 for each textUnit bytes.
 	exprBudget    = 3_000_000
 	sessionBudget = 100_000_000
 	nodeCost      = 4
 	callCost      = 6
+	userCallCost  = 400
 	textUnit      = 32
 	// maxText bounds one string, in bytes.
 	maxText = 16 << 20
@@ -38,9 +39,10 @@ const (
 type Session struct {
 	stack []frame
 	depth int
-	spent int // of sessionBudget
-	made  int // values
-	text  int // bytes
+	spent int       // of sessionBudget
+	made  int       // values
+	text  int       // bytes
+	over  diag.List // the error of sessionBudget, once it is used up
 }
 
 // A frame is a cell that is being computed, and the text that asked for it.

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -108,4 +109,19 @@ func (e *Expr) References() []Reference {
 		refs = append(refs, ref)
 	}
 	return refs
+}
+
+// Calls returns the names of the functions that e calls, in the order of the
+// text, each with the place of the name.
+func (e *Expr) Calls() []Step {
+	var calls []Step
+	// The visitor has no errors of its own.
+	_ = hclsyntax.VisitAll(e.node, func(n hclsyntax.Node) hcl.Diagnostics {
+		if c, ok := n.(*hclsyntax.FunctionCallExpr); ok {
+			calls = append(calls, Step{Name: c.Name, Range: FromRange(c.NameRange)})
+		}
+		return nil
+	})
+	slices.SortStableFunc(calls, func(a, b Step) int { return a.Range.Compare(b.Range) })
+	return calls
 }
