@@ -67,3 +67,17 @@ func NeedsSystem(b *syntax.Block) bool {
 	}
 	return false
 }
+
+// CheckAsserts evaluates the module's assertions that are about no system.
+func (m *Module) CheckAsserts() diag.List {
+	if m.asserted {
+		return m.assertDiags
+	}
+	m.asserted = true
+	for _, b := range m.Definition.Asserts {
+		if !NeedsSystem(b) {
+			m.assertDiags = append(m.assertDiags, Assert(b, m.scope)...)
+		}
+	}
+	return m.assertDiags
+}

@@ -19,8 +19,9 @@ type Definition struct {
 	Settings []*syntax.Block
 	// Inputs, Variables and Derivations have one label, no two the same.
 	Inputs, Variables, Derivations []*syntax.Block
-	// Outputs are output blocks, which have one label, no two the same.
-	Outputs []*syntax.Block
+	// Outputs and Functions have one label, no two the same. Functions are right but
+	// for what only a call shows.
+	Outputs, Functions []*syntax.Block
 	// Uses are the module blocks, no two of the same name.
 	Uses []*Use
 	// Locals are the attributes of all locals blocks, no two of the same name.
@@ -86,8 +87,9 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
 			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
 	}
-	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, useBlocks(d.Uses))...)
+	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, d.Functions, useBlocks(d.Uses))...)
 	diags = append(diags, duplicateLocals(d.Locals)...)
+	diags = append(diags, d.checkFunctions()...)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -96,7 +98,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 
 // laterBlocks are part of the language and not of this version.
 var laterBlocks = map[string]string{
-	"function":    "",
 	"environment": "",
 	"home":        "",
 	"test":        "",
@@ -136,6 +137,12 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 			d.Uses = append(d.Uses, u)
 		}
 		return diags
+	case "function":
+		diags := name(&d.Functions)
+		if !diags.HasErrors() {
+			diags = append(diags, checkFunction(b)...)
+		}
+		return diags
 	case "derivation":
 		return name(&d.Derivations)
 	case "system":
@@ -157,6 +164,20 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 	return unknownBlock(b)
 }
 
+// elsewhere is how sysc says what other languages of this family do.
+var elsewhere = map[string]string{
+	"check":         "Use an assert block with condition and error_message.",
+	"precondition":  "Use an assert block with condition and error_message.",
+	"postcondition": "Use an assert block with condition and error_message.",
+	"lifecycle":     "Checks are assert blocks; what depends on what is seen from references.",
+	"terraform":     "Settings of the definition, such as required_version, stand in a sysc block.",
+	"data":          "What is pinned from outside is an input block, or a function such as fetchurl.",
+	"provider":      "What is pinned from outside is an input block.",
+	"resource":      "A build is a derivation block; what a machine has is set in a system or config block.",
+	"variables":     "Each variable has a block of its own: variable \"NAME\" {",
+	"outputs":       "Each output has a block of its own: output \"NAME\" {",
+}
+
 func unknownBlock(b *syntax.Block) diag.List {
 	if hint, later := laterBlocks[b.Type]; later {
 		if hint != "" {
@@ -165,9 +186,11 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "module", "variable", "locals", "output", "derivation", "option", "config", "system", "assert"}
+	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "option", "config", "system"}
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
-	if near := diag.DidYouMean(b.Type, known); near != "" {
+	if hint, ok := elsewhere[b.Type]; ok {
+		detail += " " + hint
+	} else if near := diag.DidYouMean(b.Type, known); near != "" {
 		detail += near
 	} else {
 		detail += " Options of a system are set in a system or config block."

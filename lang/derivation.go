@@ -3,7 +3,6 @@ package lang
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -18,8 +17,11 @@ import (
 
 // A Derivation is a derivation block that is in the graph.
 type Derivation struct {
-	// Name is the block's label, and Version its version, "" for none.
+	// Name is the block's label, for one of a for_each with the key behind it, and
+	// Version its version, "" for none.
 	Name, Version string
+	// Address is what people call it, as in `derivation.m["key"]`.
+	Address string
 	// Hash identifies it in the graph; Outputs are the names of its outputs, sorted.
 	Hash    derivations.Hash
 	Outputs []string
@@ -45,25 +47,32 @@ var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
 	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog},
-}}
+	{Name: "for_each"},
+}, Blocks: []syntax.BlockSchema{{Type: "assert"}}}
 
 // laterArguments are part of the language and not of this version.
-var laterArguments = []string{"for_each", "platform"}
+var laterArguments = []string{"platform"}
 
 // maxScript bounds a script, in bytes: Linux passes no argument of 128 KiB
 // (MAX_ARG_STRLEN), and placeholders keep their length.
 const maxScript = 120 << 10
 
-// derivation adds what one block says to the graph.
-func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
-	name := b.Labels[0]
-	diags := checkObjectName(name, b.LabelRanges[0])
+// derivation adds what one block says to the graph, where names mean what they do
+// in scope. key is that of for_each, or "".
+func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key string) (*Derivation, diag.List) {
+	name := objectName(b.Labels[0], key)
+	at := b.LabelRanges[0]
+	if a := b.Body.Attr("for_each"); a != nil {
+		at = a.Expr.Range()
+	}
+	diags := checkObjectName(name, at)
 	diags = append(diags, checkDerivationBody(b.Body)...)
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	r := &fields{m: m, body: b.Body, diags: diags}
-	out := &Derivation{Name: name, Version: r.text("version"), Range: b.Range}
+	r := &fields{m: m, scope: scope, body: b.Body, diags: diags}
+	r.asserts()
+	out := &Derivation{Name: name, Version: r.text("version"), Address: address, Range: b.Range}
 	d := derivations.Derivation{
 		Name:     name,
 		Platform: m.opts.Platform,
@@ -82,7 +91,7 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 	r.fixed(&d)
 	r.limits(&d)
 	r.runLimits(&d)
-	origin := derivations.Origin{Label: m.within("derivation." + name), Position: b.Range.String()}
+	origin := derivations.Origin{Label: address, Position: b.Range.String()}
 	if !r.diags.HasErrors() {
 		d.Root = r.root(origin)
 	}
@@ -105,17 +114,31 @@ func (m *Module) derivation(b *syntax.Block) (*Derivation, diag.List) {
 }
 
 func checkDerivationBody(b *syntax.Body) diag.List {
-	var diags diag.List
+	diags := noCount(b)
 	var rest syntax.Body
 	rest = *b
 	rest.Attrs = nil
 	for _, a := range b.Attrs {
+		if a.Name == "count" {
+			continue // reported already
+		}
 		if slices.Contains(laterArguments, a.Name) {
 			diags = append(diags, diag.Errorf(a.NameRange, "Argument not supported yet",
 				"The argument %q of a derivation is not supported by this version of sysc.", a.Name)...)
 			continue
 		}
 		rest.Attrs = append(rest.Attrs, a)
+	}
+	rest.Blocks = nil
+	for _, blk := range b.Blocks {
+		if hint, ok := elsewhere[blk.Type]; ok {
+			diags = append(diags, diag.New(diag.Error, blk.TypeRange, "Unsupported block type", "%s", fmt.Sprintf("Blocks of type %q are not expected in a derivation. %s", blk.Type, hint)))
+			continue
+		}
+		rest.Blocks = append(rest.Blocks, blk)
+		if blk.Type == "assert" {
+			diags = append(diags, CheckAssert(blk)...)
+		}
 	}
 	diags = append(diags, rest.Check("a derivation", derivationSchema)...)
 	script, builder := b.Attr("script"), b.Attr("builder")
@@ -154,7 +177,7 @@ func (m *Module) derivationValue(d *Derivation) (cty.Value, error) {
 		if err != nil {
 			return cty.NilVal, err
 		}
-		of := "derivation." + d.Name
+		of := d.Address
 		if output != derivations.DefaultOutput {
 			of += "." + output
 		}
@@ -166,20 +189,6 @@ func (m *Module) derivationValue(d *Derivation) (cty.Value, error) {
 		attrs["version"] = cty.StringVal(d.Version)
 	}
 	return cty.ObjectVal(attrs), nil
-}
-
-// derivation answers derivation.NAME.attribute.
-func (n *names) derivation(ref syntax.Reference) (cty.Value, int, diag.List) {
-	d, diags := n.m.Derivation(ref.Path[0].Name, ref.Range)
-	if d == nil {
-		return cty.DynamicVal, 1, diags
-	}
-	if len(ref.Path) > 1 && !d.value.Type().HasAttribute(ref.Path[1].Name) {
-		known := slices.Sorted(maps.Keys(d.value.Type().AttributeTypes()))
-		return cty.DynamicVal, 1, append(diags, diag.Errorf(ref.Path[1].Range, "Unknown output",
-			"derivation.%s has no output or attribute %q. It has %s.%s", d.Name, ref.Path[1].Name, strings.Join(known, ", "), diag.DidYouMean(ref.Path[1].Name, known))...)
-	}
-	return d.value, 1, diags
 }
 
 // source sets $src.

@@ -35,15 +35,35 @@
 //	  source = "./modules/web"
 //	  port   = 8080                           # a value for each of its variables
 //	}
-//	output "url" { value = "…" }              # what a module lets others read
+//
+//	derivation "page" {                       # one for each key
+//	  for_each = { en = "hello", de = "hallo" }
+//	  source   = textfile("page", "${shout(each.value)}\n")
+//	  script   = "cp \"$src\" \"$out\""
+//	}
+//
+//	function "shout" {                        # pure, and not recursive
+//	  params = [text]
+//	  result = "${upper(text)}!"
+//	}
+//
+//	assert {                                  # has to hold, for each system that it names
+//	  condition     = length(var.greeting) > 0
+//	  error_message = "Say something."
+//	}
+//
+//	output "page" {                           # what others may read
+//	  value = derivation.page["en"].out
+//	}
 //
 //	option "…" { }   config { }   system "…" { }   # handed on to package modules
 //
 // Expressions are HCL's, with Terraform's functions. Names: var.x, local.x,
 // input.x, pkg.INPUT.NAME, derivation.x.out (any output, .name, .version),
-// module.x.OUTPUT (module.x["key"].OUTPUT with for_each), path.module, path.root.
-// A name means what it does in the module where it stands. Paths of files begin
-// at that module's directory, so path.module is always ".".
+// derivation.x["key"].out, module.x.OUTPUT, module.x["key"].OUTPUT, each.key,
+// each.value, path.module, path.root. The result of a function knows its
+// parameters alone. A name means what it does in the module where it stands. Paths
+// of files begin at that module's directory, so path.module is always ".".
 //
 // What is fetched is known by its hash: fetchurl(URL, HASH), fetchtarball(URL,
 // HASH), and fetchgit({url, commit, hash, ref, submodules}), whose hash is that of
@@ -68,7 +88,8 @@
 //
 // [Load] reads a module into a [Definition]: blocks sorted by kind, their shape
 // checked, nothing evaluated. [Evaluate] turns it into a [Module], whose values,
-// inputs and derivations are computed when they are asked for; derivations go
+// inputs, outputs and derivations are computed when they are asked for, one at a
+// time also with for_each; derivations go
 // into a derivations.Graph. What needs packages is asked of a [Host]. Package
 // modules uses [Module.Scope] to evaluate what option, config and system blocks
 // say.

@@ -15,6 +15,7 @@ import (
 // fields reads the arguments of a derivation block and collects problems.
 type fields struct {
 	m     *Module
+	scope *eval.Scope
 	body  *syntax.Body
 	diags diag.List
 }
@@ -37,7 +38,7 @@ func (r *fields) evaluated(name, sensitive string) (v cty.Value, ok bool) {
 	if a == nil {
 		return cty.NilVal, false
 	}
-	v, diags := eval.Evaluate(a.Expr, r.m.scope)
+	v, diags := eval.Evaluate(a.Expr, r.scope)
 	r.diags = append(r.diags, diags...)
 	if diags.HasErrors() {
 		return cty.NilVal, false
@@ -164,7 +165,7 @@ func (r *fields) packages() []Package {
 	if a == nil {
 		return nil
 	}
-	v, diags := eval.Evaluate(a.Expr, r.m.scope)
+	v, diags := eval.Evaluate(a.Expr, r.scope)
 	r.diags = append(r.diags, diags...)
 	if diags.HasErrors() {
 		return nil

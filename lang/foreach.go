@@ -1,51 +1,151 @@
 package lang
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/lang/diag"
 	"sysc/lang/eval"
+	"sysc/lang/syntax"
 )
 
 // maxForEach bounds the members of one family.
 const maxForEach = 100_000
 
-// forEach reads the value of a for_each: a map or object, or a list or set of
-// distinct strings, whose elements are keys and values at once. rng is where the
-// value stands.
-func forEach(v cty.Value, rng diag.Range) (map[string]cty.Value, diag.List) {
+// ForEach evaluates the argument of that name: a map or object, or a list or set
+// of distinct strings, whose elements are keys and values at once.
+func ForEach(x *syntax.Expr, scope *eval.Scope) (map[string]cty.Value, diag.List) {
+	v, diags := eval.Evaluate(x, scope)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	elements, more := forEach(v, x.Range(), elementRanges(x))
+	return elements, append(diags, more...)
+}
+
+// forEach reads the value of a for_each. rng is where it stands, and ranges where
+// its elements do, as far as that is known.
+func forEach(v cty.Value, rng diag.Range, ranges []diag.Range) (map[string]cty.Value, diag.List) {
 	plain, marks := v.Unmark()
 	ty := plain.Type()
-	wrong := func() (map[string]cty.Value, diag.List) {
-		return nil, diag.Errorf(rng, "Invalid for_each", "for_each takes a map, or a list or set of distinct strings: this %s.", eval.Describe(v))
+	invalid := func(at diag.Range, format string, args ...any) (map[string]cty.Value, diag.List) {
+		return nil, diag.Errorf(at, "Invalid for_each", "%s", fmt.Sprintf(format, args...))
 	}
-	switch {
-	case plain.IsNull() || !plain.IsKnown():
-		return wrong()
-	case plain.CanIterateElements() && plain.LengthInt() > maxForEach:
-		return nil, diag.Errorf(rng, "Invalid for_each", "for_each has %d elements, and %d are allowed.", plain.LengthInt(), maxForEach)
+	isMap := ty.IsMapType() || ty.IsObjectType()
+	switch _, m := eval.Plain(plain.WithMarks(marks)); {
+	case m.Sensitive && (!isMap || v.IsMarked()):
+		return invalid(rng, "The keys of for_each are part of names that everybody can read, and this value is marked sensitive. Go over keys that are no secret, as in nonsensitive(keys(…)).")
+	case plain.IsNull() || !plain.IsKnown() || !isMap && !ty.IsTupleType() && !ty.IsListType() && !ty.IsSetType():
+		return invalid(rng, "for_each takes a map, or a list or set of distinct strings: this %s.", eval.Describe(v))
+	case plain.LengthInt() > maxForEach:
+		return invalid(rng, "for_each has %d elements, and %d are allowed.", plain.LengthInt(), maxForEach)
 	}
-	out := map[string]cty.Value{}
-	switch {
-	case ty.IsMapType() || ty.IsObjectType():
+	out := make(map[string]cty.Value, plain.LengthInt())
+	if isMap {
 		for it := plain.ElementIterator(); it.Next(); {
 			k, e := it.Element()
 			out[k.AsString()] = e.WithMarks(marks)
 		}
-	case ty.IsTupleType() || ty.IsListType() || ty.IsSetType():
-		for it := plain.ElementIterator(); it.Next(); {
-			_, e := it.Element()
-			text, _ := eval.Plain(e)
-			if text.Type() != cty.String || text.IsNull() || !text.IsKnown() {
-				return wrong()
-			}
-			if _, dup := out[text.AsString()]; dup {
-				return nil, diag.Errorf(rng, "Invalid for_each", "The key %q occurs twice.", text.AsString())
-			}
-			out[text.AsString()] = e.WithMarks(marks)
+		return out, nil
+	}
+	i := 0
+	for it := plain.ElementIterator(); it.Next(); i++ {
+		_, e := it.Element()
+		at := rng
+		if ty.IsTupleType() && len(ranges) == plain.LengthInt() {
+			at = ranges[i]
 		}
-	default:
-		return wrong()
+		text, m := eval.Plain(e)
+		switch {
+		case len(m.Paths) > 0:
+			return invalid(at, "The path of %s is not known before it is built, so it cannot be a key. Use a map, as in { name = path }.", m.Paths[0].Of)
+		case text.Type() != cty.String || text.IsNull() || !text.IsKnown():
+			return invalid(at, "The elements of a list or set in for_each are the keys, so they must be strings: this %s. Use a map for other values.", eval.Describe(e))
+		}
+		if _, dup := out[text.AsString()]; dup {
+			return invalid(at, "The key %q occurs twice. To drop what is there several times, write toset(…).", text.AsString())
+		}
+		out[text.AsString()] = e.WithMarks(marks)
 	}
 	return out, nil
+}
+
+// Each is what each.key and each.value are for one element.
+func Each(key string, value cty.Value) eval.Values {
+	return eval.Values{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.StringVal(key), "value": value})}
+}
+
+// A family is what one block stands for: one thing, or with for_each one for each
+// key. Each is computed when it is asked for.
+type family[T any] struct {
+	// keyed is set with for_each, and keys are its keys then, sorted.
+	keyed bool
+	keys  []string
+	cells map[string]*eval.Cell[T]
+}
+
+// newFamily returns the cell of a block's family. address is what people call the
+// block; make computes one thing from the names that scope knows and the thing's
+// own address. key is "" without for_each.
+func newFamily[T any](m *Module, b *syntax.Block, address string, make func(scope *eval.Scope, address, key string) (T, diag.List)) *eval.Cell[*family[T]] {
+	session := m.opts.Session
+	cell := func(scope *eval.Scope, address, key string) *eval.Cell[T] {
+		return eval.NewCell(session, address, b.Range, func() (T, diag.List) { return make(scope, address, key) })
+	}
+	each := b.Body.Attr("for_each")
+	if each == nil {
+		one := cell(m.scope, address, "")
+		return eval.Known(&family[T]{cells: map[string]*eval.Cell[T]{"": one}})
+	}
+	return eval.NewCell(session, "for_each of "+address, each.NameRange, func() (*family[T], diag.List) {
+		elements, diags := ForEach(each.Expr, m.scope)
+		if diags.HasErrors() {
+			return nil, diags
+		}
+		f := &family[T]{keyed: true, keys: slices.Sorted(maps.Keys(elements)), cells: map[string]*eval.Cell[T]{}}
+		for key, value := range elements {
+			f.cells[key] = cell(eval.NewScope(m.scope, Each(key, value)), address+"["+strconv.Quote(key)+"]", key)
+		}
+		return f, diags
+	})
+}
+
+// all returns the keys of the things that there are.
+func (f *family[T]) all() []string {
+	if f.keyed {
+		return f.keys
+	}
+	return []string{""}
+}
+
+// find returns the thing of a key, or says that there is none of it, which block
+// is the address of.
+func (f *family[T]) find(key, block string, at diag.Range) (*eval.Cell[T], diag.List) {
+	if c, ok := f.cells[key]; ok && f.keyed {
+		return c, nil
+	}
+	return nil, diag.Errorf(at, "No such key", "The for_each of %s has no key %q.%s", block, key, keysText(key, f.keys))
+}
+
+func quoted(list []string) string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = strconv.Quote(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+// noCount answers for what Terraform has in the place of for_each.
+func noCount(b *syntax.Body) diag.List {
+	a := b.Attr("count")
+	if a == nil {
+		return nil
+	}
+	return diag.Errorf(a.NameRange, "No count in sysc",
+		"Use for_each with a key for each, as in for_each = toset([\"a\", \"b\"]), or for something that there is once or not at all, for_each = var.wanted ? [\"it\"] : [].")
 }

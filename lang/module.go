@@ -44,10 +44,13 @@ type Module struct {
 	scope       *eval.Scope
 	locals      map[string]*eval.Cell[cty.Value]
 	variables   map[string]*eval.Cell[cty.Value]
-	derivations map[string]*eval.Cell[*Derivation]
-	inputs      map[string]*eval.Cell[*Input]
 	outputs     map[string]*eval.Cell[cty.Value]
+	derivations map[string]*eval.Cell[*family[*Derivation]]
+	inputs      map[string]*eval.Cell[*Input]
 	uses        map[string]*eval.Cell[*Instances]
+	// asserted is set once the assertions have been evaluated.
+	asserted    bool
+	assertDiags diag.List
 }
 
 // Evaluate prepares the evaluation of a definition. What it returns as problems
@@ -72,15 +75,16 @@ func Prepare(def *Definition, opts Options) *Module {
 		files:       maps.Clone(def.Module.Files),
 		locals:      make(map[string]*eval.Cell[cty.Value], len(def.Locals)),
 		variables:   make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
-		derivations: make(map[string]*eval.Cell[*Derivation], len(def.Derivations)),
-		inputs:      make(map[string]*eval.Cell[*Input], len(def.Inputs)),
 		outputs:     make(map[string]*eval.Cell[cty.Value], len(def.Outputs)),
+		derivations: make(map[string]*eval.Cell[*family[*Derivation]], len(def.Derivations)),
+		inputs:      make(map[string]*eval.Cell[*Input], len(def.Inputs)),
 		uses:        make(map[string]*eval.Cell[*Instances], len(def.Uses)),
 	}
 	table := funcs.Table(funcs.Module{
 		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
 		Rendered: func(name string, src []byte) { m.files[name] = src },
 	})
+	m.functions(table)
 	m.scope = eval.NewScope(eval.NewRoot(opts.Session, table), &names{m})
 	m.makeCells()
 	m.makeUses()
@@ -105,7 +109,9 @@ func (m *Module) makeCells() {
 		m.outputs[b.Labels[0]] = eval.NewCell(s, m.within("output."+b.Labels[0]), b.Range, func() (cty.Value, diag.List) { return m.output(b) })
 	}
 	for _, b := range m.Definition.Derivations {
-		m.derivations[b.Labels[0]] = eval.NewCell(s, m.within("derivation."+b.Labels[0]), b.Range, func() (*Derivation, diag.List) { return m.derivation(b) })
+		m.derivations[b.Labels[0]] = newFamily(m, b, m.within("derivation."+b.Labels[0]), func(scope *eval.Scope, address, key string) (*Derivation, diag.List) {
+			return m.derivation(b, scope, address, key)
+		})
 	}
 	for _, b := range m.Definition.Inputs {
 		m.inputs[b.Labels[0]] = eval.NewCell(s, m.within("input."+b.Labels[0]), b.Range, func() (*Input, diag.List) { return m.input(b) })
@@ -139,16 +145,6 @@ func (m *Module) Variable(name string, from diag.Range) (cty.Value, diag.List) {
 	return valueOf(c, from)
 }
 
-// Derivation returns a derivation, which is in the graph then. It is nil when
-// there are errors.
-func (m *Module) Derivation(name string, from diag.Range) (*Derivation, diag.List) {
-	c, ok := m.derivations[name]
-	if !ok {
-		return nil, missing("derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
-	}
-	return c.Get(from)
-}
-
 // Input returns an input's settings. It is nil when there are errors.
 func (m *Module) Input(name string, from diag.Range) (*Input, diag.List) {
 	c, ok := m.inputs[name]
@@ -176,8 +172,8 @@ func missing[T any](what, name string, from diag.Range, known map[string]T, how 
 	return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q.%s", name, near)
 }
 
-// Force evaluates all values, inputs and derivations, in the order of the text,
-// those of used modules too, and returns the problems of all.
+// Force evaluates all values, inputs, derivations, outputs and assertions that
+// are about no system, those of used modules too, and returns the problems of all.
 func (m *Module) Force() diag.List {
 	none := diag.Range{}
 	diags := m.ForceVariables()
@@ -190,7 +186,7 @@ func (m *Module) Force() diag.List {
 		diags = append(diags, more...)
 	}
 	for _, b := range m.Definition.Derivations {
-		_, more := m.derivations[b.Labels[0]].Get(none)
+		_, more := m.Derivations(b.Labels[0], none)
 		diags = append(diags, more...)
 	}
 	for _, b := range m.Definition.Outputs {
@@ -211,7 +207,7 @@ func (m *Module) Force() diag.List {
 			}
 		}
 	}
-	return diags.Sort()
+	return append(diags, m.CheckAsserts()...).Sort()
 }
 
 // names resolves what expressions of a module may refer to.
@@ -229,7 +225,7 @@ var notHere = map[string]string{
 	"system": "The name and platform of a system are known in its config and system blocks, and nowhere else.",
 	"self":   "self is the instance of a labelled option, in whose block alone it is known.",
 	"parent": "parent is the instance around that of a labelled option, in whose block alone it is known.",
-	"each":   "each is known in a block with for_each, which this version of sysc does not support yet.",
+	"each":   "each is known in a block with for_each, and this one has none.",
 
 	"environment": "Blocks of type \"environment\" are not supported by this version of sysc.",
 }

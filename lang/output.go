@@ -22,25 +22,28 @@ func (m *Module) Output(name string, from diag.Range) (cty.Value, diag.List) {
 	return valueOf(c, from)
 }
 
+// output computes the value of an output block.
 func (m *Module) output(b *syntax.Block) (cty.Value, diag.List) {
 	diags := b.Body.Check("an output", outputSchema)
+	diags = append(diags, checkDescription(b.Body)...)
+	sensitive, more := boolArgument(b.Body, "sensitive")
+	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
-	sensitive := false
-	if a := b.Body.Attr("sensitive"); a != nil {
-		word, ok := a.Expr.Keyword()
-		if !ok || word != "true" && word != "false" {
-			return cty.DynamicVal, diag.Errorf(a.Expr.Range(), "Invalid value", "sensitive is either true or false.")
-		}
-		sensitive = word == "true"
-	}
-	v, diags := eval.Evaluate(b.Body.Attr("value").Expr, m.scope)
+	value := b.Body.Attr("value").Expr
+	v, more := eval.Evaluate(value, m.scope)
+	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
-	if sensitive {
+	_, marks := eval.Plain(v)
+	switch {
+	case sensitive:
 		v = v.Mark(eval.Sensitive)
+	case marks.Sensitive && m.opts.Address == "":
+		return cty.DynamicVal, append(diags, diag.Errorf(value.Range(), "Output refers to sensitive values",
+			"The value has something in it that is marked sensitive, so the output has to say so:\n\n  sensitive = true\n\nIf it is no secret any more, use nonsensitive().")...)
 	}
 	return v, diags
 }

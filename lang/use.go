@@ -34,12 +34,12 @@ type Use struct {
 
 // useArguments are the arguments of a module block that are no variables of the
 // module.
-var useArguments = []string{"source", "version", "import", "separate", "for_each"}
+var useArguments = []string{"source", "version", "import", "separate", "for_each", "count"}
 
 // newUse takes a module block apart.
 func newUse(b *syntax.Block) (*Use, diag.List) {
 	u := &Use{Name: b.Labels[0], Block: b}
-	var diags diag.List
+	diags := noCount(b.Body)
 	for _, blk := range b.Body.Blocks {
 		diags = append(diags, diag.Errorf(blk.TypeRange, "Unsupported block type",
 			"A module block has arguments only: a value for each variable of the module, as in\n\n  %s = …", blk.Type)...)
@@ -75,9 +75,6 @@ func newUse(b *syntax.Block) (*Use, diag.List) {
 	if b.Body.Attr("source") == nil {
 		diags = append(diags, diag.Errorf(b.Body.End, "Missing required argument",
 			"The argument \"source\" is required in a module block, as in\n\n  source = \"./modules/%s\"", u.Name)...)
-	}
-	if a := b.Body.Attr("count"); a != nil {
-		diags = append(diags, diag.Errorf(a.NameRange, "No count", "There is no count in sysc; use for_each.")...)
 	}
 	return u, diags
 }
@@ -166,7 +163,7 @@ func (m *Module) instances(u *Use) (*Instances, diag.List) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	elements, more := forEach(v, a.Expr.Range())
+	elements, more := forEach(v, a.Expr.Range(), elementRanges(a.Expr))
 	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return nil, diags
@@ -174,8 +171,7 @@ func (m *Module) instances(u *Use) (*Instances, diag.List) {
 	out.Keyed, out.Keys = true, slices.Sorted(maps.Keys(elements))
 	out.cells = make(map[string]*eval.Cell[*Module], len(elements))
 	for key, value := range elements {
-		each := eval.Values{"each": cty.ObjectVal(map[string]cty.Value{"key": cty.StringVal(key), "value": value})}
-		out.cells[key] = m.instance(u, address+"["+strconv.Quote(key)+"]", eval.NewScope(m.scope, each))
+		out.cells[key] = m.instance(u, address+"["+strconv.Quote(key)+"]", eval.NewScope(m.scope, Each(key, value)))
 	}
 	return out, diags
 }
@@ -295,14 +291,7 @@ func keysText(key string, keys []string) string {
 	if len(keys) == 0 || len(keys) > most {
 		return ""
 	}
-	out := " It has "
-	for i, k := range keys {
-		if i > 0 {
-			out += ", "
-		}
-		out += strconv.Quote(k)
-	}
-	return out + "."
+	return " It has " + quoted(keys) + "."
 }
 
 // allOutputs is a whole module as a value.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"strings"
@@ -191,7 +192,7 @@ func (m Module) templateFile(c eval.Call) (cty.Value, diag.List) {
 		k, v := it.Element()
 		values[k.AsString()] = v.WithMarks(marks)
 	}
-	table := Table(m)
+	table := maps.Clone(c.Scope.Functions())
 	table["templatefile"] = &eval.Function{Refused: "A template cannot render another one."}
 	scope := eval.NewScope(eval.NewRoot(c.Scope.Session(), table), values)
 	v, moreDiags := eval.Evaluate(tmpl, scope)

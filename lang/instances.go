@@ -1,0 +1,176 @@
+package lang
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zclconf/go-cty/cty"
+
+	"sysc/lang/diag"
+	"sysc/lang/syntax"
+	"sysc/store"
+)
+
+// Derivation returns the derivation of a block without for_each, which is in the
+// graph then. It is nil when there are errors.
+func (m *Module) Derivation(name string, from diag.Range) (*Derivation, diag.List) {
+	f, diags := m.derivationFamily(name, from)
+	if f == nil {
+		return nil, diags
+	}
+	if f.keyed {
+		return nil, append(diags, diag.Errorf(from, "Several derivations",
+			"derivation %q has a for_each, so one of it is written with a key: derivation.%s[KEY]. It has %s.", name, name, quoted(f.keys))...)
+	}
+	d, more := f.cells[""].Get(from)
+	return d, append(diags, more...)
+}
+
+// DerivationOf returns one derivation of a block with for_each. It is nil when
+// there are errors.
+func (m *Module) DerivationOf(name, key string, from diag.Range) (*Derivation, diag.List) {
+	f, diags := m.derivationFamily(name, from)
+	if f == nil {
+		return nil, diags
+	}
+	if !f.keyed {
+		return nil, append(diags, diag.Errorf(from, "No such key", "derivation %q has no for_each, and so no keys.", name)...)
+	}
+	c, more := f.find(key, "derivation."+name, from)
+	diags = append(diags, more...)
+	if c == nil {
+		return nil, diags
+	}
+	d, more := c.Get(from)
+	return d, append(diags, more...)
+}
+
+// Derivations returns all derivations of a block, one of them without for_each,
+// those with errors left out. They are sorted by key.
+func (m *Module) Derivations(name string, from diag.Range) ([]*Derivation, diag.List) {
+	f, diags := m.derivationFamily(name, from)
+	if f == nil {
+		return nil, diags
+	}
+	var out []*Derivation
+	for _, key := range f.all() {
+		d, more := f.cells[key].Get(from)
+		diags = append(diags, more...)
+		if d != nil {
+			out = append(out, d)
+		}
+	}
+	return out, diags
+}
+
+// DerivationKeys returns the keys of a block's for_each, sorted; keyed is false
+// when it has none.
+func (m *Module) DerivationKeys(name string, from diag.Range) (keys []string, keyed bool, diags diag.List) {
+	f, diags := m.derivationFamily(name, from)
+	if f == nil {
+		return nil, false, diags
+	}
+	return f.keys, f.keyed, diags
+}
+
+func (m *Module) derivationFamily(name string, from diag.Range) (*family[*Derivation], diag.List) {
+	c, ok := m.derivations[name]
+	if !ok {
+		return nil, missing("derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
+	}
+	return c.Get(from)
+}
+
+// derivation answers derivation.NAME and derivation.NAME["KEY"].
+func (n *names) derivation(ref syntax.Reference) (cty.Value, int, diag.List) {
+	f, diags := n.m.derivationFamily(ref.Path[0].Name, ref.Range)
+	if f == nil {
+		return cty.DynamicVal, 1, diags
+	}
+	return member(f, ref, diags, func(d *Derivation, step syntax.Step) diag.List {
+		if d.value.Type().HasAttribute(step.Name) {
+			return nil
+		}
+		known := slices.Sorted(maps.Keys(d.value.Type().AttributeTypes()))
+		return diag.Errorf(step.Range, "Unknown output",
+			"%s has no output or attribute %q. It has %s.%s", d.Address, step.Name, strings.Join(known, ", "), diag.DidYouMean(step.Name, known))
+	})
+}
+
+// A valued thing is what a block makes, as expressions see it.
+type valued interface {
+	comparable
+	result() cty.Value
+}
+
+// member answers TYPE.NAME and TYPE.NAME["KEY"], whichever the block has. check
+// says what is wrong with the step behind that.
+func member[T valued](f *family[T], ref syntax.Reference, diags diag.List, check func(T, syntax.Step) diag.List) (cty.Value, int, diag.List) {
+	var none T
+	used, cell := 1, f.cells[""]
+	if f.keyed {
+		if len(ref.Path) == 1 {
+			return members(f, ref, diags)
+		}
+		used = 2
+		step := ref.Path[1]
+		at := step.Range
+		if at.IsZero() {
+			at = ref.Range
+		}
+		c, more := f.find(step.Name, ref.Root+"."+ref.Path[0].Name, at)
+		diags = append(diags, more...)
+		if c == nil {
+			return cty.DynamicVal, used, diags
+		}
+		cell = c
+	}
+	t, more := cell.Get(ref.Range)
+	diags = append(diags, more...)
+	if t == none {
+		return cty.DynamicVal, used, diags
+	}
+	if len(ref.Path) > used {
+		if more := check(t, ref.Path[used]); more.HasErrors() {
+			return cty.DynamicVal, used, append(diags, more...)
+		}
+	}
+	return t.result(), used, diags
+}
+
+// members is a whole family as an object by key.
+func members[T valued](f *family[T], ref syntax.Reference, diags diag.List) (cty.Value, int, diag.List) {
+	var none T
+	values := map[string]cty.Value{}
+	for _, key := range f.keys {
+		t, more := f.cells[key].Get(ref.Range)
+		diags = append(diags, more...)
+		if t == none {
+			return cty.DynamicVal, 1, diags
+		}
+		values[key] = t.result()
+	}
+	return cty.ObjectVal(values), 1, diags
+}
+
+// result is what derivation.NAME is in expressions.
+func (d *Derivation) result() cty.Value { return d.value }
+
+// objectName is the name of what a block makes in the store: the label, and the
+// key with whatever cannot stand there replaced.
+func objectName(label, key string) string {
+	if key == "" {
+		return label
+	}
+	return label + "-" + store.CleanName(key)
+}
+
+// asserts evaluates the assertions of a derivation.
+func (r *fields) asserts() {
+	for _, b := range r.body.Blocks {
+		if b.Type == "assert" {
+			r.diags = append(r.diags, Assert(b, r.scope)...)
+		}
+	}
+}
