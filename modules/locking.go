@@ -234,7 +234,7 @@ func (w *work) collect() ([]account, diag.List) {
 	diags := w.diags
 	for _, m := range w.modules() {
 		for _, b := range m.Definition.Derivations {
-			_, more := m.Derivation(b.Labels[0], diag.Range{})
+			_, more := m.Derivations(b.Labels[0], diag.Range{})
 			diags = append(diags, more...)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"sysc/derivations"
 	"sysc/lang"
@@ -173,9 +174,32 @@ func (p *Project) Graph() *derivations.Graph { return p.work.graph }
 // Systems returns the names of the systems, in the order of the text.
 func (p *Project) Systems() []string { return labels(p.def.Systems) }
 
-// Derivations returns the names of the derivation blocks, in the order of the
-// text.
-func (p *Project) Derivations() []string { return labels(p.def.Derivations) }
+// Derivations returns the names of all derivations, in the order of the text:
+// those of blocks, and for a block with for_each, m["key"] for each of its keys. A
+// block whose keys are not known stands there with its name alone; asking for it
+// says what is wrong.
+func (p *Project) Derivations() []string {
+	var out []string
+	for _, name := range labels(p.def.Derivations) {
+		out = append(out, p.members(name)...)
+	}
+	return out
+}
+
+// Members returns the names of the derivations that a block with for_each makes;
+// ok is false for any other name.
+func (p *Project) Members(name string) (members []string, ok bool) {
+	if !slices.Contains(labels(p.def.Derivations), name) {
+		return nil, false
+	}
+	members = p.members(name)
+	return members, !slices.Equal(members, []string{name})
+}
+
+func (p *Project) members(name string) []string {
+	keys, keyed, _ := p.module.DerivationKeys(name, diag.Range{})
+	return addresses(name, keys, keyed)
+}
 
 // Inputs returns the names of the inputs, in the order of the text.
 func (p *Project) Inputs() []string { return labels(p.def.Inputs) }
@@ -188,14 +212,34 @@ func labels(blocks []*syntax.Block) []string {
 	return out
 }
 
-// Derivation evaluates a derivation block and returns the output that stands for
-// it as a whole.
-func (p *Project) Derivation(_ context.Context, name string) (derivations.Ref, diag.List) {
-	d, diags := p.module.Derivation(name, diag.Range{})
-	if d == nil || diags.HasErrors() {
-		return derivations.Ref{}, diags.Sort()
+// IsDerivation reports whether a name, as [Project.Derivation] takes it, is that
+// of a derivation block or of one thing that it makes.
+func (p *Project) IsDerivation(name string) bool {
+	blocks := labels(p.def.Derivations)
+	block, _, _ := splitKey(name, blocks)
+	return slices.Contains(blocks, block)
+}
+
+// Derivation evaluates a derivation, nil with errors. name is that of its block,
+// with the key behind it for one of a for_each: m["key"], and for shells m[key] or
+// m.key.
+//
+// The assertions at the top of the definition that are about no system have to
+// hold as well.
+func (p *Project) Derivation(_ context.Context, name string) (*lang.Derivation, diag.List) {
+	diags := p.module.CheckAsserts()
+	var d *lang.Derivation
+	var more diag.List
+	if block, key, keyed := splitKey(name, labels(p.def.Derivations)); keyed {
+		d, more = p.module.DerivationOf(block, key, diag.Range{})
+	} else {
+		d, more = p.module.Derivation(name, diag.Range{})
 	}
-	return d.Ref(), diags.Sort()
+	diags = append(diags, more...)
+	if d == nil || diags.HasErrors() {
+		return nil, diags.Sort()
+	}
+	return d, diags.Sort()
 }
 
 // Validate evaluates everything: every value, input and derivation, and every

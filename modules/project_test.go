@@ -390,17 +390,17 @@ func TestDerivations(t *testing.T) {
 	if diff := cmp.Diff([]string{"derivation.hello", "system.s"}, addresses); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
-	ref, diags := p.Derivation(context.Background(), "hello")
+	hello, diags := p.Derivation(context.Background(), "hello")
 	if diags.HasErrors() {
 		t.Fatal(diags.Err())
 	}
-	d, ok := p.Graph().Derivation(ref.Derivation)
+	d, ok := p.Graph().Derivation(hello.Hash)
 	if !ok || len(d.Inputs) != 1 {
 		t.Fatalf("hello has inputs %v, want its root", d.Inputs)
 	}
 	s := b.system(p, "s")
 	root, ok := p.Graph().Derivation(s.Definition.Root.Derivation)
-	if !ok || !slices.Contains(root.Inputs, ref) || len(root.Inputs) != 2 {
+	if !ok || !slices.Contains(root.Inputs, hello.Ref()) || len(root.Inputs) != 2 {
 		t.Errorf("the system's root has inputs %v, want the packages' root and hello", root.Inputs)
 	}
 }

@@ -1,9 +1,12 @@
 package modules
 
 import (
+	"strings"
+
 	"sysc/derivations"
 	"sysc/derivations/builtin"
 	"sysc/lang/diag"
+	"sysc/store"
 	"sysc/systems/distro/debian"
 )
 
@@ -116,7 +119,7 @@ func (w *work) compose(name string, roots, outputs []string, o derivations.Origi
 		return derivations.Ref{}, err
 	}
 	hash, err := w.graph.Add(derivations.Derivation{
-		Name: name + "-root", Platform: "any", Builder: builtin.BuilderCompose, Attrs: attrs,
+		Name: strings.TrimRight(store.CleanName(name), "-") + "-root", Platform: "any", Builder: builtin.BuilderCompose, Attrs: attrs,
 	}, o)
 	return derivations.Ref{Derivation: hash, Output: derivations.DefaultOutput}, err
 }

@@ -33,8 +33,8 @@ type System struct {
 }
 
 // System evaluates what a system is made of: everything that it declares, its
-// packages as the lock file has them, and the names of all definitions. It is
-// nil when there is no such system.
+// packages as the lock file has them, the names of all definitions, and all
+// assertions. It is nil when there is no such system.
 func (p *Project) System(ctx context.Context, name string) (*System, diag.List) {
 	s, diags := p.Open(ctx, name)
 	if s == nil {

@@ -25,7 +25,8 @@ func (a *app) buildCommand() *cobra.Command {
 		Use:   "build [TARGET...]",
 		Short: "Build systems or derivations and print their store paths",
 		Long: `Build what the definition describes and print where it is, one path a line.
-A TARGET is system.NAME or derivation.NAME; without one it is the only system.
+A TARGET is system.NAME or derivation.NAME; without one it is the only system. Of a
+derivation with for_each, derivation.NAME is all and derivation.NAME[KEY] is one.
 
 With --check, the programs that make the targets run once more after that: on one
 processor, in another year, as another user of another machine, with directories
@@ -116,9 +117,6 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 	if err := again.validate(); err != nil {
 		return err
 	}
-	if outLink != "" && len(args) > 1 {
-		return errors.New("--out-link goes with one target")
-	}
 	if outLink != "" && dryRun {
 		return errors.New("--dry-run makes nothing that --out-link could lead to")
 	}
@@ -132,12 +130,17 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 	var targets []*target
 	var want []derivations.Ref
 	for _, arg := range args {
-		t, err := a.evaluateTarget(ctx, project, arg)
+		more, err := a.evaluateTargets(ctx, project, arg)
 		if err != nil {
 			return err
 		}
-		targets = append(targets, t)
+		targets = append(targets, more...)
+	}
+	for _, t := range targets {
 		want = append(want, t.ref)
+	}
+	if outLink != "" && len(targets) != 1 {
+		return errors.New("--out-link goes with one target")
 	}
 	st, err := a.openStore(ctx)
 	if err != nil {

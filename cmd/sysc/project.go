@@ -180,8 +180,10 @@ func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg 
 }
 
 // evaluateTarget evaluates what an argument of build names: "system.NAME",
-// "derivation.NAME", or a NAME that only one of them has. Without one it is the
-// only system, or the only derivation where there is no system.
+// "derivation.NAME", or a NAME that only one of them has. A key follows the name
+// of what is one of a for_each: derivation.NAME["KEY"], or without the quotes.
+// Without an argument it is the only system, or the only derivation where there is
+// no system.
 func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg string) (*target, error) {
 	name, isDerivation := strings.CutPrefix(arg, "derivation.")
 	systemNames, derivationNames := project.Systems(), project.Derivations()
@@ -192,16 +194,37 @@ func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg 
 	case arg == "" && len(systemNames) == 0 && len(derivationNames) > 1:
 		return nil, fmt.Errorf("there are several derivations in %s, say which: %s", project.Dir(), strings.Join(derivationNames, ", "))
 	default:
-		isDerivation = slices.Contains(derivationNames, arg) && !slices.Contains(systemNames, arg)
+		isDerivation = !slices.Contains(systemNames, arg) && project.IsDerivation(arg)
 	}
 	if !isDerivation {
 		return a.evaluateSystem(ctx, project, arg)
 	}
-	ref, diags := project.Derivation(ctx, name)
+	d, diags := project.Derivation(ctx, name)
 	if err := a.diagnose(diags, project.Files()); err != nil {
 		return nil, err
 	}
-	return &target{label: "derivation." + name, ref: ref}, nil
+	return &target{label: d.Address, ref: d.Ref()}, nil
+}
+
+// evaluateTargets is [app.evaluateTarget] for arguments that may name several
+// things: a block with for_each is all that it makes.
+func (a *app) evaluateTargets(ctx context.Context, project *modules.Project, arg string) ([]*target, error) {
+	names := []string{arg}
+	if members, ok := project.Members(strings.TrimPrefix(arg, "derivation.")); ok {
+		names = nil
+		for _, name := range members {
+			names = append(names, "derivation."+name)
+		}
+	}
+	var targets []*target
+	for _, name := range names {
+		t, err := a.evaluateTarget(ctx, project, name)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
 }
 
 // evaluateAll adds everything that can be built to the project's graph.
