@@ -40,6 +40,7 @@ func BenchmarkStore(b *testing.B) {
 type peers struct {
 	dir, tree, binary string
 	mirror            string // of Debian packages
+	peak              int64  // the largest resident set of a measured program, in KiB; 0 when nobody measures
 }
 
 // mountFresh mounts a new file system at dir.
@@ -143,6 +144,7 @@ func (p *peers) compare(b *testing.B, all ...peer) {
 				}
 				unix.Sync() // nobody pays for what was before
 				begin := cpuTime()
+				p.peak = 0
 				b.StartTimer()
 				check(b, one.run(dir))
 				b.StopTimer()
@@ -153,6 +155,9 @@ func (p *peers) compare(b *testing.B, all ...peer) {
 			}
 			b.ReportMetric(cpu.Seconds()*1000/float64(b.N), "cpu-ms")
 			b.ReportMetric(b.Elapsed().Seconds()*1000/float64(b.N), "wall-ms")
+			if p.peak > 0 {
+				b.ReportMetric(float64(p.peak)/1024, "peak-MiB")
+			}
 		})
 	}
 }

@@ -36,13 +36,14 @@ func measurePeers(ctx context.Context, name, binary string, runs int) error {
 type peerResult struct {
 	work, name string
 	wall, cpu  float64 // ms
+	peak       float64 // MiB, 0 when it was not measured
 }
 
 // printPeers makes a table of what `go test -bench` printed: names are
 // BenchmarkNAME/WORK/PEER-2, and the first peer of each work is sysc.
 func printPeers(w io.Writer, r io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "work\tprogram\twall ms\tcpu ms\tsysc: wall\tcpu\t")
+	fmt.Fprintln(table, "work\tprogram\twall ms\tcpu ms\tpeak MiB\tsysc: wall\tcpu\tmemory\t")
 	var ours peerResult
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
@@ -52,15 +53,27 @@ func printPeers(w io.Writer, r io.Reader) error {
 		}
 		if one.work != ours.work {
 			ours = one
-			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t\t\t\n", one.work, one.name, one.wall, one.cpu)
+			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t%s\t\t\t\t\n", one.work, one.name, one.wall, one.cpu, one.memory())
 			continue
 		}
-		fmt.Fprintf(table, "\t%s\t%.0f\t%.0f\t%.2f ×\t%.2f ×\t\n", one.name, one.wall, one.cpu, ours.wall/one.wall, ours.cpu/one.cpu)
+		memory := ""
+		if one.peak > 0 && ours.peak > 0 {
+			memory = fmt.Sprintf("%.2f ×", ours.peak/one.peak)
+		}
+		fmt.Fprintf(table, "\t%s\t%.0f\t%.0f\t%s\t%.2f ×\t%.2f ×\t%s\t\n", one.name, one.wall, one.cpu, one.memory(), ours.wall/one.wall, ours.cpu/one.cpu, memory)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	return lines.Err()
+}
+
+// memory is what the table has of it.
+func (p peerResult) memory() string {
+	if p.peak == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", p.peak)
 }
 
 func parsePeer(line string) (p peerResult, ok bool) {
@@ -87,6 +100,8 @@ func parsePeer(line string) (p peerResult, ok bool) {
 			p.cpu = value
 		case "wall-ms":
 			p.wall = value
+		case "peak-MiB":
+			p.peak = value
 		}
 	}
 	return p, true
