@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -123,19 +122,18 @@ const maxDiagsPerFile = 100
 func Parse(dir string, files map[string][]byte) (*Module, diag.List) {
 	m := &Module{Dir: dir, Files: files}
 	var diags diag.List
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		f := &source{name: name, src: files[name]}
-		body, fileDiags := f.parse()
-		diags = append(diags, fileDiags[:min(len(fileDiags), maxDiagsPerFile)]...)
-		if body == nil {
-			continue
+	list := sources(files)
+	bodies := parsePieces(list)
+	for i, f := range list {
+		b := bodies[i]
+		if b == nil {
+			body, fileDiags := f.parse()
+			diags = append(diags, fileDiags[:min(len(fileDiags), maxDiagsPerFile)]...)
+			if body == nil {
+				continue
+			}
+			b = f.body(body)
 		}
-		b := f.body(body)
 		m.Attrs = append(m.Attrs, b.Attrs...)
 		m.Blocks = append(m.Blocks, b.Blocks...)
 	}
