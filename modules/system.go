@@ -11,7 +11,6 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
-	"sysc/modules/option"
 	"sysc/systems"
 	"sysc/systems/distro/debian"
 )
@@ -189,59 +188,6 @@ func (r *reader) packages() ([]wantedPackage, bool) {
 // some.
 func (r *reader) stop() diag.List {
 	return append(slices.Clone(r.diags), r.e.options.Diagnostics()...)
-}
-
-// An Explanation is what is known of an option's final value.
-type Explanation struct {
-	// Path is the option's full name.
-	Path        string
-	Type        string
-	Description string
-	// Value is JSON, nil when there is no value; Sensitive is set when it is not to
-	// be shown.
-	Value     []byte
-	Sensitive bool
-	// Definitions are all definitions of the option, those in use first.
-	Definitions []option.Definition
-}
-
-// Explain evaluates one option, written as behind "config.", and returns its
-// value with all its definitions.
-func (s *System) Explain(path string) (*Explanation, diag.List) {
-	expr, diags := syntax.ParseExpression([]byte("config."+path), "option")
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	refs := expr.References()
-	if len(refs) != 1 || refs[0].Root != "config" || expr.Text() != "config."+path {
-		return nil, diag.Errorf(diag.Range{}, "Not an option", "%q is not the name of an option.", path)
-	}
-	n := s.e.options.Root()
-	for _, step := range refs[0].Path {
-		if !n.Group() && !n.Keyed() {
-			break
-		}
-		c, ok := n.Child(step.Name, diag.Range{})
-		if !ok {
-			ref := refs[0]
-			step.Range, ref.Range = diag.Range{}, diag.Range{}
-			return nil, append(missing(n, step, ref), s.e.diagnostics()...).Sort()
-		}
-		n = c
-	}
-	out := &Explanation{Path: n.Path(), Type: n.TypeText(), Definitions: n.Definitions()}
-	if o := n.Option(); o != nil {
-		out.Description = o.Description
-	}
-	v, diags := n.Value(diag.Range{})
-	if !diags.HasErrors() && v.IsWhollyKnown() {
-		plain, marks := eval.Plain(v)
-		out.Sensitive = marks.Sensitive
-		if !out.Sensitive {
-			out.Value = encode(plain)
-		}
-	}
-	return out, append(diags, s.e.diagnostics()...).Sort()
 }
 
 // Eval evaluates an expression in which the names of the module and of the

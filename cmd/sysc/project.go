@@ -280,19 +280,3 @@ func (a *app) validate(ctx context.Context) error {
 	a.say("The definition is valid.")
 	return nil
 }
-
-func (a *app) explainCommand() *cobra.Command {
-	var name string
-	cmd := &cobra.Command{
-		Use:     "explain OPTION",
-		Short:   "Show an option's final value and where every definition of it stands",
-		Example: "  sysc explain packages\n  sysc explain hostname --system laptop",
-		Args:    usageArgs(cobra.ExactArgs(1)),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.explain(cmd.Context(), name, args[0])
-		},
-	}
-	cmd.Flags().StringVar(&name, "system", "", "the `NAME` of the system (default: the only one)")
-	a.projectFlags(cmd)
-	return cmd
-}

@@ -62,10 +62,10 @@ func JSON(l List, files map[string][]byte) []JSONDiagnostic {
 	for _, d := range l.Sort() {
 		j := JSONDiagnostic{Severity: d.Severity.String(), Summary: d.Summary, Detail: d.Detail}
 		for _, r := range d.Related {
-			j.Related = append(j.Related, JSONRelated{Message: r.Message, Range: jsonRange(r.Range)})
+			j.Related = append(j.Related, JSONRelated{Message: r.Message, Range: ToJSON(r.Range)})
 		}
 		if d.Subject != nil {
-			rng := jsonRange(*d.Subject)
+			rng := ToJSON(*d.Subject)
 			j.Range = &rng
 			j.Snippet = jsonSnippet(d, files)
 		}
@@ -82,7 +82,8 @@ func WriteJSON(w io.Writer, l List, files map[string][]byte) error {
 	return enc.Encode(JSON(l, files))
 }
 
-func jsonRange(r Range) JSONRange {
+// ToJSON converts a range.
+func ToJSON(r Range) JSONRange {
 	return JSONRange{
 		Filename: r.Filename,
 		Start:    JSONPos{r.Start.Line, r.Start.Column, r.Start.Byte},

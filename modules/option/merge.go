@@ -29,7 +29,11 @@ func (n *Node) Value(by diag.Range) (cty.Value, diag.List) {
 // Elements returns where each element of the list that n's value is was
 // written.
 func (n *Node) Elements() []diag.Range {
-	return n.read(diag.Range{}).elements
+	var places []diag.Range
+	for _, p := range n.Pieces() {
+		places = append(places, p.From[0].Range)
+	}
+	return places
 }
 
 func (n *Node) noValue(by diag.Range) diag.List {
@@ -195,8 +199,11 @@ func (n *Node) whole(s Source) (cty.Value, diag.List) {
 
 // A candidate is a definition that has not lost, with its value.
 type candidate struct {
-	def   *definition
+	def *definition
+	// value is what it gives: as it was written, later as the type has it.
 	value cty.Value
+	// raw stays as it was written.
+	raw cty.Value
 }
 
 // A contest is the definitions of one node while the winners are found.
@@ -266,7 +273,7 @@ func (c *contest) winners(nulls bool) []candidate {
 			case isNull(v) && !nulls:
 				c.outcome(d, StatusNull)
 			default:
-				best = append(best, candidate{d, v})
+				best = append(best, candidate{d, v, v})
 				c.outcome(d, StatusUsed)
 			}
 		}
@@ -370,7 +377,7 @@ func (n *Node) fit(t *Type, best []candidate) (fitted []candidate, ok bool) {
 		if !v.IsKnown() {
 			ok = false
 		}
-		fitted = append(fitted, candidate{b.def, v})
+		fitted = append(fitted, candidate{b.def, v, b.value})
 	}
 	return fitted, ok
 }
@@ -424,7 +431,7 @@ func where(d *definition) string {
 	if d.rng.IsZero() {
 		return "default of " + d.module
 	}
-	return fmt.Sprintf("%s:%d", d.rng.Filename, d.rng.Start.Line)
+	return place(d.rng)
 }
 
 func (n *Node) combineList(t *Type, fitted []candidate, c *contest) *result {
@@ -432,23 +439,8 @@ func (n *Node) combineList(t *Type, fitted []candidate, c *contest) *result {
 	if !known {
 		return &result{state: failed}
 	}
-	var out []cty.Value
-	var ranges []diag.Range
-	for _, f := range fitted {
-		values, _ := elements(f.value)
-		places := f.def.source.Elements()
-		for i, v := range values {
-			if slices.ContainsFunc(gone, func(g cty.Value) bool { return same(g, v) }) {
-				continue
-			}
-			at := f.def.source.Range()
-			if i < len(places) {
-				at = places[i]
-			}
-			out, ranges = append(out, v), append(ranges, at)
-		}
-	}
-	return &result{value: listOf(t.Elem, out), elements: ranges}
+	pieces := func() []Piece { return piecesOf(t, fitted, gone) }
+	return &result{value: listOf(t.Elem, remaining(fitted, gone)), pieces: pieces}
 }
 
 func (n *Node) combineSet(t *Type, fitted []candidate, c *contest) *result {
@@ -456,6 +448,12 @@ func (n *Node) combineSet(t *Type, fitted []candidate, c *contest) *result {
 	if !known {
 		return &result{state: failed}
 	}
+	pieces := func() []Piece { return piecesOf(t, fitted, gone) }
+	return &result{value: setOf(t.Elem, remaining(fitted, gone)), pieces: pieces}
+}
+
+// remaining returns the elements of all definitions without those taken out.
+func remaining(fitted []candidate, gone []cty.Value) []cty.Value {
 	var out []cty.Value
 	for _, f := range fitted {
 		values, _ := elements(f.value)
@@ -465,7 +463,7 @@ func (n *Node) combineSet(t *Type, fitted []candidate, c *contest) *result {
 			}
 		}
 	}
-	return &result{value: setOf(t.Elem, out)}
+	return out
 }
 
 // combineLines joins texts by one newline, whether or not they end with one.
@@ -482,5 +480,12 @@ func combineLines(fitted []candidate) *result {
 		}
 		b.WriteString(v.AsString())
 	}
-	return &result{value: cty.StringVal(b.String()).WithMarks(marks)}
+	pieces := func() []Piece {
+		var out []Piece
+		for _, f := range fitted {
+			out = append(out, Piece{f.value, []Origin{f.def.origin(f.def.source.Range())}})
+		}
+		return out
+	}
+	return &result{value: cty.StringVal(b.String()).WithMarks(marks), pieces: pieces}
 }

@@ -30,6 +30,9 @@ type Node struct {
 	defs  []*definition
 	ready bool
 
+	// alt is the part of a leaf that merges by key: of a nullable map, say.
+	alt *Node
+
 	idx      *index
 	indexing bool
 	keys     *keySet
@@ -56,8 +59,8 @@ type result struct {
 	value cty.Value
 	// empty is set when the value is what the type has without any definition.
 	empty bool
-	// elements are the sources of a list's elements, parallel to the value.
-	elements []diag.Range
+	// pieces finds what a list, set or lines are made of; nil for other values.
+	pieces   func() []Piece
 	outcomes []outcome
 	// cause is an error that is reported, for those who read what failed.
 	cause diag.List
@@ -113,6 +116,7 @@ func (n *Node) virtual(t *Type, defs []*definition) *Node {
 	v := &Node{ev: n.ev, parent: n.parent, key: n.key, typ: t, defs: defs, ready: true, shape: shapeLeaf}
 	if t.Kind == KindMap {
 		v.shape = shapeMap
+		n.alt = v
 	}
 	return v
 }
