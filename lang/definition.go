@@ -29,6 +29,8 @@ type Definition struct {
 	// Options, Configs and Systems are for package modules. The labels of options
 	// and systems have been checked, nothing else.
 	Options, Configs, Systems []*syntax.Block
+	// Tests are the test blocks; [Tests] reads them. Their labels have been checked.
+	Tests []*syntax.Block
 	// Asserts are the assertions at the top of files; [CheckAssert] found them right.
 	Asserts []*syntax.Block
 }
@@ -100,7 +102,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 var laterBlocks = map[string]string{
 	"environment": "",
 	"home":        "",
-	"test":        "",
 	"secret":      "",
 }
 
@@ -157,6 +158,12 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 	case "config":
 		d.Configs = append(d.Configs, b)
 		return b.CheckLabels()
+	case "test":
+		diags := b.CheckLabels("name")
+		if !diags.HasErrors() {
+			d.Tests = append(d.Tests, b)
+		}
+		return diags
 	case "assert":
 		d.Asserts = append(d.Asserts, b)
 		return CheckAssert(b)
@@ -186,7 +193,7 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "option", "config", "system"}
+	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "option", "config", "system", "test"}
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if hint, ok := elsewhere[b.Type]; ok {
 		detail += " " + hint

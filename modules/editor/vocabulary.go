@@ -115,7 +115,14 @@ var vocabulary = map[string]word{
 		"modules":  "The modules that it uses.",
 		"for_each": "Makes one system of each element.",
 	}},
-	"test": {top: true, labels: []string{"name"}, doc: "A test that `sysc test` runs."},
+	"test": {top: true, labels: []string{"name"}, doc: "A test that `sysc test` runs.", blocks: []string{"variables", "assert", "build"}, args: map[string]string{
+		"system":          "The name of the system that `config` is about; the only one without it.",
+		"expect_failures": "What must be wrong, as in `[var.port]`.",
+	}},
+	"variables": {doc: "Values of variables in a test."},
+	"build": {labels: []string{"name"}, doc: "Something that a test has built: `build.NAME[\"PATH\"]`.", args: map[string]string{
+		"target": "An output of a derivation, as `derivation.hello.out`.",
+	}},
 }
 
 // types are the words that types are written with.

@@ -1,0 +1,143 @@
+package lang
+
+import (
+	"strings"
+
+	"sysc/lang/diag"
+	"sysc/lang/syntax"
+)
+
+// A Test is a test block as written.
+type Test struct {
+	// Name is its label, any text.
+	Name string
+	// Block is all of it.
+	Block *syntax.Block
+	// Variables are the values that it gives to variables.
+	Variables []*syntax.Attr
+	// System is the name of the system that its names are about, "" for the only one
+	// there is; SystemRange is where it stands.
+	System      string
+	SystemRange diag.Range
+	// Failures are the things that are expected to be wrong, as var.port.
+	Failures []syntax.Reference
+	// Builds are what is built for it, by the name that its conditions have for it.
+	Builds []TestBuild
+	// Asserts are its assert blocks.
+	Asserts []*syntax.Block
+}
+
+// A TestBuild is a build block of a test.
+type TestBuild struct {
+	Name   string
+	Range  diag.Range
+	Target *syntax.Expr
+}
+
+var testSchema = syntax.Schema{
+	Attrs:  []syntax.AttrSchema{{Name: "system"}, {Name: "expect_failures"}},
+	Blocks: []syntax.BlockSchema{{Type: "variables", Once: true}, {Type: "assert"}, {Type: "build", Labels: []string{"name"}, Once: true}},
+}
+
+// Tests returns the tests of a module and those of the files for tests beside it,
+// in the order of the text, the module's first; and the texts of these files.
+func Tests(def *Definition) ([]Test, map[string][]byte, diag.List) {
+	m, diags := syntax.LoadTests(def.Module.Dir)
+	blocks := append([]*syntax.Block(nil), def.Tests...)
+	for _, a := range m.Attrs {
+		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument", "A file for tests has test blocks only.")...)
+	}
+	for _, b := range m.Blocks {
+		if b.Type != "test" {
+			diags = append(diags, diag.Errorf(b.TypeRange, "Unsupported block type",
+				"A file for tests has test blocks only. A %s block belongs into a file whose name ends in %s.", b.Type, syntax.Extension)...)
+			continue
+		}
+		if more := b.CheckLabels("name"); more.HasErrors() {
+			diags = append(diags, more...)
+			continue
+		}
+		blocks = append(blocks, b)
+	}
+	diags = append(diags, duplicates(blocks)...)
+	var tests []Test
+	for _, b := range blocks {
+		t, more := readTest(b)
+		diags = append(diags, more...)
+		tests = append(tests, t)
+	}
+	return tests, m.Files, diags
+}
+
+// laterInTests are parts of tests that need a machine.
+var laterInTests = []string{"machine", "step"}
+
+func readTest(b *syntax.Block) (Test, diag.List) {
+	t := Test{Name: b.Labels[0], Block: b}
+	known := *b.Body
+	known.Blocks = nil
+	var diags diag.List
+	if strings.TrimSpace(t.Name) == "" || strings.ContainsAny(t.Name, "\n\r") {
+		diags = append(diags, diag.Errorf(b.LabelRanges[0], "Invalid name", "The name of a test is a line of text that says what it shows.")...)
+	}
+	for _, sub := range b.Body.Blocks {
+		if sub.Type == laterInTests[0] || sub.Type == laterInTests[1] {
+			diags = append(diags, diag.Errorf(sub.TypeRange, "Not supported yet",
+				"Tests in virtual machines come with a later version of sysc. Values of options and what is built can be tested by assert and build blocks.")...)
+			continue
+		}
+		known.Blocks = append(known.Blocks, sub)
+		switch sub.Type {
+		case "variables":
+			t.Variables = sub.Body.Attrs
+			for _, inner := range sub.Body.Blocks {
+				diags = append(diags, diag.Errorf(inner.TypeRange, "Unsupported block type", "Variables are arguments: %s = …", inner.Type)...)
+			}
+		case "assert":
+			diags = append(diags, CheckAssert(sub)...)
+			t.Asserts = append(t.Asserts, sub)
+		case "build":
+			more := sub.Body.Check("a build block", syntax.Schema{Attrs: []syntax.AttrSchema{{Name: "target", Required: true}}})
+			diags = append(diags, more...)
+			if a := sub.Body.Attr("target"); a != nil && len(sub.Labels) == 1 {
+				t.Builds = append(t.Builds, TestBuild{Name: sub.Labels[0], Range: sub.Range, Target: a.Expr})
+			}
+		}
+	}
+	diags = append(diags, known.Check("a test", testSchema)...)
+	diags = append(diags, t.arguments(b.Body)...)
+	if !diags.HasErrors() && len(t.Asserts) == 0 && len(t.Failures) == 0 {
+		diags = append(diags, diag.Errorf(b.Body.End, "Test without a check",
+			"%s checks nothing: it needs an assert block, or expect_failures.", b.Header())...)
+	}
+	return t, diags
+}
+
+func (t *Test) arguments(body *syntax.Body) diag.List {
+	var diags diag.List
+	if a := body.Attr("system"); a != nil {
+		name, ok := a.Expr.StringLiteral()
+		if !ok {
+			diags = append(diags, diag.Errorf(a.Expr.Range(), "Wrong system", "The system is written as its name in quotes.")...)
+		}
+		t.System, t.SystemRange = name, a.Expr.Range()
+	}
+	a := body.Attr("expect_failures")
+	if a == nil {
+		return diags
+	}
+	elems, ok := a.Expr.Elements()
+	if !ok {
+		return append(diags, diag.Errorf(a.Expr.Range(), "Wrong list of failures", "expect_failures is a list of names: [var.port].")...)
+	}
+	for _, e := range elems {
+		refs := e.References()
+		if len(refs) != 1 || refs[0].String() != e.Text() || len(refs[0].Path) == 0 {
+			diags = append(diags, diag.Errorf(e.Range(), "Wrong list of failures",
+				"What is expected to be wrong is named as in expressions: var.port, config.site.port, derivation.hello, system.box.")...)
+			continue
+		}
+		t.Failures = append(t.Failures, refs[0])
+	}
+	return diags
+}
