@@ -13,6 +13,7 @@ import (
 type Changes struct {
 	// Written is false when the lock file was right already.
 	Written bool
+	Modules []ModuleChange
 	Inputs  []InputChange
 	Roots   []RootChange
 	IDs     []IDChange
@@ -25,6 +26,16 @@ type InputChange struct {
 	// signed.
 	Old, New         string
 	OldDate, NewDate time.Time
+}
+
+// A ModuleChange is a package of modules that is new, has moved, or is gone.
+type ModuleChange struct {
+	// Name is the lock file's.
+	Name string
+	// Old and New are versions, or what commits are called; "" for none.
+	Old, New string
+	// OldCommit and NewCommit are whole hashes, "" for none and for archives.
+	OldCommit, NewCommit string
 }
 
 // A RootChange is what has changed in the packages of a system or derivation.
@@ -61,6 +72,20 @@ func compare(old, new *lock.File) *Changes {
 		}
 		if change.Old != change.New {
 			c.Inputs = append(c.Inputs, change)
+		}
+	}
+	for _, key := range unionKeys(old.Modules, new.Modules) {
+		was, wasThere := old.Modules[key]
+		is, isThere := new.Modules[key]
+		change := ModuleChange{Name: key, OldCommit: was.Commit, NewCommit: is.Commit}
+		if wasThere {
+			change.Old = shortPin(was)
+		}
+		if isThere {
+			change.New = shortPin(is)
+		}
+		if change.Old != change.New || change.OldCommit != change.NewCommit {
+			c.Modules = append(c.Modules, change)
 		}
 	}
 	for _, address := range unionKeys(old.Resolutions, new.Resolutions) {

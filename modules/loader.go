@@ -2,7 +2,6 @@ package modules
 
 import (
 	"maps"
-	"path/filepath"
 	"strings"
 
 	"sysc/lang"
@@ -51,7 +50,7 @@ type loader struct {
 func (l *loader) Open(parent *lang.Module, use *lang.Use, address string, variables map[string]lang.VariableValue) (*lang.Module, diag.List) {
 	from := l.nodes[parent]
 	n := &node{parent: from, use: use, depth: from.depth + 1}
-	to, diags := l.w.p.find(from.place, use, n.name())
+	to, diags := l.w.find(from.place, use, n.name())
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -106,21 +105,6 @@ func cycleText(n, first *node) string {
 		names = append([]string{at.place.shown()}, names...)
 	}
 	return strings.Join(append([]string{first.place.shown()}, names...), " uses ")
-}
-
-// find returns where the module of a block is. name is its path of names.
-func (p *Project) find(from place, use *lang.Use, name string) (place, diag.List) {
-	if isLocal(use.Source) {
-		return from.local(use)
-	}
-	return place{}, diag.Errorf(use.SourceRange, "Invalid source", "%q is no source of a module.%s", use.Source, localHint(use.Source))
-}
-
-func localHint(source string) string {
-	if source == "" || strings.ContainsAny(source, ":@ ") || filepath.IsAbs(source) {
-		return ""
-	}
-	return " A directory beside this module is written \"./" + source + "\"."
 }
 
 // definition reads the module at a place, once.

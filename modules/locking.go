@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -24,12 +25,18 @@ type LockOptions struct {
 	Fetcher func(debian.Settings) debian.Fetcher
 	// Now is the time at which signatures have to be valid; zero means the clock's.
 	Now time.Time
-	// Update names the inputs to move forward; UpdateAll is all of them. Others stay
-	// as they are locked.
+	// Update names the inputs and modules to move forward: "debian", "input.debian",
+	// "module.web", "module.web.tls"; UpdateAll is all of them. Others stay as they
+	// are locked.
 	Update    []string
 	UpdateAll bool
-	// Progress, if not nil, is told what begins: "update" of an input, "read" of its
-	// indexes, "resolve" of a root's packages.
+	// Modules fetches modules; nil makes needing that an error.
+	Modules ModuleFetcher
+	// check makes what would have to be changed an error.
+	check bool
+	// Progress, if not nil, is told what begins: "versions" of a module's package are
+	// asked for, "module": it is fetched, "update" of an input, "read" of its indexes,
+	// "resolve" of a root's packages.
 	Progress func(step, name string)
 }
 
@@ -58,6 +65,13 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 		return nil, diags.Sort(), err
 	}
 	changes := compare(p.lock, l.file)
+	if opts.check {
+		if same, err := l.same(); !same {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Lock file out of date", "sysc.lock has entries that nobody needs, lacks numbers of accounts, or is written otherwise. Run sysc lock.")...)
+			return changes, diags.Sort(), err
+		}
+		return changes, diags.Sort(), nil
+	}
 	changes.Written, err = l.write()
 	if err != nil {
 		return nil, diags.Sort(), err
@@ -69,6 +83,17 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 	}
 	p.work = p.newWork(p.lock, nil)
 	return changes, diags.Sort(), nil
+}
+
+// CheckLock reports what [Project.Lock] would change, as errors, without the
+// network and without writing anything. Overrides are an error: what they stand in
+// for cannot be judged.
+func (p *Project) CheckLock(ctx context.Context) (diag.List, error) {
+	if len(p.overrides) > 0 {
+		return diag.Errorf(diag.Range{}, "Overrides", "The lock file cannot be checked with modules that are overridden. Leave out --override."), nil
+	}
+	_, diags, err := p.Lock(ctx, LockOptions{check: true})
+	return diags, err
 }
 
 // A locker is one run of Lock.
@@ -84,7 +109,11 @@ type locker struct {
 }
 
 func (l *locker) run(ctx context.Context) (diag.List, error) {
-	diags := l.unknownUpdates()
+	diags, err := l.modules(ctx)
+	if err != nil || diags.HasErrors() {
+		return diags, err
+	}
+	diags = append(diags, l.unknownUpdates()...)
 	// Arguments of inputs are static: any evaluation knows them.
 	w := l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
 	diags = append(diags, w.diags...)
@@ -132,12 +161,28 @@ func orNil(m map[string]uint32) map[string]uint32 {
 	return m
 }
 
-// unknownUpdates reports names to update that are no inputs.
+// unknownUpdates reports names to update that are neither inputs nor modules.
 func (l *locker) unknownUpdates() diag.List {
 	var diags diag.List
+	if len(l.opts.Update) == 0 {
+		return nil
+	}
+	w := l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
+	known := map[string]bool{}
+	for _, n := range w.loader.nodesOf(w.modules()) {
+		if n.parent != nil {
+			known["module."+n.name()], known[n.name()] = true, true
+		}
+		for _, label := range labels(n.module.Definition.Inputs) {
+			known[inputName(n.module, label)], known["input."+label] = true, n.parent == nil
+		}
+	}
+	for key := range l.file.Modules {
+		known[key] = true
+	}
 	for _, name := range l.opts.Update {
-		if !slices.Contains(l.p.Inputs(), name) {
-			diags = append(diags, diag.Errorf(diag.Range{}, "Unknown input", "There is no input %q.%s", name, diag.DidYouMean(name, l.p.Inputs()))...)
+		if !known[name] {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Nothing to update", "There is no input or module %q.%s", name, diag.DidYouMean(name, sortedKeys(known)))...)
 		}
 	}
 	return diags
@@ -158,9 +203,16 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	}
 	old, locked := l.p.lock.Inputs[name]
 	missing := slices.ContainsFunc(architectures, func(arch string) bool { return !hasArchitecture(old.Revision, arch) })
-	if locked && old.Settings == in.digest && !missing && !l.opts.UpdateAll && !slices.Contains(l.opts.Update, name) {
+	update := l.opts.UpdateAll || slices.Contains(l.opts.Update, name) || m.Address() == "" && slices.Contains(l.opts.Update, "input."+label)
+	if locked && old.Settings == in.digest && !missing && !update {
 		l.put(name, old)
 		return diags, nil
+	}
+	if l.opts.check {
+		if missing && locked {
+			return append(diags, diag.Errorf(in.at, "Lock entry out of date", "sysc.lock does not have all architectures of input %q.", name)...), nil
+		}
+		return append(diags, checkInput(l.p.lock, name, in.digest, in.at)...), nil
 	}
 	l.opts.Progress("update", name)
 	var archives []debian.Archive
@@ -271,6 +323,10 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 	revision := l.file.Inputs[in.name].Revision
 	request := r.lockRequest(revision.ID())
 	entry, ok := l.p.lock.Resolutions[r.address]
+	if l.opts.check && (!ok || !sameRequest(entry.Request, request)) {
+		_, more := locked(l.p.lock, r)
+		return append(diags, more...), nil
+	}
 	if !ok || !sameRequest(entry.Request, request) {
 		u, err := l.universe(ctx, in, revision, r.arch)
 		if err != nil {
@@ -318,6 +374,20 @@ func (l *locker) universe(ctx context.Context, in *input, revision debian.Revisi
 	}
 	l.universes[key] = u
 	return u, nil
+}
+
+// same reports whether the file on disk holds what would be written; what is not
+// there is the same as an empty one.
+func (l *locker) same() (bool, error) {
+	data, err := l.file.Encode()
+	if err != nil {
+		return false, err
+	}
+	old, err := os.ReadFile(l.p.LockPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		old, err = (&lock.File{}).Encode()
+	}
+	return bytes.Equal(old, data), err
 }
 
 // write writes the file unless it holds these bytes already.

@@ -36,6 +36,12 @@ type Options struct {
 	// set when files differ from it.
 	Revision string
 	Dirty    bool
+	// Trees are the directories of packages of modules, by the lock file's names for
+	// them: see [LockedModules]. Loading fetches nothing.
+	Trees map[string]string
+	// Overrides are directories to use in place of modules, by the paths of their
+	// names: "web", or "web.tls" for a module of that module.
+	Overrides map[string]string
 	// Texts take the place of the files of these names, which need not exist.
 	Texts map[string][]byte
 }
@@ -51,6 +57,11 @@ type Project struct {
 	// far by directory.
 	place       place
 	definitions map[string]*loaded
+	// trees are the directories of packages of modules by the lock file's names,
+	// and overrides what is used in place of modules, by paths of names.
+	trees       map[string]string
+	sourceTrees map[string]*sourceTree
+	overrides   map[string]place
 
 	lock       *lock.File
 	lockDigest string
@@ -104,8 +115,11 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 	if p.place, err = rootPlace(p.dir); err != nil {
 		return append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "%v.", err)...)
 	}
+	p.trees, p.sourceTrees = maps.Clone(p.opts.Trees), map[string]*sourceTree{}
+	diags = append(diags, p.setOverrides()...)
 	diags = append(diags, p.readLock()...)
 	p.work = p.newWork(p.lock, nil)
+	diags = append(diags, p.work.checkOverrides()...)
 	return append(diags, p.work.diags...)
 }
 

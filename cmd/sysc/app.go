@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/lang/diag"
+	"sysc/modules/source"
 	"sysc/store/localstore"
 )
 
@@ -31,6 +32,12 @@ type app struct {
 	proxy    string   // --proxy
 	vars     []string // --var
 	varFiles []string // --var-file
+	offline  bool     // --offline
+
+	overrides []string        // --override
+	modules   *source.Fetcher // made when modules are needed
+	// atEnd is done when the run is over.
+	atEnd []func() error
 
 	signals *signals // that the user sends, or nil
 
@@ -56,7 +63,7 @@ one is current. Every earlier one can be brought back.
 Exit codes:
     0  done
     1  an error in the definition or in usage
-    2  changes present (plan --detailed-exitcode)
+    2  changes present (plan --detailed-exitcode), or needed (lock --check)
     5  verification failed: a signature or hash
     6  not reproducible (build --check)
    10  a build failed

@@ -9,6 +9,7 @@ import (
 	"sysc/internal/download"
 	"sysc/internal/gitfetch"
 	"sysc/lang/diag"
+	"sysc/modules/source"
 	"sysc/systems/distro/debian"
 )
 
@@ -16,7 +17,7 @@ import (
 const (
 	exitOK              = 0
 	exitError           = 1   // an error in the definition, in usage, or of the machine
-	exitChanges         = 2   // plan --detailed-exitcode: there are changes
+	exitChanges         = 2   // plan --detailed-exitcode: there are changes; lock --check: there have to be
 	exitVerification    = 5   // a signature or hash is wrong
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitBuild           = 10  // a build failed
@@ -48,12 +49,16 @@ func exitCodeOf(err error) int {
 	var wrongHash *download.HashError
 	var wrongResult *build.MismatchError
 	var wrongSignature *debian.SignatureError
+	var moved *source.MovedError
+	var rewritten *source.RewrittenError
+	var wrongTree *source.TreeError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &wrongHash), errors.As(err, &wrongResult), errors.As(err, &wrongSignature):
+	case errors.As(err, &wrongHash), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
+		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree):
 		return exitVerification
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -17,28 +18,51 @@ import (
 )
 
 func (a *app) lockCommand() *cobra.Command {
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Pin what the definition needs and sysc.lock does not have yet",
-		Long: `Pin what the definition needs: inputs that are not locked are asked for their
-present state, the packages of systems and derivations are resolved, accounts get
-numbers. What is locked stays as it is; sysc update moves it forward.`,
-		Example: "  sysc lock -C examples/minimal",
+		Long: `Pin what the definition needs: versions of modules are chosen, inputs that are
+not locked are asked for their present state, the packages of systems and derivations
+are resolved, accounts get numbers. What is locked stays as it is; sysc update moves
+it forward.`,
+		Example: "  sysc lock -C examples/minimal\n  sysc lock --check    # exit code 2 when sysc lock would change something",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if check {
+				return a.checkLock(cmd.Context())
+			}
 			return a.lock(cmd.Context(), modules.LockOptions{}, false)
 		},
 	}
 	a.projectFlags(cmd)
+	cmd.Flags().BoolVar(&check, "check", false, "write nothing, and fail when something would have to be written")
 	return cmd
+}
+
+// checkLock tells what sysc lock would have to do.
+func (a *app) checkLock(ctx context.Context) error {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	diags, err := project.CheckLock(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.diagnose(diags, project.Files()); err != nil {
+		return &exitCode{code: exitChanges}
+	}
+	a.say("sysc.lock is up to date.")
+	return nil
 }
 
 func (a *app) updateCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "update [INPUT...]",
-		Short:   "Move inputs forward to their present state (default: all) and print what moved",
-		Example: "  sysc update\n  sysc update debian --all",
+		Use:     "update [NAME...]",
+		Short:   "Move inputs and modules forward (default: all) and print what moved",
+		Example: "  sysc update\n  sysc update debian --all\n  sysc update module.web",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0}, all)
 		},
@@ -49,7 +73,14 @@ func (a *app) updateCommand() *cobra.Command {
 }
 
 func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) error {
-	project, err := a.loadProject(ctx)
+	if a.offline {
+		return errors.New("locking asks servers for what they have now: leave out --offline, or use lock --check")
+	}
+	project, err := a.loadProjectFetching(ctx, false)
+	if err != nil {
+		return err
+	}
+	fetcher, err := a.moduleFetcher(ctx)
 	if err != nil {
 		return err
 	}
@@ -62,7 +93,8 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 		return err
 	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
-	opts.Progress = status.step
+	opts.Progress, opts.Modules = status.step, fetcher
+	fetcher.Progress = status.module
 	opts.Fetcher = func(s debian.Settings) debian.Fetcher {
 		return &debian.Downloads{
 			Client:   client,
@@ -91,6 +123,16 @@ func (a *app) printChanges(c *modules.Changes, all bool) {
 	if !c.Written {
 		a.say("sysc.lock is up to date.")
 		return
+	}
+	for _, m := range c.Modules {
+		switch {
+		case m.New == "":
+			fmt.Fprintf(a.out, "- module %s\n", m.Name)
+		case m.Old == "":
+			fmt.Fprintf(a.out, "+ module %s, %s\n", m.Name, m.New)
+		default:
+			fmt.Fprintf(a.out, "~ module %s, %s → %s\n", m.Name, m.Old, m.New)
+		}
 	}
 	for _, in := range c.Inputs {
 		switch {
@@ -191,9 +233,11 @@ type statusLine struct {
 // step tells that something begins: "update", "read" or "resolve".
 func (s *statusLine) step(step, name string) {
 	text := map[string]string{
-		"update":  "Asking the archive of input %s for its state",
-		"read":    "Reading the indexes of input %s",
-		"resolve": "Resolving the packages of %s",
+		"versions": "Asking for the versions of %s",
+		"module":   "Fetching module %s",
+		"update":   "Asking the archive of input %s for its state",
+		"read":     "Reading the indexes of input %s",
+		"resolve":  "Resolving the packages of %s",
 	}[step]
 	if text == "" {
 		text = step + " %s"
@@ -204,6 +248,17 @@ func (s *statusLine) step(step, name string) {
 }
 
 func (s *statusLine) download(path string, done, total int64) {
+	s.bytes(func() string {
+		of := ""
+		if total > 0 {
+			of = " of " + bytesize.Format(total)
+		}
+		return fmt.Sprintf("Fetching %s  %s%s", path, bytesize.Format(done), of)
+	})
+}
+
+// bytes shows how much has arrived, now and then.
+func (s *statusLine) bytes(text func() string) {
 	const interval = 100 * time.Millisecond
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -211,11 +266,7 @@ func (s *statusLine) download(path string, done, total int64) {
 		return
 	}
 	s.last = time.Now()
-	of := ""
-	if total > 0 {
-		of = " of " + bytesize.Format(total)
-	}
-	s.print(fmt.Sprintf("Fetching %s  %s%s", path, bytesize.Format(done), of))
+	s.print(text())
 }
 
 func (s *statusLine) print(text string) {

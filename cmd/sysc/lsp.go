@@ -33,7 +33,11 @@ func (a *app) lsp(ctx context.Context) error {
 	if err := a.diagnose(diags, nil); err != nil {
 		return err
 	}
-	return lsp.Serve(ctx, stdio{os.Stdin, a.out}, modules.Options{Version: releaseVersion(), Variables: variables})
+	opts := modules.Options{Version: releaseVersion(), Variables: variables}
+	if err := a.moduleOptions(ctx, &opts, false); err != nil {
+		return err
+	}
+	return lsp.Serve(ctx, stdio{os.Stdin, a.out}, opts)
 }
 
 // stdio is a stream of two.

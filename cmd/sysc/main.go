@@ -50,6 +50,9 @@ func run(args []string) int {
 	root := app.command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	for _, f := range app.atEnd {
+		err = errors.Join(err, f())
+	}
 	if err != nil && ctx.Err() != nil && !errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w (%v)", context.Canceled, err)
 	}

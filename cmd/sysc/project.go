@@ -22,11 +22,19 @@ import (
 func (a *app) projectFlags(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&a.vars, "var", nil, "set a variable, as in `NAME=VALUE`")
 	cmd.Flags().StringArrayVar(&a.varFiles, "var-file", nil, "take the values of variables from `FILE`")
+	cmd.Flags().StringArrayVar(&a.overrides, "override", nil, "use the module in a directory in place of a source, as in `module.NAME=DIR`")
+	cmd.Flags().BoolVar(&a.offline, "offline", false, "fetch no modules: what sysc.lock has must be in the store")
 }
 
 // loadProject reads the definition in the directory that -C names. Its
 // diagnostics are printed.
 func (a *app) loadProject(ctx context.Context) (*modules.Project, error) {
+	return a.loadProjectFetching(ctx, true)
+}
+
+// loadProjectFetching is loadProject; without fetch, modules are those that the
+// store has.
+func (a *app) loadProjectFetching(ctx context.Context, fetch bool) (*modules.Project, error) {
 	info, err := os.Stat(a.dir)
 	if err != nil {
 		return nil, err
@@ -38,10 +46,12 @@ func (a *app) loadProject(ctx context.Context) (*modules.Project, error) {
 	if err := a.diagnose(diags, nil); err != nil {
 		return nil, err
 	}
-	revision, dirty := gitRevision(ctx, a.dir)
-	project, diags := modules.Load(ctx, a.dir, &modules.Options{
-		Version: releaseVersion(), Variables: variables, Revision: revision, Dirty: dirty,
-	})
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables}
+	if err := a.moduleOptions(ctx, opts, fetch); err != nil {
+		return nil, err
+	}
+	opts.Revision, opts.Dirty = gitRevision(ctx, a.dir)
+	project, diags := modules.Load(ctx, a.dir, opts)
 	return project, a.diagnose(diags, project.Files())
 }
 
@@ -256,7 +266,11 @@ func (a *app) validateCommand() *cobra.Command {
 
 func (a *app) validate(ctx context.Context) error {
 	variables, diags := a.variables()
-	project, more := modules.Load(ctx, a.dir, &modules.Options{Version: releaseVersion(), Variables: variables})
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables}
+	if err := a.moduleOptions(ctx, opts, true); err != nil {
+		return err
+	}
+	project, more := modules.Load(ctx, a.dir, opts)
 	diags = append(diags, more...)
 	if !diags.HasErrors() {
 		diags = append(diags, project.Validate(ctx)...)

@@ -36,9 +36,13 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: serve VARIABLE DIR [OPTION...]")
 	}
 	dir := ts.MkAbs(args[1])
-	var handler http.Handler = http.FileServer(http.Dir(dir))
+	serveHandler(ts, args[0], dir, http.FileServer(http.Dir(dir)), args[2:])
+}
+
+// serveHandler serves what a handler has, with options of serve.
+func serveHandler(ts *testscript.TestScript, variable, dir string, handler http.Handler, options []string) {
 	certificate := ""
-	for _, option := range args[2:] {
+	for _, option := range options {
 		key, value, _ := strings.Cut(option, "=")
 		switch key {
 		case "truncate":
@@ -68,7 +72,7 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.WriteFile(certificate, pem.EncodeToMemory(block), 0o644))
 	}
 	ts.Defer(server.Close)
-	ts.Setenv(args[0], server.URL)
+	ts.Setenv(variable, server.URL)
 }
 
 // truncating breaks every answer about files with part in their name off half
@@ -138,14 +142,13 @@ func mkzip(ts *testscript.TestScript, neg bool, args []string) {
 // serveGit serves the git repositories below a directory over HTTP until the
 // script ends, and sets a variable to their address.
 //
-//	servegit VARIABLE DIR
+//	servegit VARIABLE DIR [auth=USER:PASSWORD] [log=FILE] [tls=FILE]
 func serveGit(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: servegit VARIABLE DIR")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: servegit VARIABLE DIR [OPTION...]")
 	}
-	handler, err := gittest.Handler(ts.MkAbs(args[1]), true)
+	dir := ts.MkAbs(args[1])
+	handler, err := gittest.Handler(dir, true)
 	ts.Check(err)
-	server := httptest.NewServer(handler)
-	ts.Defer(server.Close)
-	ts.Setenv(args[0], server.URL)
+	serveHandler(ts, args[0], dir, handler, args[2:])
 }

@@ -67,22 +67,28 @@ func git(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	c := newCheckout(s, dir)
-	if err := c.repository(ctx, gitfetch.Request{Remote: remote, Commit: attrs.Commit, Ref: attrs.Ref}, attrs.Submodules, "", 0); err != nil {
-		return err
-	}
-	c.top.canonical()
-	top, err := c.top.write(ctx, s.Store)
+	got, err := newCheckout(s, dir).tree(ctx, gitfetch.Request{Remote: remote, Commit: attrs.Commit, Ref: attrs.Ref}, attrs.Submodules)
 	switch {
 	case err != nil:
 		return err
 	case attrs.Unknown:
-		return &UnknownHashError{URL: remote.String(), Got: top.Digest}
-	case top.Digest != fixed.Digest:
-		return &download.HashError{URL: remote.String(), Want: fixed.Digest, Got: top.Digest}
+		return &UnknownHashError{URL: remote.String(), Got: got}
+	case got != fixed.Digest:
+		return &download.HashError{URL: remote.String(), Want: fixed.Digest, Got: got}
 	}
-	s.SetTree(s.Derivation.OutputNames()[0], store.KindTree, top.Digest, nil)
+	s.SetTree(s.Derivation.OutputNames()[0], store.KindTree, got, nil)
 	return nil
+}
+
+// CommitTree puts the files of a commit into a store, without those of
+// submodules, and returns the digest of the canonical tree that they are: what
+// "builtin:git" makes. r.Dir is an empty directory for what is needed meanwhile.
+func CommitTree(ctx context.Context, st Store, client gitfetch.Client, r gitfetch.Request) (store.Digest, error) {
+	progress := func(done, _ int64) {}
+	if r.Progress != nil {
+		progress = func(done, _ int64) { r.Progress(done) }
+	}
+	return newCheckout(&Step{Store: st, Git: client, Progress: progress}, r.Dir).tree(ctx, r, false)
 }
 
 // A checkout reads commits into a listing. Nothing of them is ever a file on
@@ -107,6 +113,16 @@ type blobKey struct {
 
 func newCheckout(s *Step, dir string) *checkout {
 	return &checkout{step: s, dir: dir, top: newListing(), blobs: make(map[blobKey]tree.Entry), left: maxArchive}
+}
+
+// tree fetches a commit and keeps the canonical tree that its files are.
+func (c *checkout) tree(ctx context.Context, r gitfetch.Request, submodules bool) (store.Digest, error) {
+	if err := c.repository(ctx, r, submodules, "", 0); err != nil {
+		return store.Digest{}, err
+	}
+	c.top.canonical()
+	top, err := c.top.write(ctx, c.step.Store)
+	return top.Digest, err
 }
 
 // repository fetches a commit and puts its files below a path.

@@ -98,6 +98,18 @@ func readArchive(ctx context.Context, s Store, f io.ReaderAt, size int64, strip,
 	return u.top, u.readCompressed(ctx, io.NewSectionReader(f, 0, size), workers)
 }
 
+// ArchiveTree puts what is in an archive of so many bytes into a store, and
+// returns the digest of the canonical tree that it is.
+func ArchiveTree(ctx context.Context, st Store, archive io.ReaderAt, size int64) (store.Digest, error) {
+	l, err := readArchive(ctx, st, archive, size, 0, 1)
+	if err != nil {
+		return store.Digest{}, err
+	}
+	l.canonical()
+	top, err := l.write(ctx, st)
+	return top.Digest, err
+}
+
 // A progressFile tells how much of the file has been read, in whatever order: several
 // blocks are read at once, and indexes stand at the end.
 type progressFile struct {

@@ -49,10 +49,57 @@ func (c *Client) Tags(ctx context.Context, r Remote) ([]Tag, error) {
 	return tags, nil
 }
 
+// A RefError says that a remote has no such ref.
+type RefError struct {
+	Remote Remote
+	Ref    string
+}
+
+func (e *RefError) Error() string {
+	return fmt.Sprintf("%s has no branch or tag %q", e.Remote, e.Ref)
+}
+
+// Resolve asks a remote what a ref leads to now: "HEAD", a tag, a branch, or a
+// whole name such as "refs/pull/1/head", looked for in this order. Without such
+// a ref the error is a [*RefError].
+func (c *Client) Resolve(ctx context.Context, r Remote, ref string) (commit string, err error) {
+	if err := CheckRef(ref); err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "sysc-git-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	g, err := c.prepare(r, dir)
+	if err != nil {
+		return "", err
+	}
+	limited, cancel := c.limited(ctx, r)
+	defer cancel()
+	refs, err := g.refs(limited, ref, ref+"^{}")
+	if err != nil {
+		return "", err
+	}
+	names := []string{"refs/tags/" + ref, "refs/heads/" + ref, ref}
+	if ref == "HEAD" {
+		names = []string{ref}
+	}
+	for _, name := range names {
+		if inner, ok := refs[name+"^{}"]; ok {
+			return inner, nil
+		}
+		if commit, ok := refs[name]; ok {
+			return commit, nil
+		}
+	}
+	return "", &RefError{Remote: r, Ref: ref}
+}
+
 // refs asks the remote what refs lead to. Annotated tags occur twice, once with
 // "^{}" behind their name.
-func (g *git) refs(ctx context.Context, pattern string) (map[string]string, error) {
-	out, err := g.run(ctx, "ls-remote", "--quiet", "--", g.remote.String(), pattern)
+func (g *git) refs(ctx context.Context, patterns ...string) (map[string]string, error) {
+	out, err := g.run(ctx, append([]string{"ls-remote", "--quiet", "--", g.remote.String()}, patterns...)...)
 	if err != nil {
 		return nil, err
 	}

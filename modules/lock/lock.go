@@ -24,6 +24,10 @@ const Version = 1
 type File struct {
 	// Inputs are the pinned inputs by name.
 	Inputs map[string]Input
+	// Modules are the pinned sources of modules, by their addresses as package source
+	// writes them; behind that of one that has a version of its own, what was asked
+	// for stands in parentheses.
+	Modules map[string]Module
 	// Resolutions are the packages of roots by address: "system.NAME" or
 	// "derivation.NAME".
 	Resolutions map[string]Resolution
@@ -41,6 +45,23 @@ type Input struct {
 	Settings store.Digest
 	// Revision is the state that it is pinned to.
 	Revision debian.Revision
+}
+
+// A Module is one pinned source of modules: a commit of a repository, or an
+// archive.
+type Module struct {
+	// Constraint is what is asked for, by all who do: constraints of versions and
+	// refs, sorted, with commas between. It is "" when anything will do.
+	Constraint string `json:"constraint,omitempty"`
+	// Version is that of the tag, "" when no version was chosen.
+	Version string `json:"version,omitempty"`
+	// Ref is the tag, the branch or "HEAD" that led to the commit; "" for an archive
+	// and where the commit itself was asked for.
+	Ref string `json:"ref,omitempty"`
+	// Commit is the whole hash of the commit, "" for an archive.
+	Commit string `json:"commit,omitempty"`
+	// Tree is the digest of the files.
+	Tree store.Digest `json:"tree"`
 }
 
 // A Resolution is what a request for packages was resolved to.

@@ -31,6 +31,12 @@ func sample() *File {
 	}
 	return &File{
 		Inputs: map[string]Input{"debian": {Type: "debian", Settings: store.DigestOf([]byte("settings")), Revision: rev}},
+		Modules: map[string]Module{
+			"git::https://example.org/net.git": {
+				Constraint: "~> 1.2", Version: "1.2.4", Ref: "v1.2.4", Commit: strings.Repeat("ab", 20), Tree: store.DigestOf([]byte("tree")),
+			},
+			"https://example.org/x.tar.gz": {Tree: store.DigestOf([]byte("archive"))},
+		},
 		Resolutions: map[string]Resolution{"system.laptop": {
 			Request: Request{
 				Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "required",

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/internal/gitfetch"
 	"sysc/store"
 	"sysc/systems/distro/debian"
 )
@@ -66,6 +67,7 @@ func Read(path string) (*File, []byte, error) {
 type fileJSON struct {
 	Version     int                       `json:"version"`
 	Inputs      map[string]inputJSON      `json:"inputs"`
+	Modules     map[string]Module         `json:"modules"`
 	Resolutions map[string]resolutionJSON `json:"resolutions"`
 	IDs         idsJSON                   `json:"ids"`
 }
@@ -197,7 +199,7 @@ func checkKeys(data []byte) error {
 
 func (raw *fileJSON) file() (*File, error) {
 	f := &File{Users: raw.IDs.Users, Groups: raw.IDs.Groups}
-	if len(raw.Inputs)+len(raw.Resolutions)+len(f.Users)+len(f.Groups) > maxEntries {
+	if len(raw.Inputs)+len(raw.Modules)+len(raw.Resolutions)+len(f.Users)+len(f.Groups) > maxEntries {
 		return nil, fmt.Errorf("read lock file: more than %d entries", maxEntries)
 	}
 	for _, name := range sorted(raw.Inputs) {
@@ -211,6 +213,12 @@ func (raw *fileJSON) file() (*File, error) {
 			}
 		}
 		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}})
+	}
+	for _, key := range sorted(raw.Modules) {
+		if err := checkModule(raw.Modules[key]); err != nil {
+			return nil, fmt.Errorf("read lock file: module %q: %v", key, err)
+		}
+		put(&f.Modules, key, raw.Modules[key])
 	}
 	if err := raw.resolutions(f); err != nil {
 		return nil, fmt.Errorf("read lock file: %v", err)
@@ -257,6 +265,22 @@ func put[V any](m *map[string]V, key string, v V) {
 		*m = map[string]V{}
 	}
 	(*m)[key] = v
+}
+
+// checkModule checks what becomes part of git's command line.
+func checkModule(m Module) error {
+	if m.Tree.IsZero() {
+		return errors.New("no tree")
+	}
+	if m.Commit != "" {
+		if err := gitfetch.CheckCommit(m.Commit); err != nil {
+			return err
+		}
+	}
+	if m.Ref != "" {
+		return gitfetch.CheckRef(m.Ref)
+	}
+	return nil
 }
 
 // checkResolution checks what later stages take for granted.

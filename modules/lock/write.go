@@ -25,6 +25,14 @@ func (f *File) Encode() ([]byte, error) {
 		w.input(name, f.Inputs[name])
 	}
 	w.close("}")
+	if len(f.Modules) > 0 {
+		w.key("modules")
+		w.open("{")
+		for _, key := range sorted(f.Modules) {
+			w.entry(key, f.Modules[key])
+		}
+		w.close("}")
+	}
 	w.key("resolutions")
 	w.open("{")
 	w.resolutions(f.Resolutions)

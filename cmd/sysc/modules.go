@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"sysc/internal/bytesize"
+	"sysc/modules"
+	"sysc/modules/lock"
+	"sysc/modules/source"
+)
+
+// moduleOverrides reads --override module.NAME=DIR, and says that they are in
+// force.
+func (a *app) moduleOverrides() (map[string]string, error) {
+	overrides := map[string]string{}
+	for _, text := range a.overrides {
+		name, dir, ok := strings.Cut(text, "=")
+		name, module := strings.CutPrefix(name, "module.")
+		if !ok || !module || name == "" || dir == "" {
+			return nil, fmt.Errorf("--override is written --override module.NAME=DIR, not %q", text)
+		}
+		// A path of a module in a module may be written with all its words.
+		name = strings.ReplaceAll(name, ".module.", ".")
+		if _, twice := overrides[name]; twice {
+			return nil, fmt.Errorf("--override module.%s is given twice", name)
+		}
+		overrides[name] = dir
+		a.say("Note: module.%s comes from %s, not from its source (--override).", name, dir)
+	}
+	return overrides, nil
+}
+
+// moduleOptions says where modules come from. Without fetch, they are those that
+// the store has.
+func (a *app) moduleOptions(ctx context.Context, opts *modules.Options, fetch bool) (err error) {
+	if opts.Overrides, err = a.moduleOverrides(); err != nil {
+		return err
+	}
+	opts.Trees, err = a.moduleTrees(ctx, fetch)
+	return err
+}
+
+// moduleTrees returns the directories of the modules that the lock file of a
+// definition has: those in the store, and unless --offline is given the others,
+// fetched. It is called before the definition is evaluated, which fetches
+// nothing. The store stays open until the end of the run.
+func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, error) {
+	file, _, err := lock.Read(filepath.Join(a.dir, lock.FileName))
+	if err != nil || len(file.Modules) == 0 {
+		return nil, nil // whoever loads the definition reports what is wrong with the file
+	}
+	locked, err := modules.LockedModules(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := a.moduleFetcher(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trees := map[string]string{}
+	status := &statusLine{w: a.err, mode: a.progressMode()}
+	defer status.clear()
+	f.Progress = status.module
+	for key, m := range locked {
+		dir, ok, err := f.Open(ctx, m.Package, m.Pin)
+		if err != nil {
+			return nil, err
+		}
+		if !ok && fetch && !a.offline {
+			status.step("module", m.Package.String())
+			if dir, err = f.Get(ctx, m.Package, m.Pin); err != nil {
+				return nil, fmt.Errorf("fetch module %s: %w", key, err)
+			}
+			ok = true
+		}
+		if ok {
+			trees[key] = dir
+		}
+	}
+	return trees, nil
+}
+
+// moduleFetcher returns what gets modules into the store.
+func (a *app) moduleFetcher(ctx context.Context) (*source.Fetcher, error) {
+	if a.modules != nil {
+		return a.modules, nil
+	}
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a.atEnd = append(a.atEnd, st.Close)
+	a.modules = &source.Fetcher{Store: st, Download: client}
+	return a.modules, nil
+}
+
+// module tells how much of a package has arrived.
+func (s *statusLine) module(p source.Package, done int64) {
+	s.bytes(func() string { return fmt.Sprintf("Fetching module %s  %s", p, bytesize.Format(done)) })
+}
