@@ -266,6 +266,8 @@ func versionsText(versions []source.Version) string {
 // all. versions are those that there are, "" when these do not matter.
 func conflict(key string, wants []want, versions string) diag.List {
 	asking := slices.DeleteFunc(slices.Clone(wants), func(w want) bool { return w.remote.wants() == "" })
+	// Those that a user can change come first.
+	slices.SortStableFunc(asking, func(a, b want) int { return strings.Count(a.by, ".") - strings.Count(b.by, ".") })
 	detail := ""
 	for _, w := range asking {
 		detail += fmt.Sprintf("\n  module.%s wants %s (%s)", w.by, w.remote.wants(), w.at())

@@ -80,7 +80,7 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 	if err != nil {
 		return err
 	}
-	fetcher, err := a.moduleFetcher(ctx)
+	fetcher, err := a.moduleFetcher()
 	if err != nil {
 		return err
 	}

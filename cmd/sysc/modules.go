@@ -10,6 +10,7 @@ import (
 	"sysc/modules"
 	"sysc/modules/lock"
 	"sysc/modules/source"
+	"sysc/store/localstore"
 )
 
 // moduleOverrides reads --override module.NAME=DIR, and says that they are in
@@ -56,7 +57,7 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	f, err := a.moduleFetcher(ctx)
+	f, err := a.moduleFetcher()
 	if err != nil {
 		return nil, err
 	}
@@ -83,8 +84,9 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, e
 	return trees, nil
 }
 
-// moduleFetcher returns what gets modules into the store.
-func (a *app) moduleFetcher(ctx context.Context) (*source.Fetcher, error) {
+// moduleFetcher returns what gets modules into the store, which is opened when
+// there is one to get, and stays open until the end of the run.
+func (a *app) moduleFetcher() (*source.Fetcher, error) {
 	if a.modules != nil {
 		return a.modules, nil
 	}
@@ -92,12 +94,17 @@ func (a *app) moduleFetcher(ctx context.Context) (*source.Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := a.openStore(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a.atEnd = append(a.atEnd, st.Close)
-	a.modules = &source.Fetcher{Store: st, Download: client}
+	var st *localstore.Store
+	a.modules = &source.Fetcher{Download: client, Store: func(ctx context.Context) (source.Store, error) {
+		if st == nil {
+			opened, err := a.openStore(ctx)
+			if err != nil {
+				return nil, err
+			}
+			st, a.atEnd = opened, append(a.atEnd, opened.Close)
+		}
+		return st, nil
+	}}
 	return a.modules, nil
 }
 

@@ -152,3 +152,21 @@ func serveGit(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	serveHandler(ts, args[0], dir, handler, args[2:])
 }
+
+// serveSSH serves the git repositories below a directory over ssh until the script
+// ends, and sets a variable to their address. In the directory KEYS are the user's
+// key and known_hosts, which ssh uses from now on.
+//
+//	servessh VARIABLE DIR KEYS
+func serveSSH(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: servessh VARIABLE DIR KEYS")
+	}
+	keys := ts.MkAbs(args[2])
+	ts.Check(os.Mkdir(keys, 0o700))
+	address, stop, err := gittest.ServeSSH(ts.MkAbs(args[1]), keys)
+	ts.Check(err)
+	ts.Defer(stop)
+	ts.Setenv(args[0], address)
+	ts.Setenv("PATH", keys+string(filepath.ListSeparator)+ts.Getenv("PATH"))
+}

@@ -81,6 +81,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mkzip":      mkzip,
 	"serve":      serve,
 	"servegit":   serveGit,
+	"servessh":   serveSSH,
 	"substitute": substitute,
 	"flip":       flip,
 	"within":     within,

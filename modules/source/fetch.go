@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 
 	"sysc/derivations"
 	"sysc/derivations/builtin"
@@ -63,14 +62,14 @@ type Store interface {
 
 // A Fetcher gets packages into a store. It is safe for concurrent use.
 type Fetcher struct {
-	Store Store
+	// Store returns the store, which is asked for when something is to be taken from
+	// it or put into it.
+	Store func(context.Context) (Store, error)
 	Git   gitfetch.Client
 	// Download gets archives.
 	Download *download.Client
 	// Progress, if not nil, is told how many bytes of a package have arrived.
 	Progress func(p Package, done int64)
-
-	requests atomic.Int64
 }
 
 // A MovedError says that a tag leads to another commit than when it was locked.
@@ -150,19 +149,14 @@ func explain(p Package, err error) error {
 	return err
 }
 
-// Requests returns how often a server was asked so far.
-func (f *Fetcher) Requests() int64 { return f.requests.Load() }
-
 // Tags returns the tags that a repository has now.
 func (f *Fetcher) Tags(ctx context.Context, p Package) ([]gitfetch.Tag, error) {
-	f.requests.Add(1)
 	tags, err := f.Git.Tags(ctx, p.Remote)
 	return tags, explain(p, err)
 }
 
 // Resolve returns the commit that a ref leads to now.
 func (f *Fetcher) Resolve(ctx context.Context, p Package, ref string) (commit string, err error) {
-	f.requests.Add(1)
 	commit, err = f.Git.Resolve(ctx, p.Remote, ref)
 	return commit, explain(p, err)
 }
@@ -174,14 +168,18 @@ func (f *Fetcher) Open(ctx context.Context, p Package, pin Pin) (dir string, ok 
 	if !valid {
 		return "", false, fmt.Errorf("open %s: no name for its files", p)
 	}
-	_, err = f.Store.Object(ctx, at)
+	st, err := f.Store(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	_, err = st.Object(ctx, at)
 	switch {
 	case errors.Is(err, store.ErrNotExist):
 		return "", false, nil
 	case err != nil:
 		return "", false, fmt.Errorf("open %s: %w", p, err)
 	}
-	return f.Store.PhysicalPath(at), true, nil
+	return st.PhysicalPath(at), true, nil
 }
 
 // Get returns the directory of a pinned package, fetched when the store does not
@@ -215,16 +213,19 @@ func (f *Fetcher) Get(ctx context.Context, p Package, pin Pin) (dir string, err 
 // Fetch gets a package, whatever the tree is, and returns the pin with the tree
 // in it.
 func (f *Fetcher) Fetch(ctx context.Context, p Package, pin Pin) (_ Pin, dir string, err error) {
-	f.requests.Add(1)
-	temp, remove, err := f.Store.TempDir(ctx, "module-")
+	st, err := f.Store(ctx)
+	if err != nil {
+		return pin, "", err
+	}
+	temp, remove, err := st.TempDir(ctx, "module-")
 	if err != nil {
 		return pin, "", err
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	if p.IsGit() {
-		pin.Tree, err = f.commit(ctx, p, pin, temp)
+		pin.Tree, err = f.commit(ctx, st, p, pin, temp)
 	} else {
-		pin.Tree, err = f.archive(ctx, p, temp)
+		pin.Tree, err = f.archive(ctx, st, p, temp)
 	}
 	if err != nil {
 		return pin, "", explain(p, err)
@@ -233,27 +234,27 @@ func (f *Fetcher) Fetch(ctx context.Context, p Package, pin Pin) (_ Pin, dir str
 	if !ok {
 		return pin, "", fmt.Errorf("fetch %s: no name for its files", p)
 	}
-	object, err := f.Store.MakeObject(ctx, at.Name(), store.KindTree, pin.Tree, nil)
+	object, err := st.MakeObject(ctx, at.Name(), store.KindTree, pin.Tree, nil)
 	if err != nil {
 		return pin, "", err
 	}
-	if err := f.Store.Register(ctx, []store.Object{object}, nil); err != nil {
+	if err := st.Register(ctx, []store.Object{object}, nil); err != nil {
 		return pin, "", err
 	}
-	return pin, f.Store.PhysicalPath(object.Path), nil
+	return pin, st.PhysicalPath(object.Path), nil
 }
 
-func (f *Fetcher) commit(ctx context.Context, p Package, pin Pin, temp string) (store.Digest, error) {
+func (f *Fetcher) commit(ctx context.Context, st Store, p Package, pin Pin, temp string) (store.Digest, error) {
 	client := f.Git
 	client.MaxBytes = cmp.Or(client.MaxBytes, MaxBytes)
 	r := gitfetch.Request{Remote: p.Remote, Commit: pin.Commit, Dir: temp, Progress: func(done int64) { f.progress(p, done) }}
 	if pin.Ref != "HEAD" {
 		r.Ref = pin.Ref
 	}
-	return builtin.CommitTree(ctx, f.Store, client, r)
+	return builtin.CommitTree(ctx, st, client, r)
 }
 
-func (f *Fetcher) archive(ctx context.Context, p Package, temp string) (store.Digest, error) {
+func (f *Fetcher) archive(ctx context.Context, st Store, p Package, temp string) (store.Digest, error) {
 	file := filepath.Join(temp, "archive")
 	err := f.Download.Fetch(ctx, download.Request{
 		URLs: []string{p.Archive}, Dest: file, Size: -1, MaxSize: MaxBytes,
@@ -271,7 +272,7 @@ func (f *Fetcher) archive(ctx context.Context, p Package, temp string) (store.Di
 	if err != nil {
 		return store.Digest{}, err
 	}
-	tree, err := builtin.ArchiveTree(ctx, f.Store, archive, info.Size())
+	tree, err := builtin.ArchiveTree(ctx, st, archive, info.Size())
 	if err != nil {
 		return tree, fmt.Errorf("unpack %s: %w", p, err)
 	}
