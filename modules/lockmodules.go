@@ -12,6 +12,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/modules/lock"
 	"sysc/modules/source"
+	"sysc/store"
 )
 
 const (
@@ -87,7 +88,7 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 		return nil, false, nil
 	}
 	if l.opts.Modules == nil {
-		if fits && l.p.trees[key] != "" {
+		if fits && l.p.trees[old.Tree] != "" {
 			return nil, false, nil
 		}
 		return diag.Errorf(wants[0].use.SourceRange, "Module cannot be fetched", "Nothing can be fetched here."), false, nil
@@ -95,7 +96,7 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 	if fits && !update {
 		old.Constraint = constraint
 		state[key] = old
-		if l.p.trees[key] != "" {
+		if l.p.trees[old.Tree] != "" {
 			return nil, false, nil
 		}
 		l.opts.Progress("module", pkg.String())
@@ -103,7 +104,7 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 		if err != nil {
 			return nil, false, l.failed(wants[0], err)
 		}
-		l.keep(key, dir)
+		l.keep(old.Tree, dir)
 		return nil, true, nil
 	}
 	if chosen[key]++; chosen[key] > maxChoices {
@@ -117,7 +118,7 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 	if diags.HasErrors() {
 		return diags, false, nil
 	}
-	if old.Ref == pin.Ref && old.Commit == pin.Commit && locked && pkg.IsGit() && l.p.trees[key] != "" {
+	if old.Ref == pin.Ref && old.Commit == pin.Commit && locked && pkg.IsGit() && l.p.trees[old.Tree] != "" {
 		old.Constraint = constraint
 		state[key] = old
 		return nil, false, nil
@@ -128,16 +129,16 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 		return nil, false, l.failed(wants[0], err)
 	}
 	state[key] = lock.Module{Constraint: constraint, Version: got.Version, Ref: got.Ref, Commit: got.Commit, Tree: got.Tree}
-	l.keep(key, dir)
+	l.keep(got.Tree, dir)
 	return nil, true, nil
 }
 
 // keep keeps where a package is.
-func (l *locker) keep(key, dir string) {
+func (l *locker) keep(tree store.Digest, dir string) {
 	if l.p.trees == nil {
-		l.p.trees = map[string]string{}
+		l.p.trees = map[store.Digest]string{}
 	}
-	l.p.trees[key] = dir
+	l.p.trees[tree] = dir
 }
 
 func (l *locker) failed(w want, err error) error {
@@ -355,7 +356,7 @@ func (s *surveyor) find(at place, use *lang.Use, by string) (to place, ok bool) 
 	}
 	s.wants[r.key] = append(s.wants[r.key], want{r, by})
 	locked, known := s.state[r.key]
-	if !known || !r.fits(locked) || s.l.p.trees[r.key] == "" {
+	if !known || !r.fits(locked) || s.l.p.trees[locked.Tree] == "" {
 		return to, false
 	}
 	to, diags = s.l.p.fetched(r, locked)

@@ -36,9 +36,9 @@ type Options struct {
 	// set when files differ from it.
 	Revision string
 	Dirty    bool
-	// Trees are the directories of packages of modules, by the lock file's names for
-	// them: see [LockedModules]. Loading fetches nothing.
-	Trees map[string]string
+	// Trees are the directories of packages of modules, by the digests of their
+	// trees: see [LockedModules]. Loading fetches nothing.
+	Trees map[store.Digest]string
 	// Overrides are directories to use in place of modules, by the paths of their
 	// names: "web", or "web.tls" for a module of that module.
 	Overrides map[string]string
@@ -57,9 +57,9 @@ type Project struct {
 	// far by directory.
 	place       place
 	definitions map[string]*loaded
-	// trees are the directories of packages of modules by the lock file's names,
-	// and overrides what is used in place of modules, by paths of names.
-	trees       map[string]string
+	// trees are the directories of packages of modules by the digests that the lock
+	// file has, and overrides what is used in place of modules, by paths of names.
+	trees       map[store.Digest]string
 	sourceTrees map[string]*sourceTree
 	overrides   map[string]place
 

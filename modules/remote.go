@@ -125,7 +125,7 @@ func (w *work) find(from place, use *lang.Use, name string) (place, diag.List) {
 
 // fetched is a place in a tree that was fetched.
 func (p *Project) fetched(r *remote, locked lock.Module) (place, diag.List) {
-	dir, ok := p.trees[r.key]
+	dir, ok := p.trees[locked.Tree]
 	if !ok {
 		return place{}, diag.Errorf(r.use.SourceRange, "Module is not here",
 			"The files of %s, %s, are not in the store, and nothing was fetched. Without --offline, sysc fetches what sysc.lock has.", r.key, describePin(locked))

@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/modules/lock"
 	"sysc/modules/source"
+	"sysc/store"
 	"sysc/store/localstore"
 )
 
@@ -48,7 +51,7 @@ func (a *app) moduleOptions(ctx context.Context, opts *modules.Options, fetch bo
 // definition has: those in the store, and unless --offline is given the others,
 // fetched. It is called before the definition is evaluated, which fetches
 // nothing. The store stays open until the end of the run.
-func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, error) {
+func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[store.Digest]string, error) {
 	file, _, err := lock.Read(filepath.Join(a.dir, lock.FileName))
 	if err != nil || len(file.Modules) == 0 {
 		return nil, nil // whoever loads the definition reports what is wrong with the file
@@ -61,11 +64,12 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, e
 	if err != nil {
 		return nil, err
 	}
-	trees := map[string]string{}
+	trees := map[store.Digest]string{}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	defer status.clear()
 	f.Progress = status.module
-	for key, m := range locked {
+	for _, key := range slices.Sorted(maps.Keys(locked)) {
+		m := locked[key]
 		dir, ok, err := f.Open(ctx, m.Package, m.Pin)
 		if err != nil {
 			return nil, err
@@ -78,7 +82,7 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[string]string, e
 			ok = true
 		}
 		if ok {
-			trees[key] = dir
+			trees[m.Pin.Tree] = dir
 		}
 	}
 	return trees, nil
