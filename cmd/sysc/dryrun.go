@@ -54,16 +54,27 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 		return a.printJSON(plan)
 	}
 	var size int64
+	orMore := ""
 	for _, step := range plan.Fetch {
 		line := "fetch " + step.Name
 		if step.Size > 0 {
 			line += "  " + bytesize.Format(step.Size)
+		} else {
+			orMore = "at least "
 		}
 		size += step.Size
 		fmt.Fprintln(a.out, line)
 	}
+	titles := make(map[string]int)
 	for _, step := range plan.Build {
-		fmt.Fprintln(a.out, stepTitle(step.Builder, step.Name))
+		titles[stepTitle(step.Builder, step.Name)]++
+	}
+	for _, step := range plan.Build {
+		title := stepTitle(step.Builder, step.Name)
+		if titles[title] > 1 && step.Origin != "" {
+			title += "  for " + step.Origin
+		}
+		fmt.Fprintln(a.out, title)
 	}
 	switch {
 	case len(plan.Build)+len(plan.Fetch) == 0:
@@ -71,7 +82,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modu
 	case len(plan.Fetch) == 0:
 		a.say("Would run at most %s.", plural(len(plan.Build), "step"))
 	default:
-		a.say("Would run at most %s, and fetch %s of %s.", plural(len(plan.Build), "step"), plural(len(plan.Fetch), "file"), bytesize.Format(size))
+		a.say("Would run at most %s, and fetch %s of %s%s.", plural(len(plan.Build), "step"), plural(len(plan.Fetch), "file"), orMore, bytesize.Format(size))
 	}
 	return nil
 }

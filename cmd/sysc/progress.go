@@ -30,6 +30,7 @@ type progress struct {
 	fetched  int64
 	fetching stopwatch
 	steps    map[derivations.Hash]*step // that have not ended
+	named    map[string]int             // planned steps of each title
 	started  time.Time
 	stop     chan struct{}
 	stopped  sync.WaitGroup
@@ -47,7 +48,7 @@ type renderer interface {
 
 // newProgress chooses the renderer by what app.progressMode says.
 func newProgress(w io.Writer, mode string, colour bool, jobs int) (*progress, error) {
-	p := &progress{jobs: max(jobs, 1), steps: map[derivations.Hash]*step{}, started: time.Now(), stop: make(chan struct{})}
+	p := &progress{jobs: max(jobs, 1), steps: map[derivations.Hash]*step{}, named: map[string]int{}, started: time.Now(), stop: make(chan struct{})}
 	switch mode {
 	case "tree":
 		p.show = &liveRenderer{w: w, size: func() (int, int) { return terminalSize(w) }, colour: colour}
@@ -95,6 +96,7 @@ func (p *progress) event(e build.Event) {
 	defer p.mu.Unlock()
 	if e.Kind == build.Planned {
 		p.total++
+		p.named[stepTitle(e.Builder, e.Name)]++
 		p.steps[e.Hash] = newStep(e)
 		p.bytes += p.steps[e.Hash].toFetch()
 	}
@@ -176,12 +178,31 @@ func (p *progress) summary(width int) string {
 	elapsed := time.Since(p.started)
 	var bytes, rate string
 	if p.fetched < p.bytes {
-		bytes = fmt.Sprintf("fetched %s of %s", bytesize.Format(p.fetched), bytesize.Format(p.bytes))
+		bytes = fmt.Sprintf("fetched %s of %s%s", bytesize.Format(p.fetched), p.orMore(), bytesize.Format(p.bytes))
 		rate = formatRate(p.fetched, p.fetching.elapsed())
 	}
 	return joinFacts(width,
 		fact{fmt.Sprintf("%d of %s", p.done, plural(p.total, "step")), 5},
 		fact{bytes, 3}, fact{rate, 1}, fact{formatDuration(elapsed), 2}, fact{p.timeLeft(time.Now()), 4})
+}
+
+// orMore says that there is something to fetch whose size nobody has told yet.
+func (p *progress) orMore() string {
+	for _, s := range p.steps {
+		if s.fetches() && s.total < 0 {
+			return "at least "
+		}
+	}
+	return ""
+}
+
+// name is what a step is called in a line of its own: several of one name, such as
+// roots of one input, are told apart by what of the definition they are made for.
+func (p *progress) name(e build.Event) string {
+	if p.named[stepTitle(e.Builder, e.Name)] > 1 && e.Origin.Label != "" {
+		return e.Name + " for " + e.Origin.Label
+	}
+	return e.Name
 }
 
 // outcome is the last line: what was done, and what of that which might have been did

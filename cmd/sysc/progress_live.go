@@ -35,7 +35,7 @@ const (
 )
 
 func (r *liveRenderer) event(p *progress, e build.Event, _ *step) {
-	if line, ok := notice(e); ok {
+	if line, ok := p.notice(e); ok {
 		r.write(line+eraseLine+"\n", r.frame(p))
 	}
 }

@@ -14,16 +14,16 @@ import (
 
 // notice is the line about an event that a user should know of whatever else is
 // shown.
-func notice(e build.Event) (line string, ok bool) {
+func (p *progress) notice(e build.Event) (line string, ok bool) {
 	switch e.Kind {
 	case build.Waiting:
 		return "waiting for " + e.Line, true
 	case build.Warning:
-		return fmt.Sprintf("warning: %s: %s", e.Name, e.Line), true
+		return fmt.Sprintf("warning: %s: %s", p.name(e), e.Line), true
 	case build.Failed:
-		return "failed: " + e.Name, !wasSkipped(e)
+		return "failed: " + p.name(e), !wasSkipped(e)
 	case build.Different:
-		return "not reproducible: " + e.Name, true
+		return "not reproducible: " + p.name(e), true
 	case build.Draining:
 		return fmt.Sprintf("finishing %s, press Ctrl-C again to stop them", plural(int(e.Done), "running step")), true
 	}
@@ -49,11 +49,11 @@ const plainInterval = 5 * time.Second
 func (r *plainRenderer) event(p *progress, e build.Event, s *step) {
 	switch {
 	case e.Kind == build.Started && e.Builder == derivations.BuilderExec:
-		fmt.Fprintf(r.w, "build %s\n", e.Name)
+		fmt.Fprintf(r.w, "build %s\n", p.name(e))
 	case e.Kind == build.Finished && e.Builder == derivations.BuilderExec && s != nil && s.running():
-		fmt.Fprintf(r.w, "built %s in %s\n", e.Name, formatDuration(time.Since(s.since)))
+		fmt.Fprintf(r.w, "built %s in %s\n", p.name(e), formatDuration(time.Since(s.since)))
 	}
-	if line, ok := notice(e); ok {
+	if line, ok := p.notice(e); ok {
 		fmt.Fprintln(r.w, line)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 // newShown is a progress without a clock.
 func newShown(show renderer) *progress {
-	return &progress{jobs: 1, steps: map[derivations.Hash]*step{}, started: time.Now(), stop: make(chan struct{}), show: show}
+	return &progress{jobs: 1, steps: map[derivations.Hash]*step{}, named: map[string]int{}, started: time.Now(), stop: make(chan struct{}), show: show}
 }
 
 func event(kind build.EventKind, i int, e build.Event) build.Event {
@@ -273,6 +273,23 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+// A download of unknown size makes the total a least one, until it has told.
+func TestSummaryOfUnknownSizes(t *testing.T) {
+	p := newShown(silentRenderer{})
+	p.event(event(build.Planned, 0, build.Event{Builder: builtin.BuilderFetch, Total: 1 << 20}))
+	p.event(event(build.Planned, 1, build.Event{Builder: builtin.BuilderFetch, Total: -1}))
+	check := func(want string) {
+		t.Helper()
+		if got := p.summary(200); !strings.Contains(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	check("fetched 0 B of at least 1.0 MiB")
+	p.event(event(build.Started, 1, build.Event{Builder: builtin.BuilderFetch}))
+	p.event(event(build.Progress, 1, build.Event{Builder: builtin.BuilderFetch, Total: 1 << 20}))
+	check("fetched 0 B of 2.0 MiB")
+}
+
 // How long it will take still, and when that is not said.
 func TestTimeLeft(t *testing.T) {
 	const second = time.Second
@@ -443,6 +460,28 @@ func TestPlainRenderer(t *testing.T) {
 	p.event(event(build.Finished, 2, build.Event{Cached: true}))
 	p.show.finish(p)
 	want := "build step0\nbuild step1\nbuilt step0 in #\nfailed: step1\n1 built, 1 unchanged, 1 failed, #\n"
+	if diff := cmp.Diff(want, changing.ReplaceAllString(out.String(), "#")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// Several steps of one name are told apart.
+func TestPlainRendererOfEqualNames(t *testing.T) {
+	var out strings.Builder
+	p := newShown(&plainRenderer{w: &out})
+	root := func(kind build.EventKind, i int, e build.Event) {
+		e = event(kind, i, e)
+		e.Name, e.Origin.Label = "debian-root", fmt.Sprintf("derivation.d%d", i)
+		p.event(e)
+	}
+	for i := range 2 {
+		root(build.Planned, i, build.Event{})
+	}
+	root(build.Started, 0, build.Event{})
+	root(build.Finished, 0, build.Event{})
+	root(build.Started, 1, build.Event{})
+	root(build.Failed, 1, build.Event{})
+	want := "build debian-root for derivation.d0\nbuilt debian-root for derivation.d0 in #\nbuild debian-root for derivation.d1\nfailed: debian-root for derivation.d1\n"
 	if diff := cmp.Diff(want, changing.ReplaceAllString(out.String(), "#")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
