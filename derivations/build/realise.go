@@ -50,6 +50,9 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if opts.DryRun || len(missing) == 0 {
 		return p.paths(want), nil
 	}
+	if err := r.checkMirrors(ctx, missing); err != nil {
+		return nil, err
+	}
 	err = r.run(ctx, want)
 	r.remember()
 	return p.paths(want), err

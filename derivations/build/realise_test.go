@@ -138,6 +138,25 @@ func TestMissingThings(t *testing.T) {
 	}
 }
 
+// A mirror that there is not is told of before anything runs.
+func TestMisspeltMirror(t *testing.T) {
+	w := newWorld(t)
+	runs := 0
+	w.opts.Builtins = builtin.Standard()
+	w.opts.Builtins["builtin:test"] = counting(func(string) { runs++ })
+	w.opts.Mirrors = builtin.Mirrors{"debian": {"https://deb.example"}, "debian-security": {"https://security.example"}}
+	fine := w.builtin("fine", "builtin:test", map[string]any{"text": "x"})
+	bad := w.builtin("bad", builtin.BuilderFetch, map[string]any{"urls": []string{"https://example.org/x", "mirror://debain/x"}})
+	_, err := w.realise(fine, bad)
+	want := `build bad (derivation.bad): address "mirror://debain/x": no mirror is called "debain"; there are debian, debian-security`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if runs != 0 {
+		t.Errorf("%d steps ran", runs)
+	}
+}
+
 func TestFixedOutputs(t *testing.T) {
 	w := newWorld(t)
 	w.opts.Builtins = map[string]builtin.Func{"builtin:test": counting(nil)}

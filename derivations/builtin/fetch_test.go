@@ -75,9 +75,9 @@ func TestFetch(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for want, fixed := range map[string]*derivations.Fixed{
-		"whose digest is known":           nil,
-		"only a file whose digest is":     {Kind: store.KindTree, Digest: store.Digest{1}},
-		"no mirror called \"test\" is kn": fixed,
+		"whose digest is known":        nil,
+		"only a file whose digest is":  {Kind: store.KindTree, Digest: store.Digest{1}},
+		"no mirror is called \"test\"": fixed,
 	} {
 		if _, err := runStep(t, st, fetch, fixed, map[string]any{"url": "mirror://test/x"}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want error with %q", err, want)

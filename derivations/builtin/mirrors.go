@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,11 +28,20 @@ func (m Mirrors) Expand(address string) ([]string, error) {
 	}
 	bases := m[name]
 	if len(bases) == 0 {
-		return nil, fmt.Errorf("address %q: no mirror called %q is known", address, name)
+		return nil, fmt.Errorf("address %q: no mirror is called %q%s", address, name, m.known())
 	}
 	var out []string
 	for _, base := range bases {
 		out = append(out, strings.TrimSuffix(base, "/")+"/"+path)
 	}
 	return out, nil
+}
+
+// known lists the names that there are, for messages.
+func (m Mirrors) known() string {
+	names := slices.Sorted(maps.Keys(m))
+	if len(names) == 0 {
+		return "; there are none, for each comes with an input"
+	}
+	return "; there are " + strings.Join(names, ", ")
 }
