@@ -48,7 +48,7 @@ var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
 	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog},
 	{Name: "for_each"},
-}, Blocks: []syntax.BlockSchema{{Type: "assert"}}}
+}, Blocks: []syntax.BlockSchema{{Type: "assert"}, {Type: "dynamic", Labels: []string{"type"}}}}
 
 // laterArguments are part of the language and not of this version.
 var laterArguments = []string{"platform"}
@@ -114,7 +114,7 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 }
 
 func checkDerivationBody(b *syntax.Body) diag.List {
-	diags := noCount(b)
+	diags := NoCount(b)
 	var rest syntax.Body
 	rest = *b
 	rest.Attrs = nil
@@ -136,8 +136,11 @@ func checkDerivationBody(b *syntax.Body) diag.List {
 			continue
 		}
 		rest.Blocks = append(rest.Blocks, blk)
-		if blk.Type == "assert" {
+		switch blk.Type {
+		case "assert":
 			diags = append(diags, CheckAssert(blk)...)
+		case "dynamic":
+			diags = append(diags, checkDynamicAssert(blk)...)
 		}
 	}
 	diags = append(diags, rest.Check("a derivation", derivationSchema)...)

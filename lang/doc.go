@@ -58,6 +58,9 @@
 //
 //	option "…" { }   config { }   system "…" { }   # handed on to package modules
 //
+// A dynamic block ([ParseDynamic]) stands for a block for each element of a
+// collection; in config and system blocks it is expanded when its option is read.
+//
 // Expressions are HCL's, with Terraform's functions. Names: var.x, local.x,
 // input.x, pkg.INPUT.NAME, derivation.x.out (any output, .name, .version),
 // derivation.x["key"].out, module.x.OUTPUT, module.x["key"].OUTPUT, each.key,

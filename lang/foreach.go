@@ -28,6 +28,17 @@ func ForEach(x *syntax.Expr, scope *eval.Scope) (map[string]cty.Value, diag.List
 	return elements, append(diags, more...)
 }
 
+// StaticForEach is [ForEach] for what must be known before anything is locked or
+// built. what names the place in messages, at its begin, as in "The for_each of a system".
+func (m *Module) StaticForEach(x *syntax.Expr, what string) (map[string]cty.Value, diag.List) {
+	v, diags := m.static(x, what)
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	elements, more := forEach(v, x.Range(), elementRanges(x))
+	return elements, append(diags, more...)
+}
+
 // forEach reads the value of a for_each. rng is where it stands, and ranges where
 // its elements do, as far as that is known.
 func forEach(v cty.Value, rng diag.Range, ranges []diag.Range) (map[string]cty.Value, diag.List) {
@@ -140,8 +151,8 @@ func quoted(list []string) string {
 	return strings.Join(out, ", ")
 }
 
-// noCount answers for what Terraform has in the place of for_each.
-func noCount(b *syntax.Body) diag.List {
+// NoCount answers for what Terraform has in the place of for_each.
+func NoCount(b *syntax.Body) diag.List {
 	a := b.Attr("count")
 	if a == nil {
 		return nil

@@ -37,7 +37,7 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 			"The argument \"type\" is required in an input, as in\n\n  type = \"debian\"")...)
 	}
 	for _, a := range b.Body.Attrs {
-		v, more := m.static(a.Expr, "an input")
+		v, more := m.static(a.Expr, "The arguments of an input")
 		diags = append(diags, more...)
 		if more.HasErrors() {
 			continue
@@ -59,13 +59,14 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 }
 
 // static evaluates an expression that must be known before anything is locked or
-// built, and returns a plain value. what names the place in messages.
+// built, and returns a plain value. what names the
+// place at the begin of a message, as in "The arguments of an input".
 func (m *Module) static(x *syntax.Expr, what string) (cty.Value, diag.List) {
 	for _, ref := range x.References() {
 		switch ref.Root {
 		case "derivation", "input", "pkg":
 			return cty.DynamicVal, diag.Errorf(ref.Range, "Static value required",
-				"The arguments of %s must be known before anything is locked or built, so they can use variables and local values, but not %s.", what, ref)
+				"%s must be known before anything is locked or built, from variables and local values, but not from %s.", what, ref)
 		}
 	}
 	v, diags := eval.Evaluate(x, m.scope)
@@ -76,10 +77,10 @@ func (m *Module) static(x *syntax.Expr, what string) (cty.Value, diag.List) {
 	switch {
 	case len(marks.Paths) > 0:
 		return cty.DynamicVal, append(diags, diag.Errorf(x.Range(), "Static value required",
-			"The arguments of %s must be known before anything is locked or built, and this has the path of %s in it.", what, marks.Paths[0].Of)...)
+			"%s must be known before anything is locked or built, and this has the path of %s in it.", what, marks.Paths[0].Of)...)
 	case marks.Sensitive:
 		return cty.DynamicVal, append(diags, diag.Errorf(x.Range(), "Sensitive value",
-			"The arguments of %s stand in the lock file, which is no place for a value marked sensitive.", what)...)
+			"%s can be read by everybody, in the lock file for one, which is no place for a value marked sensitive.", what)...)
 	}
 	return plain, diags
 }

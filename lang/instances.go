@@ -8,6 +8,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/lang/diag"
+	"sysc/lang/eval"
 	"sysc/lang/syntax"
 	"sysc/store"
 )
@@ -171,6 +172,26 @@ func (r *fields) asserts() {
 	for _, b := range r.body.Blocks {
 		if b.Type == "assert" {
 			r.diags = append(r.diags, Assert(b, r.scope)...)
+			continue
+		}
+		d, _ := ParseDynamic(b) // checkDerivationBody has found it right
+		expansions, diags := d.Expand(r.scope)
+		r.diags = append(r.diags, diags...)
+		for _, x := range expansions {
+			r.diags = append(r.diags, Assert(d.Made(x), eval.NewScope(r.scope, x.Names))...)
 		}
 	}
+}
+
+// checkDynamicAssert reports what is wrong with the text of a dynamic block in a
+// derivation, in which assert is the only type of block.
+func checkDynamicAssert(b *syntax.Block) diag.List {
+	d, diags := ParseDynamic(b)
+	if d == nil {
+		return diags
+	}
+	if d.Type != "assert" {
+		return append(diags, diag.Errorf(d.TypeRange, "Unsupported block type", "Blocks of type %q are not expected in a derivation.%s", d.Type, diag.DidYouMean(d.Type, []string{"assert"}))...)
+	}
+	return append(diags, CheckAssert(d.Made(Expansion{Labels: make([]string, len(d.Labels))}))...)
 }

@@ -39,7 +39,7 @@ var useArguments = []string{"source", "version", "import", "separate", "for_each
 // newUse takes a module block apart.
 func newUse(b *syntax.Block) (*Use, diag.List) {
 	u := &Use{Name: b.Labels[0], Block: b}
-	diags := noCount(b.Body)
+	diags := NoCount(b.Body)
 	for _, blk := range b.Body.Blocks {
 		diags = append(diags, diag.Errorf(blk.TypeRange, "Unsupported block type",
 			"A module block has arguments only: a value for each variable of the module, as in\n\n  %s = …", blk.Type)...)
@@ -159,12 +159,7 @@ func (m *Module) instances(u *Use) (*Instances, diag.List) {
 		out.cells = map[string]*eval.Cell[*Module]{"": m.instance(u, address, m.scope)}
 		return out, nil
 	}
-	v, diags := m.static(a.Expr, "for_each of a module")
-	if diags.HasErrors() {
-		return nil, diags
-	}
-	elements, more := forEach(v, a.Expr.Range(), elementRanges(a.Expr))
-	diags = append(diags, more...)
+	elements, diags := m.StaticForEach(a.Expr, "The for_each of a module")
 	if diags.HasErrors() {
 		return nil, diags
 	}
