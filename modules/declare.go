@@ -25,12 +25,6 @@ func optionBody() syntax.Schema {
 	return s
 }
 
-// later are parts of the language that this version does not have yet.
-var later = map[string]string{
-	"dynamic":  "dynamic blocks come with a later version of sysc. A labelled option can be given as an object, too: name = { for k, v in … : k => { … } }.",
-	"for_each": "for_each on systems comes with a later version of sysc. Until then write one block for each.",
-}
-
 // optionName is what an option's path consists of.
 var optionName = lazyregexp.New(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
 
@@ -52,7 +46,7 @@ func (d *declarer) declare(b *syntax.Block, prefix string) diag.List {
 			"%q cannot name an option: names are lower-case letters, digits and underscores, with dots between them.", name)
 	}
 	o := option.Option{Path: prefix + name, Module: d.site.module, Range: b.Range}
-	diags := d.checkBody(b.Body)
+	diags := b.Body.Check("an option", optionBody())
 	diags = append(diags, d.attributes(b, &o)...)
 	diags = append(diags, d.asserts(b, &o)...)
 	if diags.HasErrors() {
@@ -69,28 +63,6 @@ func (d *declarer) declare(b *syntax.Block, prefix string) diag.List {
 		}
 	}
 	return diags
-}
-
-// checkBody checks the names in a body, those of later versions first.
-func (d *declarer) checkBody(body *syntax.Body) diag.List {
-	known := *body
-	known.Attrs, known.Blocks = nil, nil
-	var diags diag.List
-	for _, a := range body.Attrs {
-		if why, ok := later[a.Name]; ok {
-			diags = append(diags, diag.Errorf(a.NameRange, "Not supported yet", "%s", why)...)
-			continue
-		}
-		known.Attrs = append(known.Attrs, a)
-	}
-	for _, b := range body.Blocks {
-		if why, ok := later[b.Type]; ok {
-			diags = append(diags, diag.Errorf(b.TypeRange, "Not supported yet", "%s", why)...)
-			continue
-		}
-		known.Blocks = append(known.Blocks, b)
-	}
-	return append(diags, known.Check("an option", optionBody())...)
 }
 
 // attributes reads the arguments of an option block.

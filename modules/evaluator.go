@@ -3,6 +3,7 @@ package modules
 import (
 	"slices"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -14,9 +15,7 @@ import (
 type evaluator struct {
 	name     string
 	platform string
-	// block is the system's own.
-	block   *syntax.Block
-	options *option.Evaluation
+	options  *option.Evaluation
 	// asserts are those at the top of files.
 	asserts []assertion
 	// diags are what is wrong with declarations.
@@ -28,7 +27,7 @@ var systemArguments = []string{"platform", "base", "modules", "for_each"}
 
 // evaluator makes the evaluator of a system, or without a block that of options
 // which belong to none.
-func (w *work) evaluator(name, platform string, b *syntax.Block) *evaluator {
+func (w *work) evaluator(name, platform string, b *systemBlock) *evaluator {
 	parts, diags := w.parts(b)
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
@@ -50,8 +49,8 @@ type moduleTexts struct {
 // newEvaluator declares the options and collects the definitions of a system,
 // without evaluating any. texts are those of its modules, in the order in which
 // definitions count; the last one is the module where the system stands.
-func newEvaluator(name, platform string, system *syntax.Block, texts []moduleTexts) *evaluator {
-	e := &evaluator{name: name, platform: platform, block: system}
+func newEvaluator(name, platform string, system *systemBlock, texts []moduleTexts) *evaluator {
+	e := &evaluator{name: name, platform: platform}
 	schema := coreSchema(name)
 	sites := make([]*site, len(texts))
 	declared := map[diag.Range]bool{}
@@ -81,8 +80,8 @@ func newEvaluator(name, platform string, system *syntax.Block, texts []moduleTex
 	}
 	if system != nil {
 		last := len(texts) - 1
-		body := &bodySource{body: system.Body, rng: system.Range, site: sites[last], skip: systemArguments}
-		e.options.Define(option.Written{Value: body, Range: system.Range}, texts[last].name)
+		body := &bodySource{body: system.block.Body, rng: system.block.Range, site: sites[last].within(system.each), skip: systemArguments}
+		e.options.Define(option.Written{Value: body, Range: system.block.Range}, texts[last].name)
 	}
 	return e
 }
@@ -108,21 +107,24 @@ func declaredByVariables(b *syntax.Block) diag.List {
 // rootModule is the name of the directory that a command works on.
 const rootModule = "."
 
-// checkLater reports blocks that this version does not know yet, wherever in a
-// body they stand.
-func checkLater(body *syntax.Body) diag.List {
+// checkBody reports blocks that cannot stand among definitions of options, and
+// dynamic blocks that are wrong whatever they make.
+func checkBody(body *syntax.Body) diag.List {
 	var diags diag.List
 	for _, b := range body.Blocks {
 		switch b.Type {
 		case "dynamic":
-			diags = append(diags, diag.Errorf(b.TypeRange, "Not supported yet", "%s", later[b.Type])...)
-			continue
+			d, more := lang.ParseDynamic(b)
+			diags = append(diags, more...)
+			if d != nil {
+				diags = append(diags, checkBody(d.Content)...)
+			}
 		case "assert":
 			diags = append(diags, diag.Errorf(b.TypeRange, "Misplaced assert",
 				"An assert block stands at the top of a file, in an option or in a derivation, not among definitions of options.")...)
-			continue
+		default:
+			diags = append(diags, checkBody(b.Body)...)
 		}
-		diags = append(diags, checkLater(b.Body)...)
 	}
 	return diags
 }

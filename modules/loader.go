@@ -121,7 +121,7 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 					"Only the root module has systems, and this is one that it uses. A config block adds to the options of every system that uses the module.")...)
 			}
 			for _, b := range known.def.Configs {
-				known.diags = append(known.diags, checkLater(b.Body)...)
+				known.diags = append(known.diags, checkBody(b.Body)...)
 			}
 		} else {
 			m, _ := syntax.LoadAs(dir, at.shown()) // only for the texts

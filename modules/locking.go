@@ -259,14 +259,14 @@ func (w *work) architectures() ([]string, diag.List) {
 	var diags diag.List
 	platforms := map[string]diag.Range{}
 	builds := slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations) > 0 })
-	if builds || len(w.p.def.Systems) == 0 {
+	if builds || len(w.blocks) == 0 {
 		platforms[w.p.opts.Platform] = diag.Range{}
 	}
-	for _, b := range w.p.def.Systems {
+	for _, b := range w.blocks {
 		platform, more := w.platform(b)
 		diags = append(diags, more...)
 		if platform != "" {
-			platforms[platform] = b.Range
+			platforms[platform] = b.block.Range
 		}
 	}
 	var out []string
@@ -291,7 +291,7 @@ func (w *work) collect() ([]account, diag.List) {
 		}
 	}
 	var accounts []account
-	for _, name := range w.p.Systems() {
+	for _, name := range w.systemNames() {
 		s, more := w.open(name)
 		diags = append(diags, more...)
 		if s == nil || more.HasErrors() {

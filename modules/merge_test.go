@@ -22,10 +22,10 @@ func evaluate(t testing.TB, files map[string]string) (*evaluator, diag.List) {
 		data[name] = []byte(text)
 	}
 	m, diags := syntax.Parse("", data)
-	var system *syntax.Block
+	var system *systemBlock
 	for _, b := range m.Blocks {
 		if b.Type == "system" {
-			system = b
+			system = &systemBlock{block: b}
 		}
 	}
 	texts := moduleTexts{name: rootModule, scope: eval.NewRoot(eval.NewSession(), nil)}

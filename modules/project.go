@@ -83,6 +83,8 @@ type work struct {
 	loader  *loader
 	diags   diag.List
 	inputs  map[string]*inputResult
+	// blocks are the systems as written, systems those evaluated so far by name.
+	blocks  []*systemBlock
 	systems map[string]*System
 	roots   map[rootKey]derivations.Ref
 }
@@ -137,6 +139,9 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	h.m = w.module
 	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}
 	w.diags = w.module.CheckVariables()
+	if !w.diags.HasErrors() {
+		w.diags = append(w.diags, w.expandSystems()...)
+	}
 	return w
 }
 
@@ -157,18 +162,15 @@ func (p *Project) readLock() diag.List {
 // LockPath is where the lock file is or will be.
 func (p *Project) LockPath() string { return filepath.Join(p.dir, lock.FileName) }
 
-// checkBlocks reports what this version does not know in system and config
-// blocks.
+// checkBlocks reports what cannot stand in system and config blocks.
 func (p *Project) checkBlocks() diag.List {
 	var diags diag.List
 	for _, b := range p.def.Configs {
-		diags = append(diags, checkLater(b.Body)...)
+		diags = append(diags, checkBody(b.Body)...)
 	}
 	for _, b := range p.def.Systems {
-		diags = append(diags, checkLater(b.Body)...)
-		if a := b.Body.Attr("for_each"); a != nil {
-			diags = append(diags, diag.Errorf(a.NameRange, "Not supported yet", "%s", later["for_each"])...)
-		}
+		diags = append(diags, checkBody(b.Body)...)
+		diags = append(diags, lang.NoCount(b.Body)...)
 		if a := b.Body.Attr("when"); a != nil {
 			diags = append(diags, diag.Errorf(a.NameRange, "Condition on a system", "A system has no when; conditions are for config blocks, and for blocks within a system.")...)
 		}
@@ -185,8 +187,9 @@ func (p *Project) Dir() string { return p.dir }
 // Graph is where the derivations of everything evaluated so far are.
 func (p *Project) Graph() *derivations.Graph { return p.work.graph }
 
-// Systems returns the names of the systems, in the order of the text.
-func (p *Project) Systems() []string { return labels(p.def.Systems) }
+// Systems returns the names of the systems, in the order of the text; those of a
+// for_each are its keys, sorted.
+func (p *Project) Systems() []string { return p.work.systemNames() }
 
 // Derivations returns the names of all derivations, in the order of the text:
 // those of blocks, and for a block with for_each, m["key"] for each of its keys. A

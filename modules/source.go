@@ -5,6 +5,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -132,6 +133,12 @@ func (s *bodySource) Items() ([]option.Item, bool) {
 	}
 	for _, b := range s.body.Blocks {
 		if len(s.skip) > 0 && slices.Contains(s.skip, b.Type) {
+			continue
+		}
+		if b.Type == "dynamic" {
+			if d, diags := lang.ParseDynamic(b); !diags.HasErrors() { // checkBody has reported others
+				items = append(items, s.site.dynamic(d))
+			}
 			continue
 		}
 		items = append(items, option.Item{Key: b.Type, KeyRange: b.TypeRange, Def: s.site.block(b, 0)})

@@ -58,17 +58,17 @@ func (w *work) open(name string) (*System, diag.List) {
 	if s, ok := w.systems[name]; ok {
 		return s, s.e.diags
 	}
-	i := slices.IndexFunc(w.p.def.Systems, func(b *syntax.Block) bool { return b.Labels[0] == name })
+	i := slices.IndexFunc(w.blocks, func(b *systemBlock) bool { return b.name == name })
 	if i < 0 {
-		return nil, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, w.p.Systems()))
+		return nil, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, w.systemNames()))
 	}
-	b := w.p.def.Systems[i]
+	b := w.blocks[i]
 	platform, diags := w.platform(b)
 	s := &System{
 		Name:   name,
-		Origin: derivations.Origin{Label: "system." + name, Position: b.Range.String()},
+		Origin: derivations.Origin{Label: "system." + name, Position: b.block.Range.String()},
 		w:      w,
-		block:  b,
+		block:  b.block,
 		e:      w.evaluator(name, platform, b),
 	}
 	s.e.diags = append(s.e.diags, diags...)
@@ -77,12 +77,12 @@ func (w *work) open(name string) (*System, diag.List) {
 }
 
 // platform evaluates the argument of that name, which knows nothing of options.
-func (w *work) platform(b *syntax.Block) (string, diag.List) {
-	a := b.Body.Attr("platform")
+func (w *work) platform(b *systemBlock) (string, diag.List) {
+	a := b.block.Body.Attr("platform")
 	if a == nil {
 		return w.p.opts.Platform, nil
 	}
-	v, diags := eval.Evaluate(a.Expr, w.module.Scope())
+	v, diags := eval.Evaluate(a.Expr, b.scope(w.module))
 	if diags.HasErrors() {
 		return "", diags
 	}

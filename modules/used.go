@@ -19,11 +19,11 @@ type part struct {
 // their definitions count: those that a module brings along before itself, the
 // modules list in its order, the root module last. The block is nil for what
 // belongs to no system: all modules that the root module imports.
-func (w *work) parts(b *syntax.Block) ([]part, diag.List) {
+func (w *work) parts(b *systemBlock) ([]part, diag.List) {
 	c := &collector{w: w, seen: map[*lang.Module]bool{}, at: map[place][]*lang.Module{}}
 	if b == nil {
 		c.imports(w.module)
-	} else if a := b.Body.Attr("modules"); a != nil && !a.Expr.IsNull() {
+	} else if a := b.block.Body.Attr("modules"); a != nil && !a.Expr.IsNull() {
 		c.list(a)
 	}
 	return append(c.parts, part{w.module, rootModule}), c.diags

@@ -103,6 +103,13 @@ func (n *Node) items(d *definition, idx *index) []Item {
 		idx.failed = true
 		return nil
 	}
+	if x, ok := d.source.(Expander); ok {
+		items, diags := x.Expand(n)
+		n.ev.report(diags)
+		idx.failed = idx.failed || diags.HasErrors()
+		idx.given = idx.given || len(items) > 0
+		return items
+	}
 	v, ok := n.evaluate(d)
 	if !ok {
 		idx.failed = true
@@ -223,7 +230,11 @@ func (n *Node) wrongLabel(it Item) diag.List {
 func (n *Node) wrongForm(it Item) diag.List {
 	form := it.Def.Value.Form()
 	at := it.KeyRange
+	_, expands := it.Def.Value.(Expander)
 	switch {
+	case expands && form == FormBlock && n.shape == shapeLeaf:
+		return diag.Errorf(at, "Dynamic block where an argument belongs",
+			"%s is %s, so it is given as an argument, in which a for expression does what dynamic does for blocks: %s = …", n.Path(), n.typ.words(), n.key)
 	case form == FormLabelled && n.instance():
 		return diag.Errorf(at, "Too many labels", "%s takes %s, not more.", n.opt.Path, labelWords(n.opt))
 	case form == FormLabelled && n.shape != shapeLabelled:

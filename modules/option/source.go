@@ -36,6 +36,14 @@ type Source interface {
 	Value(at *Node) (cty.Value, diag.List)
 }
 
+// An Expander is a [Source] that only evaluation can take apart into definitions,
+// with conditions and wrappers of their own. Its Items are not known from the text.
+type Expander interface {
+	Source
+	// Expand returns its keyed parts where it contributes to node at.
+	Expand(at *Node) (items []Item, diags diag.List)
+}
+
 // An Item is one keyed part of a [Source].
 type Item struct {
 	Key      string
