@@ -13,6 +13,7 @@ import (
 	"sysc/derivations"
 	"sysc/derivations/build"
 	"sysc/internal/atomicfile"
+	"sysc/internal/bytesize"
 	"sysc/store"
 )
 
@@ -52,6 +53,8 @@ func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
 	cmd.Flags().Var((*count)(&flags.cores), "cores", "tell builders to use `N` cores (0: all)")
 	cmd.Flags().Var((*timeLimit)(&flags.timeout), "timeout", "kill a build that runs longer than `TIME`, as in 90s or 1h30m")
 	cmd.Flags().Var((*timeLimit)(&flags.maxSilence), "max-silence", "kill a build that writes nothing for `TIME`")
+	cmd.Flags().Var((*byteLimit)(&flags.limits.Memory), "max-memory", "let each build use `SIZE` of memory at most, as in 4G (needs a control group)")
+	cmd.Flags().Var((*count64)(&flags.limits.Processes), "max-processes", "let each build have `N` processes and threads at once (needs a control group)")
 	cmd.Flags().BoolVarP(&flags.keepGoing, "keep-going", "k", false, "after a failure, do what can still be done")
 	cmd.Flags().BoolVar(&flags.keepFailed, "keep-failed", false, "keep the directory of a failed build for a while")
 }
@@ -68,6 +71,46 @@ func (c *count) Set(text string) error {
 		return errors.New("want a whole number, 0 or more")
 	}
 	*c = count(n)
+	return nil
+}
+
+// A count64 is a count of something that there may be more of.
+type count64 int64
+
+func (c *count64) String() string {
+	if *c == 0 {
+		return ""
+	}
+	return strconv.FormatInt(int64(*c), 10)
+}
+
+func (c *count64) Type() string { return "count" }
+
+func (c *count64) Set(text string) error {
+	var n count
+	err := n.Set(text)
+	*c = count64(n)
+	return err
+}
+
+// A byteLimit is a flag that takes a number of bytes, 0 for no limit.
+type byteLimit int64
+
+func (l *byteLimit) String() string {
+	if *l == 0 {
+		return ""
+	}
+	return bytesize.FormatExact(int64(*l))
+}
+
+func (l *byteLimit) Type() string { return "size" }
+
+func (l *byteLimit) Set(text string) error {
+	n, err := bytesize.Parse(text)
+	if err != nil {
+		return err
+	}
+	*l = byteLimit(n)
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,6 +15,8 @@ import (
 
 	"sysc/derivations/sandbox"
 	"sysc/internal/bytesize"
+	"sysc/internal/cgroup"
+	"sysc/internal/mountinfo"
 	"sysc/internal/shellword"
 	"sysc/store/localstore"
 )
@@ -47,94 +48,38 @@ func checkLandlock(version int) finding {
 		"boot Linux 6.12 or newer with CONFIG_SECURITY_LANDLOCK=y, and with landlock in the list that the parameter lsm= gives; in a container, let seccomp allow landlock_create_ruleset"}
 }
 
-// checkCgroups looks whether builds can have control groups of their own, below
-// that of this process.
+// checkCgroups looks whether builds can have control groups of their own, in that
+// of this process.
 func (e *examination) checkCgroups() finding {
 	const check = "cgroups"
-	delegate := "systemd-run --user --scope -p Delegate=yes sysc"
+	const boot = "boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line"
+	delegate := "systemd-run --user --scope -p Delegate=yes sysc build"
 	if os.Geteuid() == 0 {
 		delegate = strings.Replace(delegate, " --user", "", 1)
 	}
-	dir, ok := e.ownCgroup()
-	if !ok {
+	dir, err := cgroup.Find(e.proc)
+	var controller *cgroup.ControllerError
+	var delegation *cgroup.DelegationError
+	switch {
+	case err == nil:
+		return finding{check, stateOK, fmt.Sprintf("Control group %s is delegated.", dir), ""}
+	case errors.Is(err, cgroup.ErrVersion):
 		return finding{check, stateAdvice, "Control groups of version 2 are not mounted, so the memory of a build cannot be limited.",
-			"boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line; in a container: --cgroupns=private"}
-	}
-	controllers, _ := os.ReadFile(filepath.Join(dir, "cgroup.controllers"))
-	for _, name := range []string{"memory", "pids"} {
-		if !strings.Contains(" "+strings.TrimSpace(string(controllers))+" ", " "+name+" ") {
-			return finding{check, stateAdvice, fmt.Sprintf("Control group %s has no %s controller.", dir, name),
-				"boot with systemd.unified_cgroup_hierarchy=1 on the kernel's command line, and run: " + delegate}
-		}
-	}
-	if unix.Access(dir, unix.W_OK) != nil || unix.Access(filepath.Join(dir, "cgroup.procs"), unix.W_OK) != nil {
-		return finding{check, stateAdvice, fmt.Sprintf("Control group %s is not delegated to this user.", dir),
+			boot + "; in a container: --cgroupns=private"}
+	case errors.As(err, &controller):
+		return finding{check, stateAdvice, fmt.Sprintf("Control group %s has no %s controller, so builds cannot be limited.", controller.Dir, controller.Controller),
+			boot + ", and run: " + delegate}
+	case errors.As(err, &delegation) && delegation.Others > 0:
+		return finding{check, stateAdvice, fmt.Sprintf("Control group %s has other processes, such as a shell, so builds cannot be limited.", delegation.Dir),
 			"run: " + delegate}
 	}
-	return finding{check, stateOK, fmt.Sprintf("Control group %s is delegated.", dir), ""}
+	return finding{check, stateAdvice, sentence(err), "run: " + delegate}
 }
 
-// ownCgroup returns the directory of this process's control group of version 2.
-func (e *examination) ownCgroup() (string, bool) {
-	groups, err := fs.ReadFile(e.proc, "self/cgroup")
-	if err != nil {
-		return "", false
-	}
-	own := ""
-	for line := range strings.Lines(string(groups)) {
-		if p, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::"); ok {
-			own = p
-		}
-	}
-	mounts, err := e.mounts()
-	if err != nil || own == "" {
-		return "", false
-	}
-	for _, m := range mounts {
-		if rest, ok := strings.CutPrefix(own, strings.TrimSuffix(m.root, "/")); m.fstype == "cgroup2" && ok {
-			return path.Join(m.point, rest), true
-		}
-	}
-	return "", false
-}
-
-// A mount is a line of /proc/self/mountinfo.
-type mount struct{ root, point, fstype string }
-
-func (e *examination) mounts() ([]mount, error) {
-	data, err := fs.ReadFile(e.proc, "self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	var mounts []mount
-	for line := range strings.Lines(string(data)) {
-		// See proc_pid_mountinfo(5): an unknown number of fields before the dash.
-		before, after, ok := strings.Cut(line, " - ")
-		fields := strings.Fields(before)
-		if !ok || len(fields) < 5 {
-			return nil, fmt.Errorf("unknown line %q in mountinfo", line)
-		}
-		fstype, _, _ := strings.Cut(after, " ")
-		mounts = append(mounts, mount{unescape(fields[3]), unescape(fields[4]), fstype})
-	}
-	return mounts, nil
-}
-
-// unescape replaces \040 and its like, by which the kernel writes white space
-// and backslashes.
-func unescape(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if c, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+// sentence makes one of an error.
+func sentence(err error) string {
+	text := err.Error()
+	return strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // checkIDs tells people who look for it that /etc/subuid is not their problem.
@@ -225,15 +170,15 @@ func clockFinding(now time.Time, name string, made time.Time) finding {
 // checkMounts looks for mounts where builds have their files. Those of a sandbox
 // are in a mount namespace of its own.
 func (e *examination) checkMounts() ([]finding, error) {
-	mounts, err := e.mounts()
+	mounts, err := mountinfo.Read(e.proc)
 	if err != nil {
 		return nil, err
 	}
 	var findings []finding
 	for _, m := range mounts {
-		if strings.HasPrefix(m.point, filepath.Join(e.store, "tmp")+"/") {
+		if strings.HasPrefix(m.Point, filepath.Join(e.store, "tmp")+"/") {
 			findings = append(findings, finding{"mounts", stateProblem,
-				fmt.Sprintf("%s is mounted among the files of builds, so they cannot be removed.", m.point), "umount -l " + shellword.Quote(m.point)})
+				fmt.Sprintf("%s is mounted among the files of builds, so they cannot be removed.", m.Point), "umount -l " + shellword.Quote(m.Point)})
 		}
 	}
 	if len(findings) == 0 {

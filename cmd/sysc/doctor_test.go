@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,7 +55,13 @@ func TestDoctorsCgroups(t *testing.T) {
 	checkFinding(t, "no controller of processes", e.checkCgroups(), stateAdvice, "systemd.unified_cgroup_hierarchy=1")
 	write("cgroup.controllers", "memory pids\n")
 	checkFinding(t, "not delegated", e.checkCgroups(), stateAdvice, "--scope -p Delegate=yes")
-	write("cgroup.procs", "")
+	write("cgroup.procs", fmt.Sprintln(os.Getpid(), "\n9"))
+	write("cgroup.subtree_control", "")
+	checkFinding(t, "a shell in it", e.checkCgroups(), stateAdvice, "--scope -p Delegate=yes")
+	write("cgroup.procs", fmt.Sprintln(os.Getpid()))
+	e.proc.(fstest.MapFS)["1/comm"] = &fstest.MapFile{Data: []byte("systemd\n")}
+	checkFinding(t, "systemd's", e.checkCgroups(), stateAdvice, "--scope -p Delegate=yes")
+	delete(e.proc.(fstest.MapFS), "1/comm")
 	checkFinding(t, "delegated", e.checkCgroups(), stateOK, "")
 	e.proc = fstest.MapFS{"self/cgroup": {Data: []byte("3:pids:/\n")}, "self/mountinfo": {}}
 	checkFinding(t, "version 1", e.checkCgroups(), stateAdvice, "systemd.unified_cgroup_hierarchy=1")

@@ -16,6 +16,7 @@ import (
 	"sysc/derivations"
 	"sysc/derivations/build"
 	"sysc/derivations/builtin"
+	"sysc/internal/cgroup"
 	"sysc/modules"
 	"sysc/store"
 	"sysc/store/localstore"
@@ -37,6 +38,7 @@ type buildFlags struct {
 	jobs, cores int
 	// timeout and maxSilence bound every program, see build.Options.
 	timeout, maxSilence time.Duration
+	limits              cgroup.Limits
 	keepGoing           bool
 	keepFailed          bool
 	rebuild, check      []derivations.Hash
@@ -63,6 +65,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Cores:       flags.cores,
 		Timeout:     flags.timeout,
 		MaxSilence:  flags.maxSilence,
+		Limits:      flags.limits,
 		KeepGoing:   flags.keepGoing,
 		KeepFailed:  flags.keepFailed,
 		Rebuild:     flags.rebuild,
@@ -85,6 +88,10 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	}
 	if n := len(failures(err)); n > 1 {
 		err = fmt.Errorf("%d steps failed:\n%w", n, err)
+	}
+	var limits *build.LimitsError
+	if errors.As(err, &limits) {
+		a.say("sysc doctor says how they can be.")
 	}
 	return paths, buildError(err)
 }

@@ -188,6 +188,7 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 	ctx, out, stop := watched(ctx, x.opts.runLimits(x.job.d), request.Output)
 	defer stop()
 	request.Output = out
+	request.Limits = x.opts.Limits
 	killed := killedForMemory()
 	result, err := x.opts.Exec.Run(ctx, request)
 	if err != nil {
@@ -195,6 +196,9 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 	}
 	if result.ExitCode != 0 || result.Signal != "" {
 		failed := &ExitError{Program: request.Args[0], Code: result.ExitCode, Signal: result.Signal}
+		if result.Grouped {
+			return orFull(result.explain(failed, request.Limits), x.dir)
+		}
 		return orFull(orMemory(failed, killed), x.dir)
 	}
 	return nil

@@ -7,13 +7,19 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/bytesize"
+	"sysc/internal/cgroup"
 )
 
 // A MemoryError says that a program failed while the kernel killed for lack of
 // memory, very likely what it ran. It unwraps to ENOMEM and to how the program ended.
 type MemoryError struct {
 	Killed int64 // processes of the whole machine
-	Cause  error
+	// Certain is set when they were the program's own, as its control group tells.
+	Certain bool
+	Limit   int64 // of its memory in bytes, 0 for none or when it is not known
+	Cause   error
 }
 
 func (e *MemoryError) Error() string {
@@ -21,7 +27,13 @@ func (e *MemoryError) Error() string {
 	if e.Killed > 1 {
 		processes = fmt.Sprintf("%d processes", e.Killed)
 	}
-	return fmt.Sprintf("%v; memory ran out meanwhile: the kernel killed %s", e.Cause, processes)
+	switch {
+	case !e.Certain:
+		return fmt.Sprintf("%v; memory ran out meanwhile: the kernel killed %s", e.Cause, processes)
+	case e.Limit > 0:
+		return fmt.Sprintf("%v; it may use %s of memory and wanted more: the kernel killed %s of it", e.Cause, bytesize.Format(e.Limit), processes)
+	}
+	return fmt.Sprintf("%v; memory ran out: the kernel killed %s of it", e.Cause, processes)
 }
 
 // Unwrap returns ENOMEM and the cause.
@@ -55,6 +67,17 @@ func orMemory(err *ExitError, before int64) error {
 	}
 	if after > before {
 		return &MemoryError{Killed: after - before, Cause: err}
+	}
+	return err
+}
+
+// explain returns why a program failed, by what its control group tells.
+func (r ExecResult) explain(err *ExitError, limits cgroup.Limits) error {
+	if r.Outcome.Killed > 0 {
+		return &MemoryError{Killed: r.Outcome.Killed, Certain: true, Limit: limits.Memory, Cause: err}
+	}
+	if r.Outcome.Refused > 0 {
+		return fmt.Errorf("%w; it may have %d processes at once and wanted more", err, limits.Processes)
 	}
 	return err
 }

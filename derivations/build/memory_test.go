@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/cgroup"
 )
 
 // TestMemoryRunsOut runs itself where there is little memory, and a program there that
@@ -83,6 +86,58 @@ func selfPath(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// fakeExecutor is a machine on which every program ends alike.
+type fakeExecutor struct {
+	result ExecResult
+	limits cgroup.Limits // that it was asked for
+}
+
+func (e *fakeExecutor) Run(_ context.Context, r ExecRequest) (ExecResult, error) {
+	e.limits = r.Limits
+	return e.result, nil
+}
+
+// What a control group tells is certain, whatever else the machine does.
+func TestControlGroupTells(t *testing.T) {
+	limits := cgroup.Limits{Memory: 1 << 30, Processes: 100}
+	for want, outcome := range map[string]cgroup.Outcome{
+		"build x (derivation.x): /bin/tool exited with code 2; it may use 1.0 GiB of memory and wanted more: the kernel killed a process of it": {Killed: 1},
+		"build x (derivation.x): /bin/tool exited with code 2; it may have 100 processes at once and wanted more":                               {Refused: 7},
+		"build x (derivation.x): /bin/tool exited with code 2":                                                                                  {},
+	} {
+		w := newWorld(t).withRoot()
+		machine := &fakeExecutor{result: ExecResult{ExitCode: 2, Grouped: true, Outcome: outcome}}
+		w.opts.Exec, w.opts.Limits = machine, limits
+		_, err := w.realise(w.exec("x", "true"))
+		if err == nil || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+		if got := errors.Is(err, unix.ENOMEM); got != (outcome.Killed > 0) {
+			t.Errorf("%v: lack of memory: %v", err, got)
+		}
+		if machine.limits != limits {
+			t.Errorf("limits of %+v", machine.limits)
+		}
+	}
+}
+
+// Limits that cannot be set are not forgotten.
+func TestLimitsWithoutGroups(t *testing.T) {
+	w := newWorld(t).withRoot()
+	s := &Sandbox{}
+	defer s.Close()
+	s.once.Do(func() { s.noGroups = cgroup.ErrVersion })
+	w.opts.Exec = s
+	x := w.exec("x", "write $out x")
+	w.opts.Limits = cgroup.Limits{Memory: 1}
+	var limits *LimitsError
+	if _, err := w.realise(x); !errors.As(err, &limits) || !errors.Is(err, cgroup.ErrVersion) {
+		t.Errorf("got %v", err)
+	}
+	w.opts.Limits = cgroup.Limits{}
+	w.mustRealise(x)
 }
 
 func TestMemoryErrorNeedsEvidence(t *testing.T) {

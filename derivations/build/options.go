@@ -9,6 +9,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/builtin"
+	"sysc/internal/cgroup"
 	"sysc/internal/download"
 )
 
@@ -27,6 +28,9 @@ type Options struct {
 	// Timeout and MaxSilence bound every program as its derivation's RunLimits do;
 	// the lesser counts. 0 means no bound.
 	Timeout, MaxSilence time.Duration
+	// Limits bound what every program uses of the machine; where that cannot be done,
+	// programs fail with a [*LimitsError].
+	Limits cgroup.Limits
 	// Builtins are the steps of this process by builder name; nil means
 	// builtin.Standard.
 	Builtins map[string]builtin.Func
@@ -77,6 +81,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.Timeout < 0 || out.MaxSilence < 0 {
 		return out, fmt.Errorf("a time limit of %v: it cannot be negative", min(out.Timeout, out.MaxSilence))
+	}
+	if out.Limits.Memory < 0 || out.Limits.Processes < 0 {
+		return out, fmt.Errorf("a limit of %d: it cannot be negative", min(out.Limits.Memory, out.Limits.Processes))
 	}
 	out.Jobs = cmp.Or(out.Jobs, runtime.GOMAXPROCS(0))
 	out.Downloads = cmp.Or(out.Downloads, defaultDownloads)

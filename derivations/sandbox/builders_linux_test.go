@@ -83,6 +83,12 @@ var builders = map[string]func(args []string){
 	},
 	"nested":  func([]string) { nested() },
 	"foreign": func([]string) { foreignCall() },
+	"show": func(args []string) {
+		for _, name := range args {
+			data, err := os.ReadFile(name)
+			fmt.Printf("%s%s\n", data, outcome(err))
+		}
+	},
 	"read-setgroups": func([]string) {
 		data, _ := os.ReadFile("/proc/self/setgroups")
 		os.Stdout.Write(data)

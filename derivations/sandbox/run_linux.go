@@ -130,6 +130,9 @@ func start(spec Spec, behind *host) (*child, error) {
 	if err != nil {
 		ours.Close()
 		r.Close()
+		if spec.Group != nil && errors.Is(err, unix.ENOSYS) {
+			return nil, fmt.Errorf("%w: %w", ErrGroup, err)
+		}
 		return nil, unavailable(err)
 	}
 	c := &child{process: process, control: ours, terminal: spec.Terminal, output: make(chan error, 1)}
@@ -154,7 +157,9 @@ func startProcess1(spec *Spec, behind *host, files []*os.File) (process1, error)
 			return s.start(spec, behind, files)
 		}
 	}
-	process, err := startInit(files, namespaces(spec, behind))
+	attr := namespaces(spec, behind)
+	enterGroup(attr, spec.Group)
+	process, err := startInit(files, attr)
 	if err != nil {
 		return nil, err
 	}
@@ -199,6 +204,13 @@ func namespaces(spec *Spec, behind *host) *syscall.SysProcAttr {
 		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	}
 	return attr
+}
+
+// enterGroup has what is started begin in a control group, if there is one.
+func enterGroup(attr *syscall.SysProcAttr, group *os.File) {
+	if group != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, int(group.Fd())
+	}
 }
 
 // talk hands req in, waits for the end of the sandbox, and returns its report.

@@ -68,6 +68,9 @@ type Spec struct {
 	UID, GID int
 	// Circumstances are what else the builder finds of the machine and the moment.
 	Circumstances Circumstances
+	// Group is the directory of a control group of version 2, open, for everything
+	// that runs; nil means the caller's. It is not shown inside.
+	Group *os.File
 	// Shared saves work when many builders run; nil means that this one runs alone.
 	Shared *Shared
 	// Timeout ends the build, with an error that is [context.DeadlineExceeded].
@@ -115,6 +118,10 @@ type UnavailableError struct {
 	// Cause is what the kernel answered.
 	Cause error
 }
+
+// ErrGroup says that Spec.Group is not possible here: clone3(2) is missing, before Linux
+// 5.7 or in containers that deny it.
+var ErrGroup = errors.New("the kernel starts nothing in control groups")
 
 // A Problem is one thing that is in the way of sandboxes, with its remedy.
 type Problem struct {

@@ -40,6 +40,7 @@ type startRequest struct {
 	UID, GID         int
 	HostUID, HostGID int
 	Without          protection `json:",omitempty"`
+	Group            bool       `json:",omitempty"` // the last descriptor is Spec.Group
 }
 
 // A startReply says how the start ended, with a descriptor of the process (pidfd) if
@@ -92,7 +93,10 @@ func (s *starter) start(spec *Spec, behind *host, files []*os.File) (process1, e
 	for _, f := range files {
 		handed = append(handed, int(f.Fd()))
 	}
-	request, err := json.Marshal(startRequest{spec.UID, spec.GID, behind.uid, behind.gid, spec.without})
+	if spec.Group != nil {
+		handed = append(handed, int(spec.Group.Fd()))
+	}
+	request, err := json.Marshal(startRequest{spec.UID, spec.GID, behind.uid, behind.gid, spec.without, spec.Group != nil})
 	if err == nil {
 		err = unix.Sendmsg(int(s.socket.Fd()), request, unix.UnixRights(handed...), nil, 0)
 	}
@@ -228,16 +232,23 @@ func startOne(request *startRequest, files []*os.File, running *sync.WaitGroup) 
 			f.Close()
 		}
 	}()
-	const least = 5 // the answers, three standard files, control
+	least := 5 // the answers, three standard files, control
+	if request.Group {
+		least++
+	}
 	if len(files) < least {
 		return
 	}
-	answers, handle := files[0], -1
+	answers, passed, handle := files[0], files[1:], -1
 	attr := namespaces(
 		&Spec{UID: request.UID, GID: request.GID, without: request.Without},
 		&host{uid: request.HostUID, gid: request.HostGID})
 	attr.PidFD = &handle
-	process, err := startInit(files[1:], attr)
+	if last := len(passed) - 1; request.Group {
+		enterGroup(attr, passed[last])
+		passed = passed[:last]
+	}
+	process, err := startInit(passed, attr)
 	var errno syscall.Errno
 	switch {
 	case errors.As(err, &errno):
