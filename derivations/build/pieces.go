@@ -33,10 +33,11 @@ func (x *execution) warnOfPieces(ctx context.Context, name string) error {
 // pieces knows what part of a path looks like.
 type pieces struct {
 	id []byte
-	// parts are what nobody writes by chance. An end is short: it is a piece only in
-	// a file that has the whole id as well.
-	parts []piece
-	end   piece
+	// seeds are parts of the id of which every piece has one.
+	seeds []piece
+	// head and end are too short to be told from chance by themselves: a head has the
+	// store's directory in front, and an end counts in a file with the whole id only.
+	head, end piece
 }
 
 // A piece is a text that is a part of the path, beginning so many bytes before or
@@ -46,21 +47,23 @@ type piece struct {
 	at   int
 }
 
-// pieceLen is how much of an id makes a piece: so much appears by chance in one
-// file of a terabyte.
-const pieceLen = 8
-
-// headLen is how much of an id is enough behind the store's directory.
-const headLen = 2
+const (
+	// pieceLen is how much of an id makes a piece: so much appears by chance in one
+	// file of a terabyte. Compilers move as much at once, or twice as much.
+	pieceLen = 8
+	// seedLen is such that a piece has a whole seed wherever it begins.
+	seedLen = pieceLen / 2
+	// headLen is how much of an id is enough behind the store's directory.
+	headLen = 2
+)
 
 func newPieces(p store.Path) *pieces {
 	id := []byte(p.ID())
 	f := &pieces{id: id}
-	for at := 0; at < len(id); at += pieceLen {
-		f.parts = append(f.parts, piece{id[at : at+pieceLen], at})
+	for at := 0; at < len(id); at += seedLen {
+		f.seeds = append(f.seeds, piece{id[at : at+seedLen], at})
 	}
-	head := append([]byte(store.Dir+"/"), id[:headLen]...)
-	f.parts = append(f.parts, piece{head, headLen - len(head)})
+	f.head = piece{append([]byte(store.Dir+"/"), id[:headLen]...), -len(store.Dir + "/")}
 	f.end = piece{[]byte(p[len(id)-1:]), len(id) - 1}
 	return f
 }
@@ -70,12 +73,16 @@ func newPieces(p store.Path) *pieces {
 func (f *pieces) search(eachWindow func(func(offset int64, window []byte)) error) (int64, error) {
 	first, end, whole := int64(-1), int64(-1), false
 	err := eachWindow(func(offset int64, window []byte) {
-		for _, part := range f.parts {
-			if at := f.find(window, part); at >= 0 && (first < 0 || offset+int64(at) < first) {
+		found := func(at int) {
+			if at >= 0 && (first < 0 || offset+int64(at) < first) {
 				first = offset + int64(at)
 			}
 		}
-		if at := f.find(window, f.end); at >= 0 && end < 0 {
+		for _, seed := range f.seeds {
+			found(f.find(window, seed, f.isPiece))
+		}
+		found(f.find(window, f.head, f.isHead))
+		if at := f.find(window, f.end, always); at >= 0 && end < 0 {
 			end = offset + int64(at)
 		}
 		whole = whole || bytes.Contains(window, f.id)
@@ -86,9 +93,9 @@ func (f *pieces) search(eachWindow func(func(offset int64, window []byte)) error
 	return first, err
 }
 
-// find returns where a part stands by itself, or -1. What the window cuts off is in
-// the one before or after it.
-func (f *pieces) find(window []byte, part piece) int {
+// find returns where a part stands that is in no whole id and satisfies is, or -1. What
+// the window cuts off is in the one before or after it.
+func (f *pieces) find(window []byte, part piece, is func(window []byte, begin, at int) (int, bool)) int {
 	for from := 0; ; {
 		i := bytes.Index(window[from:], part.text)
 		if i < 0 {
@@ -97,9 +104,32 @@ func (f *pieces) find(window []byte, part piece) int {
 		at := from + i
 		begin := at - part.at
 		from = at + 1
-		cut := begin < 0 || begin+len(f.id) > len(window)
-		if !cut && !bytes.Equal(window[begin:begin+len(f.id)], f.id) {
+		if begin < 0 || begin+len(f.id) > len(window) || bytes.Equal(window[begin:begin+len(f.id)], f.id) {
+			continue
+		}
+		if at, ok := is(window, begin, at); ok {
 			return at
 		}
 	}
+}
+
+func always(_ []byte, _, at int) (int, bool) { return at, true }
+
+// isPiece reports whether enough of the id, which would begin at begin, stands around
+// the seed at at, and where that begins.
+func (f *pieces) isPiece(window []byte, begin, at int) (int, bool) {
+	first, last := at, at+seedLen
+	for first > begin && window[first-1] == f.id[first-1-begin] {
+		first--
+	}
+	for last < begin+len(f.id) && window[last] == f.id[last-begin] {
+		last++
+	}
+	return first, last-first >= pieceLen
+}
+
+// isHead reports whether what begins like the path is not another one.
+func (f *pieces) isHead(window []byte, begin, at int) (int, bool) {
+	_, err := store.MakePath(string(window[begin:begin+len(f.id)]), "x")
+	return at, err != nil
 }

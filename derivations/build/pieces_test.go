@@ -25,6 +25,10 @@ func TestPieces(t *testing.T) {
 		"gcc's last piece":   {path + "/lib" + strings.Repeat("\x00", 9) + id[31:] + "-hello-2.10/lib" + strings.Repeat("\x00", 40), int64(len(path) + 13)},
 		"no piece":           {strings.Repeat("-", 40) + id[31:] + "-hello-2.10/lib" + strings.Repeat("-", 40), -1},
 		"gcc's first piece":  {strings.Repeat("\x00", 40) + "/sysc/store/" + id[:4] + strings.Repeat("\x00", 40), 40},
+		"movabs of gcc -O0":  {strings.Repeat("\x00", 40) + "H\xb8" + path[:8] + "H\xba" + path[8:16] + "H\x89" + path[16:24] + "H\x89" + strings.Repeat("\x00", 40), 62},
+		"one of 8 in words":  {strings.Repeat("-", 40) + id[5:13] + strings.Repeat("-", 40), 40},
+		"alike path":         {strings.Repeat("-", 40) + "/sysc/store/" + id[:3] + other[3:] + "-lib" + strings.Repeat("-", 40), -1},
+		"alike, and cut off": {strings.Repeat("-", 40) + "/sysc/store/" + id[:3] + "\x00" + other[4:] + "-lib" + strings.Repeat("-", 40), 40},
 		"another store path": {path + " /sysc/store/" + other + "-hello-2.10 and more text behind it, for a while", -1},
 		"one of 7":           {strings.Repeat("-", 40) + id[9:16] + strings.Repeat("-", 40), -1},
 	} {
