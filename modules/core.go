@@ -119,6 +119,17 @@ func coreOptions(system string) []coreOption {
 		{path: "unit.mask", typ: option.Bool(), value: cty.False,
 			description: "Whether the unit is made impossible to start."},
 
+		{path: "services",
+			description: "What the machine does for others and for itself."},
+		{path: "networking",
+			description: "How the machine is connected."},
+		{path: "security",
+			description: "Who may do what."},
+		{path: "time",
+			description: "Clocks and time zones."},
+		{path: "i18n",
+			description: "Languages and conventions."},
+
 		{path: "boot",
 			description: "How the system boots."},
 		{path: "boot.kernel_params", typ: list(mustPattern(`[^\s\x00]+`).Called("one parameter without blanks")), value: noStrings,

@@ -2,12 +2,14 @@ package modules
 
 import (
 	"slices"
+	"strings"
 
 	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
 	"sysc/modules/option"
+	"sysc/modules/std"
 )
 
 // An evaluator is one system while it is evaluated: its options, what the texts
@@ -18,6 +20,8 @@ type evaluator struct {
 	options  *option.Evaluation
 	// asserts are those at the top of files.
 	asserts []assertion
+	// standard are the standard modules that are part of it.
+	standard map[string]bool
 	// diags are what is wrong with declarations.
 	diags diag.List
 }
@@ -26,16 +30,18 @@ type evaluator struct {
 var systemArguments = []string{"platform", "base", "modules", "for_each"}
 
 // evaluator makes the evaluator of a system, or without a block that of options
-// which belong to none.
-func (w *work) evaluator(name, platform string, b *systemBlock) *evaluator {
+// which belong to none. touched are options that something else than its texts
+// names.
+func (w *work) evaluator(name, platform string, b *systemBlock, touched ...[]string) *evaluator {
 	parts, diags := w.parts(b)
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
 		d := p.module.Definition
 		texts[i] = moduleTexts{p.name, d.Options, d.Configs, d.Asserts, p.module.Scope()}
 	}
+	texts, more := w.withStandard(texts, b, touched)
 	e := newEvaluator(name, platform, b, texts)
-	e.diags = append(diags, e.diags...)
+	e.diags = slices.Concat(diags, more, e.diags)
 	return e
 }
 
@@ -50,12 +56,16 @@ type moduleTexts struct {
 // without evaluating any. texts are those of its modules, in the order in which
 // definitions count; the last one is the module where the system stands.
 func newEvaluator(name, platform string, system *systemBlock, texts []moduleTexts) *evaluator {
-	e := &evaluator{name: name, platform: platform}
+	e := &evaluator{name: name, platform: platform, standard: map[string]bool{}}
 	schema := coreSchema(name)
+	schema.Elsewhere = std.Paths()
 	sites := make([]*site, len(texts))
 	declared := map[diag.Range]bool{}
 	for i, t := range texts {
 		sites[i] = newSite(e, t.scope, t.name)
+		if name, ok := strings.CutPrefix(t.name, std.Prefix); ok {
+			e.standard[name] = true
+		}
 		d := &declarer{schema: schema, site: sites[i]}
 		for _, b := range t.options {
 			// A module may be there with several sets of variables.

@@ -64,12 +64,16 @@ type ExplainedEntry struct {
 // other; it is nil when there is no such option. The path "" is that of all
 // options.
 func (s *System) Explain(path string) (*Explanation, diag.List) {
+	if path == "" {
+		s.reach(nil)
+	}
 	n := s.e.options.Root()
 	if path != "" {
 		steps, ok := optionSteps(path)
 		if !ok {
 			return nil, diag.Errorf(diag.Range{}, "Not an option", "%q is not the name of an option. It is written as in expressions, without config in front: services.web.port, or site[\"main\"].port.", path)
 		}
+		s.reach(stepNames(steps))
 		var diags diag.List
 		if n, diags = s.find(steps); n == nil {
 			return nil, append(diags, s.e.diagnostics()...).Sort()

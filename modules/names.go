@@ -75,8 +75,10 @@ func missing(n *option.Node, step syntax.Step, ref syntax.Reference) diag.List {
 	}
 	var candidates []string
 	what := "option"
+	var own []string
 	if n.Group() {
-		candidates = n.Names()
+		own = n.Names()
+		candidates = append(n.Names(), n.Elsewhere()...)
 	} else {
 		keys, known := n.Keys(ref.Range)
 		if !known {
@@ -88,7 +90,10 @@ func missing(n *option.Node, step syntax.Step, ref syntax.Reference) diag.List {
 	const short = 3 // keys of one or two characters are all near each other
 	if s, ok := diag.Suggest(step.Name, candidates); ok && (n.Group() || len(step.Name) >= short) {
 		detail += fmt.Sprintf(" Did you mean %q?", s)
-	} else if len(candidates) > 0 && len(candidates) <= 20 {
+	} else if n.Group() {
+		candidates = own
+	}
+	if !strings.Contains(detail, "Did you mean") && len(candidates) > 0 && len(candidates) <= 20 {
 		detail += " It has " + strings.Join(candidates, ", ") + "."
 	}
 	summary := "Unknown option"

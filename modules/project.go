@@ -81,8 +81,10 @@ type work struct {
 	// being locked; nil when the lock file answers.
 	pending *pending
 	loader  *loader
-	diags   diag.List
-	inputs  map[string]*inputResult
+	// standards are the standard modules read so far.
+	standards map[string]*lang.Module
+	diags     diag.List
+	inputs    map[string]*inputResult
 	// blocks are the systems as written, systems those evaluated so far by name.
 	blocks  []*systemBlock
 	systems map[string]*System
@@ -129,7 +131,8 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	w := &work{
 		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
-		inputs: map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{},
+		standards: map[string]*lang.Module{},
+		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{},
 	}
 	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
 	h := &host{w: w}

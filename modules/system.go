@@ -26,6 +26,10 @@ type System struct {
 	// Origin is where the system is defined, for its derivations.
 	Origin derivations.Origin
 
+	// reached are options that were asked for and that the definition does not name.
+	reached [][]string
+	// made is the system as written.
+	made  *systemBlock
 	w     *work
 	e     *evaluator
 	block *syntax.Block
@@ -68,6 +72,7 @@ func (w *work) open(name string) (*System, diag.List) {
 		Name:   name,
 		Origin: derivations.Origin{Label: "system." + name, Position: b.block.Range.String()},
 		w:      w,
+		made:   b,
 		block:  b.block,
 		e:      w.evaluator(name, platform, b),
 	}
@@ -194,6 +199,13 @@ func (r *reader) stop() diag.List {
 // system, config above all, are known. The value is JSON; sensitive says that
 // it is not to be shown, and there is none then.
 func (s *System) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
+	if x, _ := syntax.ParseExpression([]byte(expr), "expression"); x != nil {
+		for _, ref := range x.References() {
+			if ref.Root == "config" || ref.Root == "option" {
+				s.reach(stepNames(ref.Path))
+			}
+		}
+	}
 	value, sensitive, diags = evalText(expr, newSite(s.e, s.w.module.Scope(), rootModule).plain)
 	return value, sensitive, append(diags, s.e.diagnostics()...).Sort()
 }

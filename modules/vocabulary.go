@@ -9,15 +9,15 @@ import (
 )
 
 // Options returns the group of all options that texts of the definition can
-// define.
+// define, those of all standard modules included.
 func (p *Project) Options() *option.Option {
-	names := p.Systems()
-	if len(names) > 0 {
+	if names := p.Systems(); len(names) > 0 {
 		if s, _ := p.work.open(names[0]); s != nil {
+			s.reach(nil)
 			return s.e.options.Root().Option()
 		}
 	}
-	return p.work.evaluator("", p.opts.Platform, nil).options.Root().Option()
+	return p.work.evaluator("", p.opts.Platform, nil, nil).options.Root().Option()
 }
 
 // Functions returns the functions that expressions can call, by name.

@@ -9,9 +9,11 @@ import (
 // An Evaluation is the options of one system while their values are being
 // found. It is for one goroutine.
 type Evaluation struct {
-	root  *Node
-	stack []frame
-	diags diag.List
+	root *Node
+	// elsewhere are options that exist and are not in the schema.
+	elsewhere []string
+	stack     []frame
+	diags     diag.List
 }
 
 // maxDepth bounds how deep options may depend on one another, far above what
@@ -41,7 +43,7 @@ type frame struct {
 // NewEvaluation returns an evaluation of a schema's options, without
 // definitions.
 func NewEvaluation(s *Schema) *Evaluation {
-	ev := &Evaluation{}
+	ev := &Evaluation{elsewhere: s.Elsewhere}
 	ev.root = &Node{ev: ev, opt: s.root, shape: shapeGroup, given: []*definition{}}
 	return ev
 }

@@ -178,6 +178,7 @@ func (n *Node) wrongKey(it Item) diag.List {
 
 func (n *Node) unknown(it Item) diag.List {
 	candidates := sortedKeys(n.opt.children)
+	known := append(n.Elsewhere(), candidates...)
 	path := it.Key
 	if n.parent != nil {
 		path = n.Path() + "." + it.Key
@@ -185,7 +186,7 @@ func (n *Node) unknown(it Item) diag.List {
 	detail := fmt.Sprintf("There is no option %s.", path)
 	if elsewhere, ok := n.elsewhere(it.Key); ok {
 		detail += fmt.Sprintf(" There is one called %s.", elsewhere)
-	} else if s, ok := diag.Suggest(it.Key, candidates); ok {
+	} else if s, ok := diag.Suggest(it.Key, known); ok {
 		detail += fmt.Sprintf(" Did you mean %q?", s)
 	} else if len(candidates) > 0 && len(candidates) <= 20 {
 		where := "At this place there are"

@@ -224,6 +224,27 @@ func (n *Node) Names() []string {
 	return slices.Compact(names)
 }
 
+// Elsewhere returns the names in a group of options that exist and are not part
+// of this evaluation, because nothing names them.
+func (n *Node) Elsewhere() []string {
+	if n.instance() {
+		return nil
+	}
+	prefix := ""
+	if n.parent != nil {
+		prefix = n.Path() + "."
+	}
+	var out []string
+	for _, path := range n.ev.elsewhere {
+		if rest, ok := strings.CutPrefix(path, prefix); ok {
+			name, _, _ := strings.Cut(rest, ".")
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // undeclared returns the keys that the group's definitions have beyond its
 // declared options.
 func (n *Node) undeclared(idx *index) []string {

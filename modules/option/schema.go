@@ -141,6 +141,9 @@ func (o *Option) kind() string {
 // A Schema is all declared options of a system.
 type Schema struct {
 	root *Option
+	// Elsewhere are the paths of options that exist and are not declared here, for
+	// messages about names that are spelt wrongly.
+	Elsewhere []string
 }
 
 // NewSchema returns a schema without options.
@@ -286,6 +289,12 @@ func pick(have, other string) string {
 
 // clash reports that declaration n contradicts o.
 func clash(o, n *Option, detail string, args ...any) diag.List {
+	if n.Module != o.Module && strings.HasPrefix(o.Module, "std/") {
+		diags := diag.Errorf(n.Range, "Option declared twice", detail, args...)
+		diags[0].Detail += " The other one is of the standard module " + o.Module + "; give yours another name."
+		diags[0].Related = []diag.Related{{Message: "The other declaration", Range: o.Range}}
+		return diags
+	}
 	diags := diag.Errorf(n.Range, "Option declared twice", detail, args...)
 	switch {
 	case !o.Range.IsZero():
