@@ -61,6 +61,24 @@ var index = map[string]string{
 	golden(t, "std/index.go", string(want))
 }
 
+// docs/options.md is what the declarations say, and each of them says enough.
+func TestOptionsPage(t *testing.T) {
+	docs := Undefined(nil).Documentation()
+	var page strings.Builder
+	if err := WriteMarkdown(&page, docs); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "../docs/options.md", page.String())
+	for _, d := range docs {
+		if d.Description == "" || !strings.HasSuffix(d.Description, ".") {
+			t.Errorf("%s (%s) has no description that is a sentence: %q", d.Path, d.Module(), d.Description)
+		}
+	}
+	if len(docs) < 80 {
+		t.Errorf("only %d options", len(docs))
+	}
+}
+
 // golden compares a file with what it should be, or with -update makes it that.
 func golden(t *testing.T, name, want string) {
 	t.Helper()
