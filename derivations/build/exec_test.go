@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -225,6 +227,46 @@ func TestExecFixed(t *testing.T) {
 	if got := w.content(w.mustRealise(ref)[ref], store.FileEntry); got != "right" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A program has no network, and no other way to the machine either, when its result is
+// known beforehand: only sysc itself fetches (CVE-2024-27297, CVE-2025-46416).
+func TestExecFixedHasNoNetwork(t *testing.T) {
+	w := newWorld(t).withRoot()
+	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": fmt.Sprintf("@sysc-build-test-%d", os.Getpid())} {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		dial := fmt.Sprintf("%s %s", network, l.Addr())
+		there := filepath.Join(t.TempDir(), "said")
+		outside := exec.Command(toolPath(t), fmt.Sprintf("dial %s %s", there, dial))
+		if out, err := outside.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if said, err := os.ReadFile(there); string(said) != "reached" {
+			t.Errorf("without a sandbox: %q, %v", said, err)
+		}
+		const want = "unreachable"
+		ref := w.add(derivations.Derivation{Name: "f-" + network, Builder: "exec", Root: w.root, Args: []string{"/bin/tool", "dial $out " + dial},
+			Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: store.DigestOf([]byte(want)), Size: int64(len(want))}})
+		w.mustRealise(ref)
+	}
+}
+
+// toolPath returns the path of the tests' builder on this machine.
+func toolPath(t *testing.T) string {
+	t.Helper()
+	made, err := tool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "tool")
+	if err := os.WriteFile(path, made, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Each mode is another result, and the message says what to write for it.

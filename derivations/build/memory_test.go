@@ -28,14 +28,7 @@ func TestMemoryRunsOut(t *testing.T) {
 		return
 	}
 	group := littleMemory(t)
-	made, err := tool()
-	if err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "tool")
-	if err := os.WriteFile(program, made, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	program := toolPath(t)
 	cmd := exec.Command("/bin/sh", "-c", `echo $$ > "$1"/cgroup.procs && exec "$0" -test.run '^TestMemoryRunsOut$'`, selfPath(t), group)
 	cmd.Env = append(os.Environ(), "SYSC_TEST_MEMORY=1", toolVariable+"="+program)
 	if out, err := cmd.CombinedOutput(); err != nil {

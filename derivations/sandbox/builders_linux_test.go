@@ -93,6 +93,8 @@ var builders = map[string]func(args []string){
 		data, _ := os.ReadFile("/proc/self/setgroups")
 		os.Stdout.Write(data)
 	},
+	"processes":  func([]string) { listProcesses() },
+	"modes":      func(args []string) { showModes(args) },
 	"cover-proc": coverProc,
 	"offer":      offer,
 	"take":       take,

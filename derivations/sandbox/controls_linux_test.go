@@ -152,3 +152,16 @@ func TestIgnoredSignalsAreReal(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// Control of TestRootsBuildersAreNobody: what belongs to the host's root is closed to
+// a nobody, even where the wall before it is missing, and open to root.
+func TestNobodyIsReal(t *testing.T) {
+	if os.Geteuid() != 0 || !mapped("/proc/self/uid_map") {
+		return // others' builders are never root
+	}
+	for without, want := range map[protection]string{readOnlyProc: "EACCES", readOnlyProc | nobodyBehind: "ok"} {
+		f := newFixture(t)
+		f.spec.without = without | landlockRules
+		f.builder("open", "/proc/sys/kernel/core_pattern").expect("/proc/sys/kernel/core_pattern: " + want)
+	}
+}
