@@ -4,9 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/zclconf/go-cty/cty"
-	ctyjson "github.com/zclconf/go-cty/cty/json"
-
 	"sysc/derivations"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
@@ -193,51 +190,4 @@ func (r *reader) packages() ([]wantedPackage, bool) {
 // some.
 func (r *reader) stop() diag.List {
 	return append(slices.Clone(r.diags), r.e.options.Diagnostics()...)
-}
-
-// Eval evaluates an expression in which the names of the module and of the
-// system, config above all, are known. The value is JSON; sensitive says that
-// it is not to be shown, and there is none then.
-func (s *System) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
-	if x, _ := syntax.ParseExpression([]byte(expr), "expression"); x != nil {
-		for _, ref := range x.References() {
-			if ref.Root == "config" || ref.Root == "option" {
-				s.reach(stepNames(ref.Path))
-			}
-		}
-	}
-	value, sensitive, diags = evalText(expr, newSite(s.e, s.w.module.Scope(), rootModule).plain)
-	return value, sensitive, append(diags, s.e.diagnostics()...).Sort()
-}
-
-// Eval evaluates an expression outside of any system; see [System.Eval].
-func (p *Project) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
-	value, sensitive, diags = evalText(expr, p.module.Scope())
-	return value, sensitive, diags.Sort()
-}
-
-func evalText(text string, scope *eval.Scope) ([]byte, bool, diag.List) {
-	expr, diags := syntax.ParseExpression([]byte(text), "expression")
-	if diags.HasErrors() {
-		return nil, false, diags
-	}
-	v, more := eval.Evaluate(expr, scope)
-	diags = append(diags, more...)
-	if diags.HasErrors() || !v.IsWhollyKnown() {
-		return nil, false, diags
-	}
-	plain, marks := eval.Plain(v)
-	if marks.Sensitive {
-		return nil, true, diags
-	}
-	return encode(plain), false, diags
-}
-
-// encode writes a plain value as JSON.
-func encode(v cty.Value) []byte {
-	data, err := ctyjson.SimpleJSONValue{Value: v}.MarshalJSON()
-	if err != nil {
-		return nil // a capsule, which expressions cannot make
-	}
-	return data
 }

@@ -64,6 +64,7 @@ Exit codes:
     0  done
     1  an error in the definition or in usage
     2  changes present (plan --detailed-exitcode), or needed (lock --check)
+    3  formatting needed (fmt --check)
     5  verification failed: a signature or hash
     6  not reproducible (build --check)
    10  a build failed
@@ -91,7 +92,8 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
 	root.AddCommand(
-		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.explainCommand(), a.optionsCommand(), a.testCommand(), a.lspCommand(),
+		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.testCommand(),
+		a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.lspCommand(),
 		a.planCommand(), a.buildCommand(), a.developCommand(), a.shellCommand(), a.switchCommand(), a.rollbackCommand(),
 		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
 		a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyDependsCommand(), a.whyRebuildCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),

@@ -1,0 +1,137 @@
+package modules
+
+import (
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
+
+	"sysc/derivations"
+	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
+)
+
+// A Value is what an expression comes to.
+type Value struct {
+	// JSON is the value as JSON, and Text as an expression of the language, on several
+	// lines where there are several elements. In both a path that is not known before
+	// a build is written as [PathToken] does.
+	JSON []byte
+	Text string
+	// Raw is the text of a string, number or bool; HasRaw tells whether it is one.
+	Raw    string
+	HasRaw bool
+	// Sensitive is set for a value that is not to be shown. Nothing else is set then.
+	Sensitive bool
+}
+
+// Value evaluates an expression in which the names of the module and of the
+// system, config above all, are known.
+func (s *System) Value(expr string) (Value, diag.List) {
+	if x, _ := syntax.ParseExpression([]byte(expr), "expression"); x != nil {
+		for _, ref := range x.References() {
+			if ref.Root == "config" || ref.Root == "option" {
+				s.reach(stepNames(ref.Path))
+			}
+		}
+	}
+	v, diags := s.w.value(expr, newSite(s.e, s.w.module.Scope(), rootModule).plain)
+	return v, append(diags, s.e.diagnostics()...).Sort()
+}
+
+// Value evaluates an expression outside of any system; see [System.Value].
+func (p *Project) Value(expr string) (Value, diag.List) {
+	v, diags := p.work.value(expr, p.module.Scope())
+	return v, diags.Sort()
+}
+
+// Eval is [System.Value], for who wants to have JSON alone.
+func (s *System) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
+	v, diags := s.Value(expr)
+	return v.JSON, v.Sensitive, diags
+}
+
+// Eval is [Project.Value], for who wants to have JSON alone.
+func (p *Project) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
+	v, diags := p.Value(expr)
+	return v.JSON, v.Sensitive, diags
+}
+
+func (w *work) value(text string, scope *eval.Scope) (Value, diag.List) {
+	expr, diags := syntax.ParseExpression([]byte(text), "expression")
+	if diags.HasErrors() {
+		return Value{}, diags
+	}
+	v, more := eval.Evaluate(expr, scope)
+	diags = append(diags, more...)
+	if diags.HasErrors() || !v.IsWhollyKnown() {
+		return Value{}, diags
+	}
+	plain, marks := eval.Plain(v)
+	if marks.Sensitive {
+		return Value{Sensitive: true}, diags
+	}
+	if len(marks.Paths) > 0 {
+		plain = w.namePaths(plain)
+	}
+	out := Value{JSON: encode(plain), Text: show(plain)}
+	out.Raw, out.HasRaw = raw(plain)
+	return out, diags
+}
+
+// PathToken is how a path that is not known before a build is shown.
+func PathToken(label, output string) string { return "<" + label + "." + output + ">" }
+
+// namePaths puts tokens in the place of paths.
+func (w *work) namePaths(v cty.Value) cty.Value {
+	named, err := cty.Transform(v, func(_ cty.Path, v cty.Value) (cty.Value, error) {
+		if v.Type() != cty.String || v.IsNull() {
+			return v, nil
+		}
+		text := v.AsString()
+		for _, ref := range w.graph.Refs(text) {
+			text = w.namePath(text, ref)
+		}
+		return cty.StringVal(text), nil
+	})
+	if err != nil {
+		return v // the function has none
+	}
+	return named
+}
+
+func (w *work) namePath(text string, ref derivations.Ref) string {
+	path, err := w.graph.Placeholder(ref)
+	if err != nil {
+		return text
+	}
+	return strings.ReplaceAll(text, path, PathToken(w.graph.Origin(ref.Derivation).Label, ref.Output))
+}
+
+// show writes a value as people do: what has several elements on several lines.
+func show(v cty.Value) string {
+	text := string(hclwrite.TokensForValue(v).Bytes())
+	return strings.TrimRight(string(hclwrite.Format([]byte(text))), "\n")
+}
+
+// raw is the text of a string, number or bool.
+func raw(v cty.Value) (string, bool) {
+	if v.IsNull() || !v.Type().IsPrimitiveType() {
+		return "", false
+	}
+	if v.Type() == cty.String {
+		return v.AsString(), true
+	}
+	return show(v), true
+}
+
+// encode writes a plain value as JSON.
+func encode(v cty.Value) []byte {
+	data, err := ctyjson.SimpleJSONValue{Value: v}.MarshalJSON()
+	if err != nil {
+		return nil // a capsule, which expressions cannot make
+	}
+	return data
+}
