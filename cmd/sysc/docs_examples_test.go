@@ -24,7 +24,7 @@ import (
 //
 // A line "…" in a session stands for any lines, and "# exit N" for how the command
 // above it ended, where that is not 0.
-var documentedExamples = []string{"testing.md"}
+var documentedExamples = []string{"language.md", "testing.md"}
 
 func TestDocumentedExamples(t *testing.T) {
 	for _, page := range documentedExamples {
