@@ -23,17 +23,24 @@ type VariableValue struct {
 	Text string
 	// Expr is an expression of a file of values, evaluated without any names.
 	Expr *syntax.Expr
-	// Value is what another module gives, computed when the variable is read, and
-	// Given the text that gives it. Text and Expr do not count then.
+	// Value is what another module or a file gives, computed when the variable is
+	// read; Text and Expr do not count then. Given is the text of a module that gives
+	// it.
 	Value func() (cty.Value, diag.List)
 	Given *syntax.Attr
-	// Source says where it comes from, as in "SYSC_VAR_port" or "--var port=…".
+	// Range is where it stands in a file of values.
+	Range diag.Range
+	// Source says where it comes from, as in "SYSC_VAR_port" or "--var port=…". The
+	// value is no part of it, as it may be a secret.
 	Source string
+	// Ambient is set for values that may be meant for other definitions: there need
+	// not be a variable of the name.
+	Ambient bool
 }
 
 var variableSchema = syntax.Schema{
 	Attrs: []syntax.AttrSchema{
-		{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "nullable"},
+		{Name: "type"}, {Name: "default"}, {Name: "description"}, {Name: "sensitive"}, {Name: "nullable"}, {Name: "deprecated"},
 	},
 	Blocks: []syntax.BlockSchema{{Type: "validation"}},
 }
@@ -48,6 +55,9 @@ type constraint struct {
 	defaults  *typeexpr.Defaults
 	sensitive bool
 	nullable  bool
+	// text is set when a value from outside is a text as it stands, rather than an
+	// expression.
+	text bool
 }
 
 // variable computes the value of a variable: the one given, or the default,
@@ -72,18 +82,19 @@ func (m *Module) variable(b *syntax.Block) (cty.Value, diag.List) {
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
+	if c.sensitive {
+		v = v.Mark(eval.Sensitive)
+	}
+	diags = append(diags, m.deprecated(b)...)
 	diags = append(diags, m.validate(b, v)...)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
-	}
-	if c.sensitive {
-		v = v.Mark(eval.Sensitive)
 	}
 	return v, diags
 }
 
 func (m *Module) constraint(b *syntax.Block) (constraint, diag.List) {
-	c := constraint{ty: cty.DynamicPseudoType, nullable: true}
+	c := constraint{ty: cty.DynamicPseudoType, nullable: true, text: true}
 	var diags diag.List
 	if a := b.Body.Attr("type"); a != nil {
 		ty, defaults, hclDiags := typeexpr.TypeConstraintWithDefaults(a.Expr.Node())
@@ -93,7 +104,7 @@ func (m *Module) constraint(b *syntax.Block) (constraint, diag.List) {
 			}
 			diags = append(diags, d)
 		}
-		c.ty, c.defaults = ty, defaults
+		c.ty, c.defaults, c.text = ty, defaults, ty.IsPrimitiveType()
 	}
 	for name, field := range map[string]*bool{"sensitive": &c.sensitive, "nullable": &c.nullable} {
 		a := b.Body.Attr(name)
@@ -106,9 +117,10 @@ func (m *Module) constraint(b *syntax.Block) (constraint, diag.List) {
 		}
 		*field = word == "true"
 	}
-	if a := b.Body.Attr("description"); a != nil {
-		if _, ok := a.Expr.StringLiteral(); !ok {
-			diags = append(diags, diag.Errorf(a.Expr.Range(), "Invalid value", "A description is a text in quotes without interpolation.")...)
+	diags = append(diags, checkDescription(b.Body)...)
+	if a := b.Body.Attr("deprecated"); a != nil {
+		if text, _ := a.Expr.StringLiteral(); text == "" {
+			diags = append(diags, diag.Errorf(a.Expr.Range(), "Invalid value", "deprecated is a text in quotes without interpolation that says what to use instead.")...)
 		}
 	}
 	return c, diags
@@ -128,11 +140,7 @@ func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.L
 				return m.defaultValue(def, c)
 			}
 		}
-		at := b.Range
-		if given.Given != nil {
-			at = given.Given.Expr.Range()
-		}
-		return c.convert(v, at, fmt.Sprintf("The value of variable %q from %s", name, given.Source))
+		return c.convert(v, given.place(b), fmt.Sprintf("The value of variable %q from %s", name, given.Source))
 	}
 	def := b.Body.Attr("default")
 	if def == nil && m.opts.Address != "" {
@@ -143,6 +151,31 @@ func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.L
 			"The variable %q has no default, so a value must be given: set SYSC_VAR_%s, or use --var %s=… or --var-file.", name, name, name)
 	}
 	return m.defaultValue(def, c)
+}
+
+// place is where a value is given, if that may be shown, or else where its variable
+// is declared.
+func (v VariableValue) place(b *syntax.Block) diag.Range {
+	sensitive, _ := boolArgument(b.Body, "sensitive")
+	switch {
+	case sensitive && v.Given == nil:
+	case v.Given != nil:
+		return v.Given.Expr.Range()
+	case !v.Range.IsZero():
+		return v.Range
+	}
+	return b.Range
+}
+
+// deprecated warns whoever gives a value to a variable that is deprecated.
+func (m *Module) deprecated(b *syntax.Block) diag.List {
+	a := b.Body.Attr("deprecated")
+	given, ok := m.opts.Variables[b.Labels[0]]
+	if a == nil || !ok {
+		return nil
+	}
+	text, _ := a.Expr.StringLiteral()
+	return diag.Warningf(given.place(b), "Deprecated variable", "%s gives a value to the variable %q, which is deprecated: %s", given.Source, b.Labels[0], text)
 }
 
 func (m *Module) defaultValue(def *syntax.Attr, c constraint) (cty.Value, diag.List) {
@@ -165,20 +198,29 @@ func (m *Module) givenValue(given VariableValue, c constraint) (cty.Value, diag.
 	}
 	x := given.Expr
 	if x == nil {
-		if c.ty.IsPrimitiveType() || c.ty == cty.DynamicPseudoType {
-			const maxLen = 1 << 20
-			if len(given.Text) > maxLen {
-				return cty.DynamicVal, diag.Errorf(diag.Range{}, "Invalid value", "The value from %s is too long.", given.Source)
-			}
+		const maxLen = 1 << 20
+		if len(given.Text) > maxLen {
+			return cty.DynamicVal, diag.Errorf(diag.Range{}, "Invalid value", "The value from %s is too long.", given.Source)
+		}
+		if c.text {
 			return cty.StringVal(strings.ToValidUTF8(given.Text, "\uFFFD")), nil
 		}
 		var diags diag.List
 		x, diags = syntax.ParseExpression([]byte(given.Text), "value of "+given.Source)
 		if diags.HasErrors() {
-			return cty.DynamicVal, diags
+			return cty.DynamicVal, c.unreadable(given, diags)
 		}
 	}
-	return eval.Evaluate(x, eval.NewRoot(m.opts.Session, map[string]*eval.Function{}))
+	v, diags := eval.Evaluate(x, eval.NewRoot(m.opts.Session, map[string]*eval.Function{}))
+	return v, c.unreadable(given, diags)
+}
+
+// unreadable takes the details out of errors that may have a secret in them.
+func (c constraint) unreadable(given VariableValue, diags diag.List) diag.List {
+	if !c.sensitive || !diags.HasErrors() {
+		return diags
+	}
+	return diag.Errorf(diag.Range{}, "Invalid value", "The value from %s cannot be read as an expression of constants. The variable is sensitive, so no more is said of it.", given.Source)
 }
 
 func (c constraint) convert(v cty.Value, rng diag.Range, what string) (cty.Value, diag.List) {
@@ -190,12 +232,21 @@ func (c constraint) convert(v cty.Value, rng diag.Range, what string) (cty.Value
 	}
 	out, err := convert.Convert(v, c.ty)
 	if err != nil {
-		return cty.DynamicVal, diag.Errorf(rng, "Incorrect type", "%s does not fit the type %s: %s.", what, typeexpr.TypeString(c.ty.WithoutOptionalAttributesDeep()), describeError(err))
+		return cty.DynamicVal, diag.Errorf(rng, "Incorrect type", "%s does not fit the type %s: %s.", what, typeexpr.TypeString(c.ty.WithoutOptionalAttributesDeep()), c.describe(err))
 	}
 	if eval.OutOfRange(out) {
 		return cty.DynamicVal, diag.Errorf(rng, "Number out of range", "%s has a number in it that is too large or too small.", what)
 	}
 	return out, nil
+}
+
+// describe says why a value does not fit, and nothing of a sensitive one, whose
+// keys may be secrets, too.
+func (c constraint) describe(err error) string {
+	if c.sensitive {
+		return "the variable is sensitive, so no more is said of it"
+	}
+	return describeError(err)
 }
 
 // describeError writes the path in a conversion's error as the language does.
@@ -221,38 +272,18 @@ func (m *Module) validate(b *syntax.Block, v cty.Value) diag.List {
 	var diags diag.List
 	scope := eval.NewScope(m.scope, &validated{names: names{m}, name: b.Labels[0], value: v})
 	for _, blk := range b.Body.Blocks {
-		cond := blk.Body.Attr("condition").Expr
-		ok, more := eval.Evaluate(cond, scope)
+		holds, values, more := eval.Condition(blk.Body.Attr("condition").Expr, scope)
 		diags = append(diags, more...)
-		if more.HasErrors() {
+		if holds {
 			continue
 		}
-		ok, _ = ok.Unmark()
-		ok, err := convert.Convert(ok, cty.Bool)
-		if err != nil || ok.IsNull() {
-			diags = append(diags, diag.Errorf(cond.Range(), "Invalid condition", "A condition must be true or false.")...)
-			continue
-		}
-		if ok.True() {
-			continue
-		}
-		message, more := eval.Evaluate(blk.Body.Attr("error_message").Expr, scope)
+		message, more := eval.Message(blk.Body.Attr("error_message").Expr, scope)
 		diags = append(diags, more...)
-		plain, marks := eval.Plain(message)
-		text, err := convert.Convert(plain, cty.String)
-		switch {
-		case more.HasErrors():
-			continue
-		case err != nil || text.IsNull() || !text.IsKnown():
-			text = cty.StringVal("The value is not valid.")
-		case marks.Sensitive:
-			text = cty.StringVal("The value is not valid; the message has a sensitive value in it.")
+		if message == "" {
+			message = "The value is not valid."
 		}
-		d := diag.New(diag.Error, b.Range, "Invalid value for variable", "%s", text.AsString()+"\n\nThis was checked by the validation at "+blk.Range.String()+".")
-		d.Values = []diag.Value{{Traversal: "var." + b.Labels[0], Statement: eval.Describe(v)}}
-		if given := m.opts.Variables[b.Labels[0]].Given; given != nil {
-			d.Subject = given.Expr.Range().Ptr()
-		}
+		d := diag.New(diag.Error, b.Range, "Invalid value for variable", "%s", message+"\n\nThis was checked by the validation at "+blk.Range.String()+".")
+		d.Subject, d.Values = m.opts.Variables[b.Labels[0]].place(b).Ptr(), values
 		diags = append(diags, d)
 	}
 	return diags
@@ -282,32 +313,17 @@ func (m *Module) undeclared() diag.List {
 			continue
 		}
 		given := m.opts.Variables[name]
-		rng := diag.Range{}
-		if given.Expr != nil {
-			rng = given.Expr.Range()
+		if given.Ambient {
+			continue
 		}
 		if given.Given != nil {
 			diags = append(diags, diag.Errorf(given.Given.NameRange, "Unsupported argument",
 				"The module has no variable %q.%s", name, diag.DidYouMean(name, slices.Collect(maps.Keys(m.variables))))...)
 			continue
 		}
-		diags = append(diags, diag.New(diag.Error, rng, "Value for undeclared variable", "%s",
+		diags = append(diags, diag.New(diag.Error, given.Range, "Value for undeclared variable", "%s",
 			fmt.Sprintf("%s gives a value to the variable %q, which the definition does not declare.", given.Source, name)+
 				diag.DidYouMean(name, slices.Collect(maps.Keys(m.variables)))))
 	}
 	return diags
-}
-
-// ParseVariables reads a file of values: arguments only, as in
-//
-//	port = 8080
-//
-// name is what diagnostics call the file.
-func ParseVariables(src []byte, name string) (map[string]VariableValue, diag.List) {
-	attrs, diags := syntax.ParseAttributes(src, name)
-	out := map[string]VariableValue{}
-	for _, a := range attrs {
-		out[a.Name] = VariableValue{Expr: a.Expr, Source: name}
-	}
-	return out, diags
 }

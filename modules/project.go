@@ -32,6 +32,9 @@ type Options struct {
 	Platform string
 	// Variables are values given from outside, by name.
 	Variables map[string]lang.VariableValue
+	// ValueFiles are the files that these values are from, by the names that ranges
+	// use.
+	ValueFiles map[string][]byte
 	// Revision is the git commit of the definition, "" when there is none; Dirty is
 	// set when files differ from it.
 	Revision string
@@ -114,6 +117,11 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 		return nil
 	}
 	p.def, p.files, p.definitions = def, maps.Clone(def.Module.Files), map[string]*loaded{}
+	for name, text := range p.opts.ValueFiles {
+		if _, taken := p.files[name]; !taken {
+			p.files[name] = text
+		}
+	}
 	diags := p.checkBlocks()
 	var err error
 	if p.place, err = rootPlace(p.dir); err != nil {

@@ -29,10 +29,9 @@ type app struct {
 	root     string // --root
 	json     bool
 	progress string
-	proxy    string   // --proxy
-	vars     []string // --var
-	varFiles []string // --var-file
-	offline  bool     // --offline
+	proxy    string    // --proxy
+	vars     []varFlag // --var and --var-file, in their order
+	offline  bool      // --offline
 
 	overrides []string        // --override
 	modules   *source.Fetcher // made when modules are needed

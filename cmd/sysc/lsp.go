@@ -29,11 +29,11 @@ Editors start it themselves; docs/editors.md says how to set them up.`,
 }
 
 func (a *app) lsp(ctx context.Context) error {
-	variables, diags := a.variables()
-	if err := a.diagnose(diags, nil); err != nil {
+	variables, texts, diags := a.variables()
+	if err := a.diagnose(diags, texts); err != nil {
 		return err
 	}
-	opts := modules.Options{Version: releaseVersion(), Variables: variables}
+	opts := modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts}
 	if err := a.moduleOptions(ctx, &opts, false); err != nil {
 		return err
 	}

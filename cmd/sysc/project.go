@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/derivations"
-	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules"
 	"sysc/systems"
@@ -20,10 +19,8 @@ import (
 
 // projectFlags adds the flags of verbs that evaluate a definition.
 func (a *app) projectFlags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&a.vars, "var", nil, "set a variable, as in `NAME=VALUE`")
-	cmd.Flags().StringArrayVar(&a.varFiles, "var-file", nil, "take the values of variables from `FILE`")
-	cmd.Flags().StringArrayVar(&a.overrides, "override", nil, "use the module in a directory in place of a source, as in `module.NAME=DIR`")
-	cmd.Flags().BoolVar(&a.offline, "offline", false, "fetch no modules: what sysc.lock has must be in the store")
+	cmd.Flags().Var(&varFlags{list: &a.vars}, "var", "set a variable, as in `NAME=VALUE`")
+	cmd.Flags().Var(&varFlags{list: &a.vars, file: true}, "var-file", "take the values of variables from `FILE`, HCL or .json; no file is read unasked")
 }
 
 // loadProject reads the definition in the directory that -C names. Its
@@ -42,11 +39,11 @@ func (a *app) loadProjectFetching(ctx context.Context, fetch bool) (*modules.Pro
 	if !info.IsDir() {
 		return nil, fmt.Errorf("%s is not a directory: -C names the directory of a definition", a.dir)
 	}
-	variables, diags := a.variables()
-	if err := a.diagnose(diags, nil); err != nil {
+	variables, texts, diags := a.variables()
+	if err := a.diagnose(diags, texts); err != nil {
 		return nil, err
 	}
-	opts := &modules.Options{Version: releaseVersion(), Variables: variables}
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts}
 	if err := a.moduleOptions(ctx, opts, fetch); err != nil {
 		return nil, err
 	}
@@ -63,41 +60,6 @@ func releaseVersion() string {
 		return defaultVersion
 	}
 	return v
-}
-
-// variables collects values from outside; what comes later wins: the
-// environment, files in their order, the command line.
-func (a *app) variables() (map[string]lang.VariableValue, diag.List) {
-	const prefix = "SYSC_VAR_"
-	values := map[string]lang.VariableValue{}
-	for _, entry := range os.Environ() {
-		name, value, _ := strings.Cut(entry, "=")
-		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" {
-			values[rest] = lang.VariableValue{Text: value, Source: name}
-		}
-	}
-	var diags diag.List
-	for _, file := range a.varFiles {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read a file of variables", "%v.", err)...)
-			continue
-		}
-		fromFile, more := lang.ParseVariables(text, file)
-		diags = append(diags, more...)
-		for name, v := range fromFile {
-			values[name] = v
-		}
-	}
-	for _, setting := range a.vars {
-		name, value, ok := strings.Cut(setting, "=")
-		if !ok {
-			diags = append(diags, diag.Errorf(diag.Range{}, "Wrong --var", "It is written --var NAME=VALUE, not %q.", setting)...)
-			continue
-		}
-		values[name] = lang.VariableValue{Text: value, Source: "--var " + setting}
-	}
-	return values, diags
 }
 
 // gitRevision returns the commit of the work tree that dir is in, and whether
@@ -265,15 +227,18 @@ func (a *app) validateCommand() *cobra.Command {
 }
 
 func (a *app) validate(ctx context.Context) error {
-	variables, diags := a.variables()
-	opts := &modules.Options{Version: releaseVersion(), Variables: variables}
+	variables, texts, diags := a.variables()
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts}
 	if err := a.moduleOptions(ctx, opts, true); err != nil {
 		return err
 	}
-	project, more := modules.Load(ctx, a.dir, opts)
-	diags = append(diags, more...)
+	files := texts
 	if !diags.HasErrors() {
-		diags = append(diags, project.Validate(ctx)...)
+		project, more := modules.Load(ctx, a.dir, opts)
+		files, diags = project.Files(), append(diags, more...)
+		if !diags.HasErrors() {
+			diags = append(diags, project.Validate(ctx)...)
+		}
 	}
 	if a.json {
 		errorCount := len(diags.Errors())
@@ -283,12 +248,12 @@ func (a *app) validate(ctx context.Context) error {
 			ErrorCount    int                   `json:"error_count"`
 			WarningCount  int                   `json:"warning_count"`
 			Diagnostics   []diag.JSONDiagnostic `json:"diagnostics"`
-		}{"1.0", errorCount == 0, errorCount, len(diags.Sort()) - errorCount, diag.JSON(diags, project.Files())}); err != nil {
+		}{"1.0", errorCount == 0, errorCount, len(diags.Sort()) - errorCount, diag.JSON(diags, files)}); err != nil {
 			return err
 		}
 		return errDiagnostics(diags)
 	}
-	if err := a.diagnose(diags, project.Files()); err != nil {
+	if err := a.diagnose(diags, files); err != nil {
 		return err
 	}
 	a.say("The definition is valid.")
