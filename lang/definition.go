@@ -22,6 +22,8 @@ type Definition struct {
 	// Outputs and Functions have one label, no two the same. Functions are right but
 	// for what only a call shows.
 	Outputs, Functions []*syntax.Block
+	// Environments have one label, no two the same.
+	Environments []*syntax.Block
 	// Uses are the module blocks, no two of the same name.
 	Uses []*Use
 	// Locals are the attributes of all locals blocks, no two of the same name.
@@ -89,7 +91,7 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
 			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
 	}
-	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, d.Functions, useBlocks(d.Uses))...)
+	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, d.Functions, d.Environments, useBlocks(d.Uses))...)
 	diags = append(diags, duplicateLocals(d.Locals)...)
 	diags = append(diags, d.checkFunctions()...)
 	if diags.HasErrors() {
@@ -100,9 +102,8 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 
 // laterBlocks are part of the language and not of this version.
 var laterBlocks = map[string]string{
-	"environment": "",
-	"home":        "",
-	"secret":      "",
+	"home":   "",
+	"secret": "",
 }
 
 // add sorts one top-level block in.
@@ -146,6 +147,8 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 		return diags
 	case "derivation":
 		return name(&d.Derivations)
+	case "environment":
+		return name(&d.Environments)
 	case "system":
 		return name(&d.Systems)
 	case "locals":
@@ -193,7 +196,7 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "option", "config", "system", "test"}
+	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "environment", "option", "config", "system", "test"}
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if hint, ok := elsewhere[b.Type]; ok {
 		detail += " " + hint

@@ -47,6 +47,11 @@
 //	  result = "${upper(text)}!"
 //	}
 //
+//	environment "dev" {                       # to be entered, or for lists of packages
+//	  packages = ["gcc", "make"]
+//	  env      = { CC = "gcc" }
+//	}
+//
 //	assert {                                  # has to hold, for each system that it names
 //	  condition     = length(var.greeting) > 0
 //	  error_message = "Say something."
@@ -63,9 +68,9 @@
 //
 // Expressions are HCL's, with Terraform's functions. Names: var.x, local.x,
 // input.x, pkg.INPUT.NAME, derivation.x.out (any output, .name, .version),
-// derivation.x["key"].out, module.x.OUTPUT, module.x["key"].OUTPUT, each.key,
-// each.value, path.module, path.root. The result of a function knows its
-// parameters alone. A name means what it does in the module where it stands. Paths
+// derivation.x["key"].out, environment.x.out (.name, .env), module.x.OUTPUT,
+// module.x["key"].OUTPUT, each.key, each.value, path.module, path.root. The result
+// of a function knows its parameters alone. A name means what it does in the module where it stands. Paths
 // of files begin at that module's directory, so path.module is always ".".
 //
 // What is fetched is known by its hash: fetchurl(URL, HASH), fetchtarball(URL,

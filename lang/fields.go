@@ -118,7 +118,16 @@ func (r *fields) texts(name string) map[string]string {
 
 // root asks the host for the root that the build runs in.
 func (r *fields) root(origin derivations.Origin) string {
-	req := EnvironmentRequest{Base: r.base(), Packages: r.packages(), Origin: origin, Range: r.rangeOf("packages")}
+	return r.requestRoot(EnvironmentRequest{Origin: origin})
+}
+
+// exportedRoot asks the host for the root of an environment.
+func (r *fields) exportedRoot(origin derivations.Origin) string {
+	return r.requestRoot(EnvironmentRequest{Origin: origin, Exported: true})
+}
+
+func (r *fields) requestRoot(req EnvironmentRequest) string {
+	req.Base, req.Packages, req.Range = r.base(), r.packages(), r.rangeOf("packages")
 	if r.diags.HasErrors() {
 		return ""
 	}

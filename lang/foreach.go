@@ -143,6 +143,30 @@ func (f *family[T]) find(key, block string, at diag.Range) (*eval.Cell[T], diag.
 	return nil, diag.Errorf(at, "No such key", "The for_each of %s has no key %q.%s", block, key, keysText(key, f.keys))
 }
 
+// only returns the thing of a block without for_each, or the zero T with errors.
+func (f *family[T]) only(kind, name string, from diag.Range) (T, diag.List) {
+	if f.keyed {
+		var none T
+		return none, diag.Errorf(from, "Several "+kind+"s",
+			"%s %q has a for_each, so one of it is written with a key: %s.%s[KEY]. It has %s.", kind, name, kind, name, quoted(f.keys))
+	}
+	return f.cells[""].Get(from)
+}
+
+// one returns the thing of a key, or the zero T with errors.
+func (f *family[T]) one(kind, name, key string, from diag.Range) (T, diag.List) {
+	var none T
+	if !f.keyed {
+		return none, diag.Errorf(from, "No such key", "%s %q has no for_each, and so no keys.", kind, name)
+	}
+	c, diags := f.find(key, kind+"."+name, from)
+	if c == nil {
+		return none, diags
+	}
+	t, more := c.Get(from)
+	return t, append(diags, more...)
+}
+
 func quoted(list []string) string {
 	out := make([]string, len(list))
 	for i, s := range list {

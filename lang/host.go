@@ -24,6 +24,9 @@ type EnvironmentRequest struct {
 	Base string
 	// Packages are in the order of the text.
 	Packages []Package
+	// Exported is set for the root of an environment block: in a list of packages its
+	// path stands for its packages.
+	Exported bool
 	// Origin is what needs the root, and Range where its packages are named.
 	Origin derivations.Origin
 	Range  diag.Range

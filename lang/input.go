@@ -64,7 +64,7 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 func (m *Module) static(x *syntax.Expr, what string) (cty.Value, diag.List) {
 	for _, ref := range x.References() {
 		switch ref.Root {
-		case "derivation", "input", "pkg":
+		case "derivation", "environment", "input", "pkg":
 			return cty.DynamicVal, diag.Errorf(ref.Range, "Static value required",
 				"%s must be known before anything is locked or built, from variables and local values, but not from %s.", what, ref)
 		}

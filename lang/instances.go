@@ -20,11 +20,7 @@ func (m *Module) Derivation(name string, from diag.Range) (*Derivation, diag.Lis
 	if f == nil {
 		return nil, diags
 	}
-	if f.keyed {
-		return nil, append(diags, diag.Errorf(from, "Several derivations",
-			"derivation %q has a for_each, so one of it is written with a key: derivation.%s[KEY]. It has %s.", name, name, quoted(f.keys))...)
-	}
-	d, more := f.cells[""].Get(from)
+	d, more := f.only("derivation", name, from)
 	return d, append(diags, more...)
 }
 
@@ -35,15 +31,7 @@ func (m *Module) DerivationOf(name, key string, from diag.Range) (*Derivation, d
 	if f == nil {
 		return nil, diags
 	}
-	if !f.keyed {
-		return nil, append(diags, diag.Errorf(from, "No such key", "derivation %q has no for_each, and so no keys.", name)...)
-	}
-	c, more := f.find(key, "derivation."+name, from)
-	diags = append(diags, more...)
-	if c == nil {
-		return nil, diags
-	}
-	d, more := c.Get(from)
+	d, more := f.one("derivation", name, key, from)
 	return d, append(diags, more...)
 }
 

@@ -48,6 +48,8 @@ type Module struct {
 	derivations map[string]*eval.Cell[*family[*Derivation]]
 	inputs      map[string]*eval.Cell[*Input]
 	uses        map[string]*eval.Cell[*Instances]
+
+	environments map[string]*eval.Cell[*family[*Environment]]
 	// asserted is set once the assertions have been evaluated.
 	asserted    bool
 	assertDiags diag.List
@@ -70,15 +72,16 @@ func Prepare(def *Definition, opts Options) *Module {
 		opts.Platform = "linux/amd64"
 	}
 	m := &Module{
-		Definition:  def,
-		opts:        opts,
-		files:       maps.Clone(def.Module.Files),
-		locals:      make(map[string]*eval.Cell[cty.Value], len(def.Locals)),
-		variables:   make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
-		outputs:     make(map[string]*eval.Cell[cty.Value], len(def.Outputs)),
-		derivations: make(map[string]*eval.Cell[*family[*Derivation]], len(def.Derivations)),
-		inputs:      make(map[string]*eval.Cell[*Input], len(def.Inputs)),
-		uses:        make(map[string]*eval.Cell[*Instances], len(def.Uses)),
+		Definition:   def,
+		opts:         opts,
+		files:        maps.Clone(def.Module.Files),
+		locals:       make(map[string]*eval.Cell[cty.Value], len(def.Locals)),
+		variables:    make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
+		outputs:      make(map[string]*eval.Cell[cty.Value], len(def.Outputs)),
+		derivations:  make(map[string]*eval.Cell[*family[*Derivation]], len(def.Derivations)),
+		inputs:       make(map[string]*eval.Cell[*Input], len(def.Inputs)),
+		environments: make(map[string]*eval.Cell[*family[*Environment]], len(def.Environments)),
+		uses:         make(map[string]*eval.Cell[*Instances], len(def.Uses)),
 	}
 	table := funcs.Table(funcs.Module{
 		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
@@ -111,6 +114,11 @@ func (m *Module) makeCells() {
 	for _, b := range m.Definition.Derivations {
 		m.derivations[b.Labels[0]] = newFamily(m, b, m.within("derivation."+b.Labels[0]), func(scope *eval.Scope, address, key string) (*Derivation, diag.List) {
 			return m.derivation(b, scope, address, key)
+		})
+	}
+	for _, b := range m.Definition.Environments {
+		m.environments[b.Labels[0]] = newFamily(m, b, m.within("environment."+b.Labels[0]), func(scope *eval.Scope, address, key string) (*Environment, diag.List) {
+			return m.environment(b, scope, address, key)
 		})
 	}
 	for _, b := range m.Definition.Inputs {
@@ -172,8 +180,9 @@ func missing[T any](what, name string, from diag.Range, known map[string]T, how 
 	return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q.%s", name, near)
 }
 
-// Force evaluates all values, inputs, derivations, outputs and assertions that
-// are about no system, those of used modules too, and returns the problems of all.
+// Force evaluates all values, inputs, derivations, environments, outputs, and
+// assertions that are about no system, those of used modules too, and returns the
+// problems of all.
 func (m *Module) Force() diag.List {
 	none := diag.Range{}
 	diags := m.ForceVariables()
@@ -187,6 +196,10 @@ func (m *Module) Force() diag.List {
 	}
 	for _, b := range m.Definition.Derivations {
 		_, more := m.Derivations(b.Labels[0], none)
+		diags = append(diags, more...)
+	}
+	for _, b := range m.Definition.Environments {
+		_, more := m.Environments(b.Labels[0], none)
 		diags = append(diags, more...)
 	}
 	for _, b := range m.Definition.Outputs {
@@ -226,8 +239,6 @@ var notHere = map[string]string{
 	"self":   "self is the instance of a labelled option, in whose block alone it is known.",
 	"parent": "parent is the instance around that of a labelled option, in whose block alone it is known.",
 	"each":   "each is known in a block with for_each, and this one has none.",
-
-	"environment": "Blocks of type \"environment\" are not supported by this version of sysc.",
 }
 
 // Resolve returns the value that a reference begins with.
@@ -249,6 +260,8 @@ func (n *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return v, 1, diags
 	case "derivation":
 		return n.derivation(ref)
+	case "environment":
+		return n.environment(ref)
 	case "module":
 		return n.used(ref)
 	case "input":

@@ -283,7 +283,7 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 			}
 		}
 	}
-	packages, diags := sortPackages(list, req.Base, req.Origin.Label, inputNames(h.m))
+	packages, diags := w.sortPackages(h.m, list, req.Base, req.Origin.Label)
 	if diags.HasErrors() {
 		return "", diags
 	}
@@ -303,6 +303,9 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 	path, err := w.graph.Placeholder(ref)
 	if err != nil {
 		return "", append(diags, diag.Errorf(req.Range, "Cannot make a root", "%v.", err)...)
+	}
+	if req.Exported {
+		w.environments[path] = exported{req.Origin.Label, inputName(h.m, req.Base), packages}
 	}
 	return path, diags
 }

@@ -258,7 +258,7 @@ func distinctIndexes(r debian.Revision) debian.Revision {
 func (w *work) architectures() ([]string, diag.List) {
 	var diags diag.List
 	platforms := map[string]diag.Range{}
-	builds := slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations) > 0 })
+	builds := slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations)+len(m.Definition.Environments) > 0 })
 	if builds || len(w.blocks) == 0 {
 		platforms[w.p.opts.Platform] = diag.Range{}
 	}
@@ -287,6 +287,10 @@ func (w *work) collect() ([]account, diag.List) {
 	for _, m := range w.modules() {
 		for _, b := range m.Definition.Derivations {
 			_, more := m.Derivations(b.Labels[0], diag.Range{})
+			diags = append(diags, more...)
+		}
+		for _, b := range m.Definition.Environments {
+			_, more := m.Environments(b.Labels[0], diag.Range{})
 			diags = append(diags, more...)
 		}
 	}

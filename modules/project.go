@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"sysc/derivations"
 	"sysc/lang"
@@ -92,6 +93,8 @@ type work struct {
 	blocks  []*systemBlock
 	systems map[string]*System
 	roots   map[rootKey]derivations.Ref
+	// environments are those evaluated so far by the paths of their roots.
+	environments map[string]exported
 }
 
 // Load reads the definition and the lock file of a directory. The project is
@@ -140,7 +143,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	w := &work{
 		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
 		standards: map[string]*lang.Module{},
-		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{},
+		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{}, environments: map[string]exported{},
 	}
 	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
 	h := &host{w: w}
@@ -209,24 +212,37 @@ func (p *Project) Systems() []string { return p.work.systemNames() }
 func (p *Project) Derivations() []string {
 	var out []string
 	for _, name := range labels(p.def.Derivations) {
-		out = append(out, p.members(name)...)
+		keys, keyed, _ := p.module.DerivationKeys(name, diag.Range{})
+		out = append(out, addresses(name, keys, keyed)...)
 	}
 	return out
 }
 
-// Members returns the names of the derivations that a block with for_each makes;
-// ok is false for any other name.
-func (p *Project) Members(name string) (members []string, ok bool) {
-	if !slices.Contains(labels(p.def.Derivations), name) {
-		return nil, false
+// Environments returns the names of all environments, like [Project.Derivations].
+func (p *Project) Environments() []string {
+	var out []string
+	for _, name := range labels(p.def.Environments) {
+		keys, keyed, _ := p.module.EnvironmentKeys(name, diag.Range{})
+		out = append(out, addresses(name, keys, keyed)...)
 	}
-	members = p.members(name)
-	return members, !slices.Equal(members, []string{name})
+	return out
 }
 
-func (p *Project) members(name string) []string {
-	keys, keyed, _ := p.module.DerivationKeys(name, diag.Range{})
-	return addresses(name, keys, keyed)
+// Members returns what a block with for_each makes, "derivation.NAME" or
+// "environment.NAME": targets with keys. ok is false for any other name.
+func (p *Project) Members(target string) (members []string, ok bool) {
+	kind, name, _ := strings.Cut(target, ".")
+	var keys []string
+	switch {
+	case kind == "derivation" && slices.Contains(labels(p.def.Derivations), name):
+		keys, ok, _ = p.module.DerivationKeys(name, diag.Range{})
+	case kind == "environment" && slices.Contains(labels(p.def.Environments), name):
+		keys, ok, _ = p.module.EnvironmentKeys(name, diag.Range{})
+	}
+	if !ok {
+		return nil, false
+	}
+	return addresses(kind+"."+name, keys, true), true
 }
 
 // Inputs returns the names of the inputs, in the order of the text.
@@ -268,6 +284,23 @@ func (p *Project) Derivation(_ context.Context, name string) (*lang.Derivation, 
 		return nil, diags.Sort()
 	}
 	return d, diags.Sort()
+}
+
+// Environment evaluates an environment, nil with errors; see [Project.Derivation].
+func (p *Project) Environment(_ context.Context, name string) (*lang.Environment, diag.List) {
+	diags := p.module.CheckAsserts()
+	var e *lang.Environment
+	var more diag.List
+	if block, key, keyed := splitKey(name, labels(p.def.Environments)); keyed {
+		e, more = p.module.EnvironmentOf(block, key, diag.Range{})
+	} else {
+		e, more = p.module.Environment(name, diag.Range{})
+	}
+	diags = append(diags, more...)
+	if e == nil || diags.HasErrors() {
+		return nil, diags.Sort()
+	}
+	return e, diags.Sort()
 }
 
 // Validate evaluates everything: every value, input and derivation, and every

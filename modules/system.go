@@ -146,7 +146,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 		// What is wrong is reported; without a request there is no root.
 		return req, nil, append(diags, r.stop()...)
 	}
-	packages, more := sortPackages(list, base, `system "`+s.Name+`"`, inputNames(s.w.module))
+	packages, more := s.w.sortPackages(s.w.module, list, base, `system "`+s.Name+`"`)
 	diags = append(diags, more...)
 	req.named, req.input = packages.named, base
 	root := s.e.options.Root()

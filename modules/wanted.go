@@ -36,12 +36,17 @@ type packageList struct {
 // it if need be.
 var packageName = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?$`)
 
-// sortPackages takes a list apart. base is the name of the base input, "" when
-// there is none; what says whose list it is, as in `system "laptop"`.
-func sortPackages(list []wantedPackage, base, what string, inputs map[string]bool) (packageList, diag.List) {
+// sortPackages takes a list of module m apart. base is the name of the base input,
+// "" when there is none; what says whose list it is, as in `system "laptop"`.
+func (w *work) sortPackages(m *lang.Module, list []wantedPackage, base, what string) (packageList, diag.List) {
+	inputs := inputNames(m)
 	var out packageList
 	var diags diag.List
 	for _, p := range list {
+		if env, ok := w.environments[p.text]; ok {
+			diags = append(diags, out.addEnvironment(env, p.at, base, inputName(m, base))...)
+			continue
+		}
 		if strings.HasPrefix(p.text, storePrefix) {
 			if !slices.Contains(out.outputs, p.text) {
 				out.outputs = append(out.outputs, p.text)
@@ -68,6 +73,32 @@ func sortPackages(list []wantedPackage, base, what string, inputs map[string]boo
 	slices.SortStableFunc(out.named, func(a, b wantedPackage) int { return strings.Compare(a.text, b.text) })
 	out.named = slices.CompactFunc(out.named, func(a, b wantedPackage) bool { return a.text == b.text })
 	return out, diags
+}
+
+// An exported is an environment as an element of a list of packages.
+type exported struct {
+	address string
+	// input is the full name of its base.
+	input    string
+	packages packageList
+}
+
+// addEnvironment adds the packages of an environment. base is the list's own, and
+// input its full name.
+func (l *packageList) addEnvironment(env exported, at diag.Range, base, input string) diag.List {
+	if len(env.packages.named) > 0 && (base == "" || env.input != input) {
+		return diag.Errorf(at, "Packages of another input",
+			"The packages of %s are of input %q, and this list takes packages of input %q. This version of sysc takes all packages of one root from one input.", env.address, env.input, base)
+	}
+	for _, p := range env.packages.named {
+		l.named = append(l.named, wantedPackage{p.text, at})
+	}
+	for _, path := range env.packages.outputs {
+		if !slices.Contains(l.outputs, path) {
+			l.outputs = append(l.outputs, path)
+		}
+	}
+	return nil
 }
 
 // splitInput splits "trixie:git". A colon in a version is none of these.

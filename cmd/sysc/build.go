@@ -26,8 +26,9 @@ func (a *app) buildCommand() *cobra.Command {
 		Use:   "build [TARGET...]",
 		Short: "Build systems or derivations and print their store paths",
 		Long: `Build what the definition describes and print where it is, one path a line.
-A TARGET is system.NAME or derivation.NAME; without one it is the only system. Of a
-derivation with for_each, derivation.NAME is all and derivation.NAME[KEY] is one.
+A TARGET is system.NAME, derivation.NAME or environment.NAME; without one it is the
+only system. Of a block with for_each, derivation.NAME is all, and
+derivation.NAME[KEY] is one.
 
 With --check, the programs that make the targets run once more after that: on one
 processor, in another year, as another user of another machine, with directories

@@ -13,6 +13,7 @@ import (
 
 	"sysc/derivations/build"
 	"sysc/derivations/sandbox"
+	"sysc/modules"
 	"sysc/store/localstore"
 )
 
@@ -58,21 +59,28 @@ func (a *app) develop(ctx context.Context, arg string, command []string, flags b
 	if err != nil {
 		return err
 	}
+	return a.enter(ctx, project, t, command, flags, "In the environment of %s. This directory is /build/%s; "+build.ScriptPath+" builds; exit leaves.")
+}
+
+// enter runs a command, or a shell, in the environment of a target. hint, which a
+// terminal shows, takes the target and the name of the directory.
+func (a *app) enter(ctx context.Context, project *modules.Project, t *target, command []string, flags buildFlags, hint string) error {
 	here, err := os.Getwd()
 	if err != nil {
 		return err
 	}
+	ref := t.entered()
 	return a.withStore(ctx, func(st *localstore.Store) error {
-		d, _ := project.Graph().Derivation(t.ref.Derivation)
+		d, _ := project.Graph().Derivation(ref.Derivation)
 		if _, err := a.realise(ctx, st, project, d.Inputs, flags); err != nil {
 			return err
 		}
 		o := a.enterOptions(d.Name, command)
 		o.Dir = here
 		if o.Terminal != nil {
-			a.say("In the environment of %s. This directory is /build/%s; %s builds; exit leaves.", t.label, filepath.Base(here), build.ScriptPath)
+			a.say(hint, t.label, filepath.Base(here))
 		}
-		result, err := build.Develop(ctx, st, project.Graph(), t.ref, o)
+		result, err := build.Develop(ctx, st, project.Graph(), ref, o)
 		return commandError(result, err)
 	})
 }
@@ -99,28 +107,58 @@ func commandError(result build.ExecResult, err error) error {
 
 func (a *app) shellCommand() *cobra.Command {
 	var failed bool
+	var flags buildFlags
 	cmd := &cobra.Command{
-		Use:   "shell --failed [NAME] [-- COMMAND [ARG...]]",
-		Short: "Enter what a failed build has left",
-		Long: `Run a shell, or a command, in the directory of a build that failed and was kept by
---keep-failed, as the build left it, with everything that it had. NAME is the name
-of the directory, or a path to it; without one it is the newest.
+		Use:   "shell (ENVIRONMENT | --failed [NAME]) [-- COMMAND [ARG...]]",
+		Short: "Enter an environment of the definition, or what a failed build has left",
+		Long: `Run a shell, or a command, in an environment of the definition: with its packages
+and variables, and without network. The current directory is shown in it, to work
+on, at /build/NAME; nothing else of this machine is. What is made elsewhere is gone
+afterwards.
 
-What is changed there stays, for as long as the directory does.`,
-		Example: "  sysc build --keep-failed; sysc shell --failed\n  sysc shell --failed hello-1 -- cat config.log",
+With --failed, enter the directory of a build that failed and was kept by
+--keep-failed, as the build left it, with everything that it had. NAME is the name
+of the directory, or a path to it; without one it is the newest. What is changed
+there stays, for as long as the directory does.`,
+		Example: "  sysc shell environment.dev\n  sysc shell environment.dev -- make check\n  sysc build --keep-failed; sysc shell --failed\n  sysc shell --failed hello-1 -- cat config.log",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			names, command := atDash(cmd, args)
 			switch {
-			case !failed:
-				return errors.New("this version enters failed builds only: sysc shell --failed")
 			case len(names) > 1:
-				return fmt.Errorf("shell enters one directory, not %d: a command comes after --", len(names))
+				return fmt.Errorf("shell enters one place, not %d: a command comes after --", len(names))
+			case failed:
+				return a.shell(cmd.Context(), strings.Join(names, ""), command)
 			}
-			return a.shell(cmd.Context(), strings.Join(names, ""), command)
+			return a.environmentShell(cmd.Context(), strings.Join(names, ""), command, flags)
 		},
 	}
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &flags)
 	cmd.Flags().BoolVar(&failed, "failed", false, "enter the directory of a failed build")
 	return cmd
+}
+
+// environmentShell enters an environment block, the only one by default.
+func (a *app) environmentShell(ctx context.Context, name string, command []string, flags buildFlags) error {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	names := project.Environments()
+	switch {
+	case name != "":
+	case len(names) == 0:
+		return fmt.Errorf("there is no environment in %s; sysc develop enters that of a derivation, sysc shell --failed what a failed build has left", project.Dir())
+	case len(names) > 1:
+		return fmt.Errorf("there are several environments, say which: %s", strings.Join(names, ", "))
+	default:
+		name = names[0]
+	}
+	t, err := a.evaluateTarget(ctx, project, "environment."+strings.TrimPrefix(name, "environment."))
+	if err != nil {
+		return err
+	}
+	return a.enter(ctx, project, t, command, flags, "In %s. This directory is /build/%s; exit leaves.")
 }
 
 func (a *app) shell(ctx context.Context, name string, command []string) error {

@@ -21,6 +21,8 @@ import (
 func (a *app) projectFlags(cmd *cobra.Command) {
 	cmd.Flags().Var(&varFlags{list: &a.vars}, "var", "set a variable, as in `NAME=VALUE`")
 	cmd.Flags().Var(&varFlags{list: &a.vars, file: true}, "var-file", "take the values of variables from `FILE`, HCL or .json; no file is read unasked")
+	cmd.Flags().StringArrayVar(&a.overrides, "override", nil, "use the module in a directory in place of a source, as in `module.NAME=DIR`")
+	cmd.Flags().BoolVar(&a.offline, "offline", false, "fetch no modules: what sysc.lock has must be in the store")
 }
 
 // loadProject reads the definition in the directory that -C names. Its
@@ -132,6 +134,17 @@ type target struct {
 	label  string
 	ref    derivations.Ref
 	system *modules.System
+	// shell is a derivation that is built in the environment that the target is, if
+	// it is one.
+	shell *derivations.Ref
+}
+
+// entered is the derivation whose environment is entered.
+func (t *target) entered() derivations.Ref {
+	if t.shell != nil {
+		return *t.shell
+	}
+	return t.ref
 }
 
 // evaluateSystem evaluates a system and adds it to the project's graph.
@@ -152,11 +165,18 @@ func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg 
 }
 
 // evaluateTarget evaluates what an argument of build names: "system.NAME",
-// "derivation.NAME", or a NAME that only one of them has. A key follows the name
+// "derivation.NAME", "environment.NAME", or a NAME that only one of the first two has. A key follows the name
 // of what is one of a for_each: derivation.NAME["KEY"], or without the quotes.
 // Without an argument it is the only system, or the only derivation where there is
 // no system.
 func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg string) (*target, error) {
+	if name, ok := strings.CutPrefix(arg, "environment."); ok {
+		e, diags := project.Environment(ctx, name)
+		if err := a.diagnose(diags, project.Files()); err != nil {
+			return nil, err
+		}
+		return &target{label: e.Address, ref: e.Root, shell: &e.Shell}, nil
+	}
 	name, isDerivation := strings.CutPrefix(arg, "derivation.")
 	systemNames, derivationNames := project.Systems(), project.Derivations()
 	switch {
@@ -182,10 +202,10 @@ func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg 
 // things: a block with for_each is all that it makes.
 func (a *app) evaluateTargets(ctx context.Context, project *modules.Project, arg string) ([]*target, error) {
 	names := []string{arg}
-	if members, ok := project.Members(strings.TrimPrefix(arg, "derivation.")); ok {
-		names = nil
-		for _, name := range members {
-			names = append(names, "derivation."+name)
+	for _, name := range []string{arg, "derivation." + arg} {
+		if members, ok := project.Members(name); ok {
+			names = members
+			break
 		}
 	}
 	var targets []*target
@@ -203,6 +223,11 @@ func (a *app) evaluateTargets(ctx context.Context, project *modules.Project, arg
 func (a *app) evaluateAll(ctx context.Context, project *modules.Project) error {
 	for _, name := range project.Derivations() {
 		if _, err := a.evaluateTarget(ctx, project, "derivation."+name); err != nil {
+			return err
+		}
+	}
+	for _, name := range project.Environments() {
+		if _, err := a.evaluateTarget(ctx, project, "environment."+name); err != nil {
 			return err
 		}
 	}
