@@ -3,7 +3,6 @@ package modules
 import (
 	"strings"
 
-	"github.com/hashicorp/hcl/v2/hclwrite"
 	"github.com/zclconf/go-cty/cty"
 	ctyjson "github.com/zclconf/go-cty/cty/json"
 
@@ -112,8 +111,7 @@ func (w *work) namePath(text string, ref derivations.Ref) string {
 
 // show writes a value as people do: what has several elements on several lines.
 func show(v cty.Value) string {
-	text := string(hclwrite.TokensForValue(v).Bytes())
-	return strings.TrimRight(string(hclwrite.Format([]byte(text))), "\n")
+	return syntax.FormatValue(v)
 }
 
 // raw is the text of a string, number or bool.

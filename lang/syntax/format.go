@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/hashicorp/hcl/v2/hclwrite"
+	"github.com/zclconf/go-cty/cty"
 
 	"sysc/lang/diag"
 )
@@ -21,4 +22,11 @@ func Format(src []byte, name string) ([]byte, diag.List) {
 		return nil, nil
 	}
 	return append(bytes.TrimRight(out, " \t\r\n"), '\n'), nil
+}
+
+// FormatValue writes a value that is known and has no marks as an expression in the
+// canonical style.
+func FormatValue(v cty.Value) string {
+	text := hclwrite.Format(hclwrite.TokensForValue(v).Bytes())
+	return string(bytes.TrimRight(text, "\n"))
 }
