@@ -53,6 +53,9 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if err := r.checkMirrors(ctx, missing); err != nil {
 		return nil, err
 	}
+	if s, ok := opts.Exec.(*Sandbox); ok {
+		s.takeGroup()
+	}
 	err = r.run(ctx, want)
 	r.remember()
 	return p.paths(want), err

@@ -76,15 +76,21 @@ type Sandbox struct {
 	noGroups error          // why
 }
 
-// group makes a control group. There is none, nor an error, where none is possible and
-// nothing is to be limited.
-func (s *Sandbox) group(limits cgroup.Limits) (*cgroup.Group, error) {
+// takeGroup takes over the control group of this process, if it may. What was started
+// before remains where it is and would be in the way, so this comes first.
+func (s *Sandbox) takeGroup() {
 	s.once.Do(func() {
 		var dir string
 		if dir, s.noGroups = cgroup.Find(os.DirFS("/proc")); s.noGroups == nil {
 			s.parent, s.noGroups = cgroup.Open(dir)
 		}
 	})
+}
+
+// group makes a control group. There is none, nor an error, where none is possible and
+// nothing is to be limited.
+func (s *Sandbox) group(limits cgroup.Limits) (*cgroup.Group, error) {
+	s.takeGroup()
 	if s.parent != nil {
 		return s.parent.Make(limits)
 	}
