@@ -28,6 +28,11 @@ type Options struct {
 	Loader Loader
 	// Address is what the module is called, seen from the root module; "" for that.
 	Address string
+	// Prefix stands before names of the module's files in messages, as for [LoadAs].
+	Prefix string
+	// Rendered, if not nil, is given the texts of templates by their names in
+	// messages.
+	Rendered func(name string, src []byte)
 	// Session is shared by modules that read one another's values; nil means a new
 	// one.
 	Session *eval.Session
@@ -85,7 +90,13 @@ func Prepare(def *Definition, opts Options) *Module {
 	}
 	table := funcs.Table(funcs.Module{
 		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
-		Rendered: func(name string, src []byte) { m.files[name] = src },
+		Prefix: opts.Prefix,
+		Rendered: func(name string, src []byte) {
+			m.files[name] = src
+			if opts.Rendered != nil {
+				opts.Rendered(name, src)
+			}
+		},
 	})
 	m.functions(table)
 	m.scope = eval.NewScope(eval.NewRoot(opts.Session, table), &names{m})

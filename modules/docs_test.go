@@ -19,6 +19,7 @@ import (
 type repositories map[string]struct {
 	dir  string
 	tags []string
+	refs map[string]string
 }
 
 func (r repositories) Tags(_ context.Context, p source.Package) ([]gitfetch.Tag, error) {
@@ -29,7 +30,16 @@ func (r repositories) Tags(_ context.Context, p source.Package) ([]gitfetch.Tag,
 	return tags, nil
 }
 
-func (r repositories) Resolve(_ context.Context, p source.Package, ref string) (string, error) {
+func (r repositories) Resolve(ctx context.Context, p source.Package, ref string) (string, error) {
+	if commit, ok := r[p.String()].refs[ref]; ok {
+		return commit, nil
+	}
+	tags, _ := r.Tags(ctx, p)
+	for _, tag := range tags {
+		if tag.Name == ref {
+			return tag.Commit, nil
+		}
+	}
 	return "", &gitfetch.RefError{Remote: p.Remote, Ref: ref}
 }
 
@@ -42,7 +52,7 @@ func (r repositories) Fetch(_ context.Context, p source.Package, pin source.Pin)
 	if !ok {
 		return pin, "", fmt.Errorf("no repository %s", p)
 	}
-	pin.Tree = store.DigestOf([]byte(pin.Version))
+	pin.Tree = store.DigestOf([]byte(p.String() + pin.Commit))
 	return pin, repo.dir, nil
 }
 
@@ -74,7 +84,7 @@ func TestModulesDoc(t *testing.T) {
 		t.Fatal(rendered(diags, p))
 	}
 	_, diags, err = p.Lock(t.Context(), LockOptions{Modules: repositories{
-		"git::https://git.example.org/team/network.git": {network, []string{"v0.9.1", "v1.2.0", "v1.3.0"}},
+		"git::https://git.example.org/team/network.git": {dir: network, tags: []string{"v0.9.1", "v1.2.0", "v1.3.0"}},
 	}})
 	if err != nil || diags.HasErrors() {
 		t.Fatal(err, rendered(diags, p))

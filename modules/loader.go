@@ -65,7 +65,7 @@ func (l *loader) Open(parent *lang.Module, use *lang.Use, address string, variab
 	}
 	h := &host{w: l.w}
 	n.module = lang.Prepare(def, lang.Options{
-		Graph: l.w.graph, Host: h, Loader: l, Address: address, Variables: variables,
+		Graph: l.w.graph, Host: h, Loader: l, Address: address, Variables: variables, Prefix: to.shown(), Rendered: l.w.p.rendered,
 		Platform: l.w.p.opts.Platform, Session: l.w.session,
 	})
 	h.m = n.module

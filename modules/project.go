@@ -148,7 +148,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
 	h := &host{w: w}
 	w.module = lang.Prepare(p.def, lang.Options{
-		Graph: w.graph, Host: h, Loader: w.loader, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
+		Graph: w.graph, Host: h, Loader: w.loader, Rendered: p.rendered, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
 	})
 	h.m = w.module
 	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}
@@ -194,6 +194,9 @@ func (p *Project) checkBlocks() diag.List {
 
 // Files are the definition's texts by the names that diagnostics use.
 func (p *Project) Files() map[string][]byte { return p.files }
+
+// rendered notes the text of a template, for messages.
+func (p *Project) rendered(name string, src []byte) { p.files[name] = src }
 
 // Dir is the directory that the project was loaded from.
 func (p *Project) Dir() string { return p.dir }

@@ -1,6 +1,8 @@
 package modules
 
 import (
+	"fmt"
+	"hash/fnv"
 	"slices"
 
 	"sysc/lang"
@@ -20,7 +22,7 @@ type part struct {
 // modules list in its order, the root module last. The block is nil for what
 // belongs to no system: all modules that the root module imports.
 func (w *work) parts(b *systemBlock) ([]part, diag.List) {
-	c := &collector{w: w, seen: map[*lang.Module]bool{}, at: map[place][]*lang.Module{}}
+	c := &collector{w: w, seen: map[*lang.Module]bool{}, same: map[sameness][]*lang.Module{}}
 	if b == nil {
 		c.imports(w.module)
 	} else if a := b.block.Body.Attr("modules"); a != nil && !a.Expr.IsNull() {
@@ -33,8 +35,8 @@ func (w *work) parts(b *systemBlock) ([]part, diag.List) {
 type collector struct {
 	w    *work
 	seen map[*lang.Module]bool
-	// at are the modules gathered by place.
-	at    map[place][]*lang.Module
+	// same are the modules gathered that may be the same.
+	same  map[sameness][]*lang.Module
 	parts []part
 	diags diag.List
 }
@@ -122,13 +124,31 @@ func (c *collector) add(m *lang.Module) {
 	c.imports(m)
 	c.diags = append(c.diags, m.ForceVariables()...)
 	at := c.w.loader.nodes[m].place
-	for _, other := range c.at[at] {
+	key := sameness{at, hashVariables(m)}
+	for _, other := range c.same[key] {
 		if sameVariables(m, other) {
 			return
 		}
 	}
-	c.at[at] = append(c.at[at], m)
+	c.same[key] = append(c.same[key], m)
 	c.parts = append(c.parts, part{m, at.shown()})
+}
+
+// A sameness is what two uses of a module have in common that count once.
+type sameness struct {
+	at place
+	// variables is a hash of their values.
+	variables uint64
+}
+
+func hashVariables(m *lang.Module) uint64 {
+	h := fnv.New64a()
+	for _, block := range m.Definition.Variables {
+		v, _ := m.Variable(block.Labels[0], diag.Range{}) // errors are reported already
+		v, _ = v.UnmarkDeep()
+		fmt.Fprintln(h, v.Hash())
+	}
+	return h.Sum64()
 }
 
 // sameVariables compares two uses of one module.

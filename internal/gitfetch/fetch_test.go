@@ -161,6 +161,21 @@ func TestTags(t *testing.T) {
 	if want := []Tag{{"sub/v3", second}, {"v1", first}, {"v2", second}}; err != nil || !slices.Equal(tags, want) {
 		t.Errorf("got %v, %v; want %v", tags, err, want)
 	}
+	r.Git("", "branch", "v1", second)
+	r.Git("", "branch", "next/v2", first)
+	remote := parse(t, serve(t, dir, true)+"/repo.git")
+	for ref, want := range map[string]string{
+		"v1": first, "v2": second, "refs/heads/v1": second, "refs/tags/v2": second, "next/v2": first, "HEAD": second, "none": "", "2": "", "heads/v1": "",
+	} {
+		got, err := new(Client).Resolve(t.Context(), remote, ref)
+		var missing *RefError
+		if got != want || (err == nil) != (want != "") || err != nil && !errors.As(err, &missing) {
+			t.Errorf("Resolve(%q) = %q, %v, want %q", ref, got, err, want)
+		}
+	}
+	if got, err := new(Client).Resolve(t.Context(), remote, "--upload-pack=id"); err == nil {
+		t.Errorf("got %q", got)
+	}
 	if _, err := new(Client).Tags(t.Context(), parse(t, "file://"+dir+"/none")); !errors.As(err, new(*Error)) {
 		t.Errorf("got %v", err)
 	}

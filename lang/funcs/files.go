@@ -176,6 +176,7 @@ func (m Module) templateFile(c eval.Call) (cty.Value, diag.List) {
 		return cty.UnknownVal(cty.String), diag.Errorf(c.Args[0].Range, "Cannot read the file", "%v", err)
 	}
 	name, _ := m.localPath(c.Args[0])
+	name = path.Join(m.Prefix, name)
 	if m.Rendered != nil {
 		m.Rendered(name, raw)
 	}

@@ -29,6 +29,8 @@ type Module struct {
 	Graph *derivations.Graph
 	// Platform is "linux/amd64" and the like.
 	Platform string
+	// Prefix stands before names of files in messages.
+	Prefix string
 	// Rendered, when not nil, is called with the text of each template that is
 	// rendered, so that its lines can be shown in messages.
 	Rendered func(name string, src []byte)
