@@ -59,7 +59,9 @@ func (s *dynamicSource) Expand(at *option.Node) ([]option.Item, diag.List) {
 
 // within returns the site of texts that know more names.
 func (s *site) within(names eval.Values) *site {
-	return newSite(s.sys, eval.NewScope(s.scope, names), s.module)
+	inner := newSite(s.sys, eval.NewScope(s.scope, names), s.module)
+	inner.used = s.used
+	return inner
 }
 
 // dynamic is the definition that a dynamic block makes, of the option that key

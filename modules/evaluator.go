@@ -37,7 +37,10 @@ func (w *work) evaluator(name, platform string, b *systemBlock, touched ...[]str
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
 		d := p.module.Definition
-		texts[i] = moduleTexts{p.name, d.Options, d.Configs, d.Asserts, p.module.Scope()}
+		texts[i] = moduleTexts{p.name, d.Options, d.Configs, d.Asserts, p.module.Scope(), nil}
+		if n := w.loader.nodes[p.module]; n.use != nil {
+			texts[i].used = &diag.Related{Message: "In " + p.module.Address(), Range: n.use.Block.Range}
+		}
 	}
 	texts, more := w.withStandard(texts, b, touched)
 	e := newEvaluator(name, platform, b, texts)
@@ -50,6 +53,7 @@ type moduleTexts struct {
 	name                      string
 	options, configs, asserts []*syntax.Block
 	scope                     *eval.Scope
+	used                      *diag.Related // nil for the root module
 }
 
 // newEvaluator declares the options and collects the definitions of a system,
@@ -66,6 +70,7 @@ func newEvaluator(name, platform string, system *systemBlock, texts []moduleText
 		if name, ok := strings.CutPrefix(t.name, std.Prefix); ok {
 			e.standard[name] = true
 		}
+		sites[i].used = t.used
 		d := &declarer{schema: schema, site: sites[i]}
 		for _, b := range t.options {
 			// A module may be there with several sets of variables.

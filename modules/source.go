@@ -20,6 +20,25 @@ type site struct {
 	module string
 	// plain is the scope of texts outside of any instance.
 	plain *eval.Scope
+	// used is the module block, for a module that another one uses.
+	used *diag.Related
+}
+
+// say adds which use of the module is meant to errors about values, which may be
+// others in other uses.
+func (s *site) say(diags diag.List, file string) diag.List {
+	if s.used == nil {
+		return diags
+	}
+	out := slices.Clone(diags)
+	for i, d := range out {
+		if len(d.Values) > 0 && d.Subject != nil && d.Subject.Filename == file {
+			said := *d
+			said.Related = append(slices.Clone(d.Related), *s.used)
+			out[i] = &said
+		}
+	}
+	return out
 }
 
 func newSite(sys *evaluator, scope *eval.Scope, module string) *site {
@@ -72,7 +91,8 @@ func (s exprSource) Elements() []diag.Range {
 }
 
 func (s exprSource) Value(n *option.Node) (cty.Value, diag.List) {
-	return eval.Evaluate(s.expr, s.site.at(n))
+	v, diags := eval.Evaluate(s.expr, s.site.at(n))
+	return v, s.site.say(diags, s.Range().Filename)
 }
 
 // written takes the wrappers off an expression at definition position.
