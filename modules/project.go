@@ -274,13 +274,17 @@ func (p *Project) IsDerivation(name string) bool {
 // The assertions at the top of the definition that are about no system have to
 // hold as well.
 func (p *Project) Derivation(_ context.Context, name string) (*lang.Derivation, diag.List) {
-	diags := p.module.CheckAsserts()
+	m, name, diags := p.moduleOf(name)
+	if m == nil {
+		return nil, diags
+	}
+	diags = append(diags, m.CheckAsserts()...)
 	var d *lang.Derivation
 	var more diag.List
-	if block, key, keyed := splitKey(name, labels(p.def.Derivations)); keyed {
-		d, more = p.module.DerivationOf(block, key, diag.Range{})
+	if block, key, keyed := splitKey(name, labels(m.Definition.Derivations)); keyed {
+		d, more = m.DerivationOf(block, key, diag.Range{})
 	} else {
-		d, more = p.module.Derivation(name, diag.Range{})
+		d, more = m.Derivation(name, diag.Range{})
 	}
 	diags = append(diags, more...)
 	if d == nil || diags.HasErrors() {

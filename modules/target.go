@@ -4,6 +4,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sysc/lang"
+	"sysc/lang/diag"
 )
 
 // splitKey takes the name of one thing of a for_each apart: m["key"], and as
@@ -58,4 +61,26 @@ func addresses(block string, keys []string, keyed bool) []string {
 		out[i] = block + "[" + strconv.Quote(key) + "]"
 	}
 	return out
+}
+
+// ModulePrefix begins the address of what a module has that the root module uses.
+const ModulePrefix = "module."
+
+// moduleOf returns the module that has a derivation, and its name there:
+// "module.web.derivation.x" is x of module.web, other names are of the root module.
+// The module is nil when there is none.
+func (p *Project) moduleOf(name string) (m *lang.Module, rest string, diags diag.List) {
+	if !strings.HasPrefix(name, ModulePrefix) {
+		return p.module, name, nil
+	}
+	var known []string
+	for _, m := range p.work.modules()[1:] {
+		if rest, ok := strings.CutPrefix(name, m.Address()+".derivation."); ok {
+			return m, rest, nil
+		}
+		for _, label := range labels(m.Definition.Derivations) {
+			known = append(known, m.Address()+".derivation."+label)
+		}
+	}
+	return nil, "", diag.Errorf(diag.Range{}, "Unknown derivation", "No module has %q.%s", name, diag.DidYouMean(name, known))
 }

@@ -165,7 +165,7 @@ func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg 
 }
 
 // evaluateTarget evaluates what an argument of build names: "system.NAME",
-// "derivation.NAME", "environment.NAME", or a NAME that only one of the first two has. A key follows the name
+// "derivation.NAME", "environment.NAME", "module.M.derivation.NAME", or a NAME that only one of the first two has. A key follows the name
 // of what is one of a for_each: derivation.NAME["KEY"], or without the quotes.
 // Without an argument it is the only system, or the only derivation where there is
 // no system.
@@ -178,6 +178,7 @@ func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg 
 		return &target{label: e.Address, ref: e.Root, shell: &e.Shell}, nil
 	}
 	name, isDerivation := strings.CutPrefix(arg, "derivation.")
+	isDerivation = isDerivation || strings.HasPrefix(arg, modules.ModulePrefix)
 	systemNames, derivationNames := project.Systems(), project.Derivations()
 	switch {
 	case isDerivation:
