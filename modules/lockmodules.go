@@ -18,6 +18,8 @@ import (
 const (
 	// maxRounds bounds how often locking one version may bring up wants of others.
 	maxRounds = 100
+	// maxPackages bounds the repositories and archives that a definition has.
+	maxPackages = 1000
 	// maxChoices bounds how often the version of one package is chosen anew.
 	maxChoices = 10
 )
@@ -39,6 +41,9 @@ func (l *locker) modules(ctx context.Context) (diag.List, error) {
 	chosen := map[string]int{}
 	for range maxRounds {
 		wants, diags := l.wants(state)
+		if len(wants) > maxPackages {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Too many modules", "The definition takes modules from more than %d repositories and archives.", maxPackages)...)
+		}
 		if diags.HasErrors() {
 			return diags, nil
 		}

@@ -219,13 +219,21 @@ func (w *work) checkOverrides() diag.List {
 	if len(w.p.overrides) == 0 {
 		return nil
 	}
-	known := map[string]bool{}
+	nodes, known := map[string]*node{}, map[string]bool{}
 	for _, n := range w.loader.nodesOf(w.modules()) {
-		known[n.name()] = true
+		nodes[n.name()] = n
+		for _, u := range n.module.Definition.Uses {
+			known[strings.TrimPrefix(n.name()+"."+u.Name, ".")] = true
+		}
 	}
 	var diags diag.List
 	for _, name := range sortedKeys(w.p.overrides) {
-		if !known[name] {
+		parent := ""
+		if i := strings.LastIndexByte(name, '.'); i >= 0 {
+			parent = name[:i]
+		}
+		// What is in a module that is not here is not known.
+		if nodes[parent] != nil && !known[name] || nodes[parent] == nil && !known[parent] {
 			diags = append(diags, diag.Errorf(diag.Range{}, "Unknown module", "--override module.%s: the definition uses no such module.%s", name, diag.DidYouMean(name, sortedKeys(known)))...)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"sysc/lang/diag"
+	"sysc/modules/lock"
 )
 
 // writeText writes the files of an archive into a new directory.
@@ -331,5 +332,34 @@ func TestModuleBomb(t *testing.T) {
 	diags := p.Validate(context.Background())
 	if got := rendered(diags, p); !strings.Contains(got, "Too many modules") || len(diags) > 200 {
 		t.Errorf("%d problems: %.2000s", len(diags), got)
+	}
+}
+
+// TestModuleDepth: a long chain of modules ends in an error.
+func TestModuleDepth(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("-- main.sysc.hcl --\nmodule \"m\" {\n  source = \"./m1\"\n}\n")
+	const levels = maxUseDepth + 2
+	for level := 1; level < levels; level++ {
+		fmt.Fprintf(&text, "-- m%d/main.sysc.hcl --\nmodule \"m\" {\n  source = \"../m%d\"\n}\n", level, level+1)
+	}
+	fmt.Fprintf(&text, "-- m%d/main.sysc.hcl --\nlocals {}\n", levels)
+	p, _ := loadText(t, text.String())
+	diags := p.Validate(t.Context())
+	if got := rendered(diags, p); len(diags) != 1 || !strings.Contains(got, "Modules nested too deeply") {
+		t.Errorf("%d problems: %.2000s", len(diags), got)
+	}
+}
+
+// TestLockedModules: a lock file may come from anybody.
+func TestLockedModules(t *testing.T) {
+	for _, key := range []string{"git::file:///etc", "git::ext::sh", "./x", "git::https://example.org/x.git//sub", "git::https://example.org/x.git?ref=a", "git::https://u:p@example.org/x.git", ""} {
+		if got, err := LockedModules(&lock.File{Modules: map[string]lock.Module{key: {}}}); err == nil {
+			t.Errorf("%q is accepted: %v", key, got)
+		}
+	}
+	good := "git::https://example.org/x.git (~> 1.0)"
+	if got, err := LockedModules(&lock.File{Modules: map[string]lock.Module{good: {}}}); err != nil || !got[good].Package.IsGit() {
+		t.Errorf("got %v, %v", got, err)
 	}
 }

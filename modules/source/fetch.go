@@ -36,19 +36,21 @@ type Pin struct {
 
 // objectPath is the store's name of a tree.
 func objectPath(p Package, pin Pin) (store.Path, bool) {
-	const digits = 12
-	suffix := "-" + cmp.Or(pin.Version, pin.Commit[:min(len(pin.Commit), digits)], "archive")
-	name := strings.Map(func(c rune) rune {
-		if store.CheckName(string(c)) != nil && c != '.' && c != '-' {
+	const digits, most = 12, 60
+	version := cmp.Or(pin.Version, pin.Commit[:min(len(pin.Commit), digits)], "archive")
+	name := "module-" + cut(p.Name(), most) + "-" + cut(version, most)
+	name = strings.Map(func(c rune) rune {
+		if store.CheckName("x"+string(c)) != nil {
 			return '-'
 		}
 		return c
-	}, p.Name())
-	name = "module-" + name[:min(len(name), store.MaxNameLen-len("module-")-len(suffix))] + suffix
+	}, name)
 	return derivations.FixedPath(&derivations.Derivation{
 		Name: name, Fixed: &derivations.Fixed{Kind: store.KindTree, Digest: pin.Tree},
 	})
 }
+
+func cut(text string, most int) string { return text[:min(len(text), most)] }
 
 // A Store is what fetching needs of a store.
 type Store interface {

@@ -147,3 +147,16 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+// TestObjectPath: whatever a lock file says, there is a name for it.
+func TestObjectPath(t *testing.T) {
+	s, err := Parse("git::https://example.org/" + strings.Repeat("long%20", 100) + ".git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"1.2.3", "1.2.3-rc.1+build", strings.Repeat("9", 1000), "../../x", "\x00\n/", "ü" + strings.Repeat("ü", 100)} {
+		if p, ok := objectPath(s.Package, Pin{Version: version}); !ok || strings.ContainsAny(string(p), "/\n\x00") {
+			t.Errorf("version %q: %q, %v", version, p, ok)
+		}
+	}
+}
