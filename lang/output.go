@@ -47,3 +47,22 @@ func (m *Module) output(b *syntax.Block) (cty.Value, diag.List) {
 	}
 	return v, diags
 }
+
+// Asking returns scope with output.NAME added: what names mean to somebody who asks
+// for values from outside, for whom outputs are made.
+func (m *Module) Asking(scope *eval.Scope) *eval.Scope { return eval.NewScope(scope, outputNames{m}) }
+
+// outputNames resolves output.NAME.
+type outputNames struct{ m *Module }
+
+// Roots returns the one root.
+func (outputNames) Roots() []string { return []string{"output"} }
+
+// Resolve returns the value of an output.
+func (n outputNames) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
+	if len(ref.Path) == 0 {
+		return cty.DynamicVal, 0, diag.Errorf(ref.Range, "Incomplete reference", "An output is written output.NAME.")
+	}
+	v, diags := n.m.Output(ref.Path[0].Name, ref.Range)
+	return v, 1, diags
+}

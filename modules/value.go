@@ -36,13 +36,13 @@ func (s *System) Value(expr string) (Value, diag.List) {
 			}
 		}
 	}
-	v, diags := s.w.value(expr, newSite(s.e, s.w.module.Scope(), rootModule).plain)
+	v, diags := s.w.value(expr, s.w.module.Asking(newSite(s.e, s.w.module.Scope(), rootModule).plain))
 	return v, append(diags, s.e.diagnostics()...).Sort()
 }
 
 // Value evaluates an expression outside of any system; see [System.Value].
 func (p *Project) Value(expr string) (Value, diag.List) {
-	v, diags := p.work.value(expr, p.module.Scope())
+	v, diags := p.work.value(expr, p.module.Asking(p.module.Scope()))
 	return v, diags.Sort()
 }
 
