@@ -3,6 +3,7 @@ package localstore
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,6 +67,12 @@ func (d *damaged) repair(t testing.TB, from ...*Store) RepairResult {
 	return result
 }
 
+// realisationPath is the file of the realisation of app.
+func (d *damaged) realisationPath() string {
+	name := realisationName(store.Realisation{Derivation: store.DerivationHash{1}, Output: "out"})
+	return d.path("realisations/" + shardName(name[0]) + "/" + shardedName(name))
+}
+
 // TestRepair: what a store has itself mends these.
 func TestRepair(t *testing.T) {
 	for name, change := range map[string]func(d *damaged){
@@ -99,6 +106,16 @@ func TestRepair(t *testing.T) {
 			must(t, err)
 			overwrite(t, d.path("realisations/"+files[0].Name()+"/"+below[0].Name()), "nonsense")
 		},
+		"realisation gone": func(d *damaged) {
+			must(t, os.Remove(d.realisationPath()))
+		},
+		"realisation and its directory gone": func(d *damaged) {
+			must(t, os.RemoveAll(filepath.Dir(d.realisationPath())))
+		},
+		"realisation that is a directory": func(d *damaged) {
+			must(t, os.Remove(d.realisationPath()))
+			must(t, os.Mkdir(d.realisationPath(), 0o755))
+		},
 		"row": func(d *damaged) {
 			must(t, d.db.write(t.Context(), func(conn *sqlite.Conn) error {
 				return sqlitex.Execute(conn, "UPDATE object SET tree = ?", &sqlitex.ExecOptions{Args: []any{d.lib.Tree[:]}})
@@ -115,6 +132,9 @@ func TestRepair(t *testing.T) {
 			}
 			if got := verify(t, d.Store).Objects; got != 4 {
 				t.Errorf("%d objects", got)
+			}
+			if _, err := os.ReadFile(d.realisationPath()); err != nil {
+				t.Error(err)
 			}
 			for _, want := range []store.Object{d.lib, d.app, d.root, d.file} {
 				got, err := d.Object(t.Context(), want.Path)

@@ -52,6 +52,8 @@ const (
 	damagedMeta
 	// damagedCheckout is one that is made again when it is needed.
 	damagedCheckout
+	// missingRealisation is a realisation without its file.
+	missingRealisation
 	// damagedDatabase is the database as a whole.
 	damagedDatabase
 )
@@ -80,6 +82,7 @@ type VerifyResult struct {
 // Verify reads everything again: every blob and tree has to have the digest that
 // it is named by, every valid object the id that its contents and references
 // give, and a record, and on disk it has to be what its tree says; check-outs too.
+// Realisations have to have their files.
 // It calls report, one call at a time, for each thing that is wrong, in no
 // particular order. The error is about what kept Verify from looking. Files are
 // read on all cores.
@@ -192,11 +195,34 @@ func (v *verifier) checkouts(ctx context.Context) error {
 	})
 }
 
-// realisations looks whether what is on disk can be read.
-func (v *verifier) realisations(context.Context) error {
-	return v.s.readRealisations(func(store.Realisation) {}, func(file string, err error) {
+// realisations looks whether what is on disk can be read, and whether all that the
+// database has is there. A file that the database knows nothing of is no problem: a
+// process leaves one that is killed before its transaction.
+func (v *verifier) realisations(ctx context.Context) error {
+	// In this order: files are written before rows.
+	all, err := v.s.allRealisations(ctx)
+	if err != nil {
+		return err
+	}
+	there := make(map[store.Digest]bool, len(all))
+	err = v.s.readRealisations(func(r store.Realisation) { there[realisationName(r)] = true }, func(file string, err error) {
 		v.problem(Problem{File: v.s.path(file), Err: err, damage: damagedFile})
 	})
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		name := realisationName(r)
+		if there[name] {
+			continue
+		}
+		file := v.s.path("realisations/" + shardName(name[0]) + "/" + shardedName(name))
+		// What cannot be read is there, and was reported.
+		if _, err := os.Lstat(file); errors.Is(err, os.ErrNotExist) {
+			v.problem(Problem{File: file, Err: errors.New("it is missing"), damage: missingRealisation})
+		}
+	}
+	return nil
 }
 
 type verifier struct {
