@@ -372,7 +372,8 @@ func (c *collector) sweepCheckouts(ctx context.Context) error {
 	})
 }
 
-// sweepNames moves to the trash what choose takes of the names in a directory.
+// sweepNames makes what choose takes of the names in a directory vanish: files are
+// unlinked, directories moved to the trash.
 func (c *collector) sweepNames(ctx context.Context, gate *gatedDir, dir string, choose func(names []string) ([]string, error)) error {
 	names, err := listDir(gate.fd)
 	if err != nil {
@@ -383,13 +384,15 @@ func (c *collector) sweepNames(ctx context.Context, gate *gatedDir, dir string, 
 		return err
 	}
 	defer unix.Close(tmp)
+	w := c.beginSweep(len(names))
 	for some := range slices.Chunk(names, sweepEvery) {
 		err := c.behind(ctx, gate, func() error {
+			defer w.done.Add(int64(len(some)))
 			chosen, err := choose(some)
 			if err != nil || c.opts.DryRun {
 				return err
 			}
-			if err := c.throwAway(gate.fd, chosen, tmp); err != nil {
+			if err := c.throwAway(gate.fd, chosen, tmp, w); err != nil {
 				return fmt.Errorf("%s: %w", dir, err)
 			}
 			return nil
@@ -401,10 +404,22 @@ func (c *collector) sweepNames(ctx context.Context, gate *gatedDir, dir string, 
 	return nil
 }
 
-// throwAway moves names into a new directory in tmp. If all were in one, those who
-// delete them would wait for one another.
-func (c *collector) throwAway(from int, names []string, tmp int) error {
-	if len(names) == 0 {
+// throwAway makes names vanish at once. Files, which mostly are one more link to a
+// blob, cost less to unlink than to move. Directories are moved into a new one in tmp:
+// if all were in one, those who delete them would wait for one another.
+func (c *collector) throwAway(from int, names []string, tmp int, w *work) error {
+	var dirs []string
+	for _, name := range names {
+		switch err := unix.Unlinkat(from, name, 0); err {
+		case nil:
+			w.files.Add(1)
+		case unix.EISDIR:
+			dirs = append(dirs, name)
+		default:
+			return &os.PathError{Op: "unlink", Path: name, Err: err}
+		}
+	}
+	if len(dirs) == 0 {
 		return nil
 	}
 	trash := c.s.tempName()
@@ -417,7 +432,7 @@ func (c *collector) throwAway(from int, names []string, tmp int) error {
 		return err
 	}
 	defer unix.Close(into)
-	for _, name := range names {
+	for _, name := range dirs {
 		if err := moveDirAt(from, name, into, name); err != nil {
 			return err
 		}
@@ -484,8 +499,8 @@ func (c *collector) sweepLocks(context.Context) error {
 	return nil
 }
 
-// beginSweep begins a step that goes through so many directories, 0 if that is not
-// known.
+// beginSweep begins a step that goes through so many directories, or names in one, 0
+// if that is not known.
 func (c *collector) beginSweep(total int) *work {
 	name := "Removing garbage"
 	if c.opts.DryRun {
