@@ -17,6 +17,10 @@ import (
 // evaluate makes an evaluator of the definition texts in files.
 func evaluate(t testing.TB, files map[string]string) (*evaluator, diag.List) {
 	t.Helper()
+	return evaluateTexts(files)
+}
+
+func evaluateTexts(files map[string]string) (*evaluator, diag.List) {
 	data := map[string][]byte{}
 	for name, text := range files {
 		data[name] = []byte(text)

@@ -17,8 +17,9 @@ type index struct {
 	// failed is set when a definition could not be split, so that what is not in
 	// the index may yet exist.
 	failed bool
-	// given is set when a definition was an object, rather than null.
-	given bool
+	// given are the definitions that are objects, rather than null. Conditions of
+	// those whose keys the text shows are not settled.
+	given []*definition
 	// wrong are the problems with names and forms: they are shown when the names of
 	// all definitions are checked, and hurt nobody before that.
 	wrong diag.List
@@ -93,7 +94,7 @@ func (n *Node) index(by diag.Range) *index {
 // items returns the keyed parts of one definition.
 func (n *Node) items(d *definition, idx *index) []Item {
 	if items, ok := d.source.Items(); ok {
-		idx.given = true
+		idx.given = append(idx.given, d)
 		return items
 	}
 	switch d.verdict() {
@@ -107,7 +108,9 @@ func (n *Node) items(d *definition, idx *index) []Item {
 		items, diags := x.Expand(n)
 		n.ev.report(diags)
 		idx.failed = idx.failed || diags.HasErrors()
-		idx.given = idx.given || len(items) > 0
+		if len(items) > 0 {
+			idx.given = append(idx.given, d)
+		}
 		return items
 	}
 	v, ok := n.evaluate(d)
@@ -119,7 +122,7 @@ func (n *Node) items(d *definition, idx *index) []Item {
 		return nil
 	}
 	items, ok := itemsOf(v, d.source)
-	idx.given = true
+	idx.given = append(idx.given, d)
 	if !ok {
 		idx.failed = true
 		n.ev.report(diag.Errorf(d.source.Range(), "Wrong type for option",

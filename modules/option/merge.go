@@ -150,7 +150,7 @@ func (n *Node) computeKeyed(by diag.Range) *result {
 	if n.shape == shapeLabelled {
 		return &result{value: cty.ObjectVal(values)}
 	}
-	return &result{value: mapOf(n.typ.Elem, values), empty: !n.idx.given}
+	return &result{value: mapOf(n.typ.Elem, values), empty: !slices.ContainsFunc(n.idx.given, func(d *definition) bool { return d.verdict() == holds })}
 }
 
 func (n *Node) removedOption() *result {
@@ -302,7 +302,11 @@ func (n *Node) merge(t *Type, defs []*definition) *result {
 	if c.failed {
 		return c.fail()
 	}
-	if len(best) == 0 && len(c.removals) == 0 {
+	if len(best) == 0 {
+		// There is nothing to take away from, but what is wrong is wrong.
+		if _, known := n.removals(c.removals, &Type{Kind: KindAny}); !known {
+			return c.fail()
+		}
 		return c.empty(t)
 	}
 	return c.finish(n.combine(t, best, c))
