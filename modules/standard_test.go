@@ -201,6 +201,25 @@ func writeOutcome(t *testing.T, out *strings.Builder, value []byte) {
 	}
 }
 
+// The example of standard modules is right, but for a lock file.
+func TestStandardExample(t *testing.T) {
+	ctx := context.Background()
+	p, diags := Load(ctx, "../examples/server", &Options{Platform: "linux/amd64"})
+	if diags.HasErrors() {
+		t.Fatal(diags.Err())
+	}
+	s, diags := p.Open(ctx, "server")
+	s.e.options.CheckNames()
+	s.e.checkAssertions()
+	s.e.options.Root().Force()
+	if diags = append(diags, s.e.diagnostics()...); len(diags) > 0 {
+		t.Error(diags.Err())
+	}
+	if got := strings.Join(sortedKeys(s.e.standard), " "); got != "hosts networkd nginx openssh sudo timer timezone" {
+		t.Errorf("it has the modules %s", got)
+	}
+}
+
 // What nobody names is not read; what somebody names somehow is.
 func TestStandardTouched(t *testing.T) {
 	tests := map[string]string{
