@@ -64,7 +64,7 @@ func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
 func defineLoaded(dir string, m *syntax.Module, diags diag.List, version string) (*Definition, diag.List) {
 	if len(m.Files) == 0 && !diags.HasErrors() {
 		return nil, diag.Errorf(diag.Range{}, "No definition here",
-			"The directory %q has no file whose name ends in %s.", dir, syntax.Extension)
+			"The directory %q has no file whose name ends in %s or %s.", dir, syntax.Extension, syntax.JSONExtension)
 	}
 	return define(m, diags, version)
 }

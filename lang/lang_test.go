@@ -66,7 +66,7 @@ func moduleFiles(ar *txtar.Archive) (files map[string][]byte, vars map[string]Va
 	files = map[string][]byte{}
 	for _, f := range ar.Files {
 		switch {
-		case strings.HasSuffix(f.Name, ".sysc.hcl"):
+		case strings.HasSuffix(f.Name, ".sysc.hcl"), strings.HasSuffix(f.Name, ".sysc.json"):
 			files[f.Name] = f.Data
 		case f.Name == "vars":
 			vars = map[string]VariableValue{}

@@ -67,6 +67,9 @@ func (s exprSource) Text() string      { return s.expr.Text() }
 func (s exprSource) Form() option.Form { return option.FormExpr }
 
 func (s exprSource) Items() ([]option.Item, bool) {
+	if bodies, ok := s.expr.Bodies(); ok && s.expr.IsBody() {
+		return (&bodySource{body: bodies[0], rng: s.expr.Range(), site: s.site}).Items()
+	}
 	parts, ok := s.expr.Items()
 	if !ok {
 		return nil, false
@@ -117,6 +120,13 @@ func (s *site) written(e *syntax.Expr, rng diag.Range) option.Written {
 		e = args[want-1]
 	}
 	w.Value = exprSource{e, s}
+	if e.IsBody() {
+		// In JSON, a block looks like an object.
+		bodies, _ := e.Bodies()
+		if when := bodies[0].Attr("when"); when != nil {
+			w.When = []option.Source{exprSource{when.Expr, s}}
+		}
+	}
 	return w
 }
 

@@ -34,7 +34,11 @@ func (e *Expr) Text() string {
 	if e.file == nil || r.Start.Byte < 0 || r.End.Byte > len(e.file.src) || r.Start.Byte > r.End.Byte {
 		return ""
 	}
-	return string(e.file.src[r.Start.Byte:r.End.Byte])
+	text := string(e.file.src[r.Start.Byte:r.End.Byte])
+	if e.file.json {
+		return jsonText(text)
+	}
+	return text
 }
 
 // inner removes what does not change the meaning: parentheses, and a template

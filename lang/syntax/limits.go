@@ -110,7 +110,11 @@ func checkNormal(tok hclsyntax.Token) diag.List {
 	if norm.NFC.IsNormal(text) {
 		return nil
 	}
-	return diag.Warningf(FromRange(tok.Range), "Text will be normalised",
+	return diag.List{willBeNormalised(FromRange(tok.Range))}
+}
+
+func willBeNormalised(rng diag.Range) *diag.Diagnostic {
+	return diag.New(diag.Warning, rng, "Text will be normalised",
 		"Strings are kept in Unicode normalisation form C, and this literal is not in it: its bytes will change. To have the bytes as they are, put them into a file and use source() or filebase64().")
 }
 

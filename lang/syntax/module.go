@@ -80,10 +80,7 @@ func readFiles(dir, prefix string, files map[string][]byte) diag.List {
 		shown := path.Join(prefix, name)
 		switch {
 		case strings.HasSuffix(name, TestExtension):
-		case strings.HasSuffix(name, JSONExtension):
-			diags = append(diags, diag.Errorf(diag.Range{}, "JSON syntax is not supported yet",
-				"This version of sysc reads %s files only; %s has to be written in the native syntax.", Extension, shown)...)
-		case strings.HasSuffix(name, Extension):
+		case strings.HasSuffix(name, Extension), strings.HasSuffix(name, JSONExtension):
 			src, err := readFile(root, name)
 			if err != nil {
 				diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "The file %q cannot be read: %v.", shown, err)...)
@@ -126,6 +123,14 @@ func Parse(dir string, files map[string][]byte) (*Module, diag.List) {
 	bodies := parsePieces(list)
 	for i, f := range list {
 		b := bodies[i]
+		if isJSON(f.name) {
+			body, fileDiags := f.parseJSONBody()
+			diags = append(diags, fileDiags[:min(len(fileDiags), maxDiagsPerFile)]...)
+			if body == nil {
+				continue
+			}
+			b = body
+		}
 		if b == nil {
 			body, fileDiags := f.parse()
 			diags = append(diags, fileDiags[:min(len(fileDiags), maxDiagsPerFile)]...)
@@ -144,7 +149,14 @@ func Parse(dir string, files map[string][]byte) (*Module, diag.List) {
 type source struct {
 	name string
 	src  []byte
+	// json is set for a file in the JSON syntax, whose objects and arrays are in
+	// containers.
+	json       bool
+	containers map[hclsyntax.Expression]jsonContainer
 }
+
+// isJSON reports whether the name is that of a file in the JSON syntax.
+func isJSON(name string) bool { return strings.HasSuffix(name, JSONExtension) }
 
 // parse runs the checks and the parser. The body is nil when the text was not
 // given to the parser.

@@ -84,7 +84,7 @@ func joined(parts []*piece) *Body {
 
 // pieces cuts a file, or returns nothing when it is to be read as a whole.
 func (f *source) pieces() []*piece {
-	if f.checkBytes().HasErrors() {
+	if isJSON(f.name) || f.checkBytes().HasErrors() {
 		return nil
 	}
 	var out []*piece

@@ -156,6 +156,52 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestJSONLimits is [TestLimits] for the JSON syntax.
+func TestJSONLimits(t *testing.T) {
+	value := func(s string) string { return `{"locals": {"x": ` + s + `}}` }
+	deep := func(open, mid, shut string, n int) string {
+		return value(strings.Repeat(open, n) + mid + strings.Repeat(shut, n))
+	}
+	for _, tt := range []struct {
+		name string
+		src  string
+		ok   bool
+	}{
+		{"arrays", deep("[", "1", "]", 150), true},
+		{"arrays deep", deep("[", "1", "]", 100_000), false},
+		{"open arrays", value(strings.Repeat("[", 4<<20)), false},
+		{"objects deep", deep(`{"a":`, "1", "}", 100_000), false},
+		{"blocks deep", `{"option": ` + strings.Repeat(`{"a": {"option": `, 50_000) + "{}" + strings.Repeat("}}", 50_000) + "}", false},
+		{"brackets in a string", deep(`"${`+strings.Repeat("[", 100_000), "", `}"`, 1), false},
+		{"not", value(`"${` + strings.Repeat("!", 200_000) + `true}"`), false},
+		{"minus", value(`"${` + strings.Repeat("-", 200_000) + `1}"`), false},
+		{"conditionals", value(`"${` + strings.Repeat("true ? 1 : ", 50_000) + `2}"`), false},
+		{"sum", value(`"${` + strings.Repeat("1 + ", 50_000) + `2}"`), false},
+		{"type", `{"variable": {"x": {"type": "` + strings.Repeat("list(", 50_000) + `"}}}`, false},
+		{"number", value("1e50000000"), false},
+		{"digits", value(strings.Repeat("9", 50_000)), false},
+		{"many values", value("[" + strings.Repeat("1,", 100_000) + "1]"), true},
+		{"only brackets", strings.Repeat("[]", MaxFileSize/2), false},
+		{"long text", value(`"` + strings.Repeat(`line\n`, 64_000) + `"`), true},
+		{"long template", value(`"` + strings.Repeat(`é${1}`, 20_000) + `"`), true},
+		{"long text of escapes", value(`"` + strings.Repeat(`\u00e9`, 200_000) + `${1}"`), true},
+		{"too large", strings.Repeat(" ", MaxFileSize+1), false},
+		{"invalid UTF-8", value("\"\xff\""), false},
+		{"NUL", "{\x00}", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			start := cpuTime(t)
+			_, diags := Parse("", map[string][]byte{"a.sysc.json": []byte(tt.src)})
+			if got := !diags.HasErrors(); got != tt.ok {
+				t.Errorf("accepted: %v, want %v: %.300v", got, tt.ok, diags.Err())
+			}
+			if d := cpuTime(t) - start; d > 5*time.Second {
+				t.Errorf("took %v", d)
+			}
+		})
+	}
+}
+
 func manyAttrs(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -285,6 +331,35 @@ func TestLoad(t *testing.T) {
 	if _, diags := Load(dir); !diags.HasErrors() {
 		t.Error("a symbolic link out of the module is read")
 	}
+}
+
+// FuzzParseJSON checks that places are within the text, besides.
+func FuzzParseJSON(f *testing.F) {
+	f.Add(`{"locals": {"a": "é\\u00e9${upper(\\"x\\")}", "//": 1}}`)
+	f.Add(`{"variable": {"a": {"type": "list(string)", "default": [1, null, true, -1.5e3]}}}`)
+	f.Add(`{"config": [{"a": {"b": {"when": "${x}"}}, "dynamic": {"f": {"for_each": [1], "content": {"x": "%{if a}b%{else}c%{endif}"}}}}]}`)
+	f.Add(`[{"derivation": {"d": {"assert": [{"condition": "${a[*].b}"}]}}, "function": {"f": {"params": ["a"], "result": "${{ for k, v in a : k => v... }}"}}}]`)
+	f.Add(`{"a": "\\ud83d\\ude00\\ud800${"}`)
+	f.Fuzz(func(t *testing.T, src string) {
+		m, diags := Parse("", map[string][]byte{"a.sysc.json": []byte(src)})
+		for _, d := range diags {
+			if d.Subject != nil && (d.Subject.Start.Byte > d.Subject.End.Byte || d.Subject.End.Byte > len(src)) {
+				t.Errorf("%v is at %+v", d, d.Subject)
+			}
+		}
+		for _, b := range m.Blocks {
+			for _, a := range b.Body.Attrs {
+				for _, r := range append(a.Expr.References(), Reference{Range: a.Expr.Range()}) {
+					if r.Range.Start.Byte > r.Range.End.Byte || r.Range.End.Byte > len(src) {
+						t.Errorf("%s is at %+v", r, r.Range)
+					}
+				}
+				a.Expr.Items()
+				a.Expr.Bodies()
+				_ = a.Expr.Text()
+			}
+		}
+	})
 }
 
 func FuzzParse(f *testing.F) {
