@@ -44,6 +44,19 @@ config {
       root = "/c"
     }
   }
+  dynamic "web" {
+    for_each = ["d", "e"]
+    iterator = it
+    content {
+      dynamic "site" {
+        for_each = [it.value]
+        labels   = ["${site.value}.org"]
+        content {
+          ports = [7]
+        }
+      }
+    }
+  }
 }
 config {
   when = config.web.enable
@@ -84,6 +97,15 @@ config {
   "config": [
     {
       "//": "the first",
+      "dynamic": {
+        "web": {
+          "for_each": ["d", "e"],
+          "iterator": "it",
+          "content": {
+            "dynamic": [{ "site": { "for_each": ["${it.value}"], "labels": ["${site.value}.org"], "content": { "ports": [7] } } }]
+          }
+        }
+      },
       "web": {
         "enable": true,
         "//": "comments stand everywhere",
@@ -98,7 +120,7 @@ config {
       "when": "${config.web.enable}",
       "web": {
         "env": { "A": "${force(\"\\\"a\\\"\")}", "B": "b" },
-        "site": { "a.org": { "ports": [3, 4] } }
+        "site": [{ "when": "${!config.web.enable}", "f.org": {} }, { "a.org": [{ "ports": [3] }, { "ports": [4] }] }]
       },
       "hosts": [{ "name": "x" }, { "name": "y", "ip": "::2" }],
       "any": { "a": [1, { "b": null }] }

@@ -120,14 +120,37 @@ func (s *site) written(e *syntax.Expr, rng diag.Range) option.Written {
 		e = args[want-1]
 	}
 	w.Value = exprSource{e, s}
-	if e.IsBody() {
+	bodies, ok := e.Bodies()
+	switch {
+	case ok && e.IsBody():
 		// In JSON, a block looks like an object.
-		bodies, _ := e.Bodies()
 		if when := bodies[0].Attr("when"); when != nil {
 			w.When = []option.Source{exprSource{when.Expr, s}}
 		}
+	case ok:
+		w.Value = blocksSource{exprSource{e, s}, bodies}
 	}
 	return w
+}
+
+// A blocksSource is an array of objects in JSON, which may be a list, or several
+// blocks.
+type blocksSource struct {
+	exprSource
+	bodies []*syntax.Body
+}
+
+// Expand returns the keyed parts of all blocks.
+func (s blocksSource) Expand(*option.Node) (items []option.Item, diags diag.List) {
+	for _, b := range s.bodies {
+		block := s.site.block(&syntax.Block{Body: b, Range: b.Range}, 0)
+		parts, _ := block.Value.Items()
+		for _, it := range parts {
+			it.Def.When = append(block.When[:len(block.When):len(block.When)], it.Def.When...)
+			items = append(items, it)
+		}
+	}
+	return items, nil
 }
 
 // A bodySource is `name { … }`.

@@ -7,6 +7,10 @@
 // because that parser is recursive and a definition may come from a stranger:
 // see [MaxFileSize], [MaxNesting] and [MaxChain].
 //
+// There are two ways to write a definition, HCL's native syntax and JSON. The same
+// model comes out of both. In JSON, only whoever knows the options can tell a block
+// from an object among them: see [Expr.Bodies].
+//
 // An [Expr] is an expression that somebody else may evaluate (package eval).
 // What can be said about it without evaluating it has a method: is it a call,
 // an object constructor with static keys, a list, a bare word, and what does it
