@@ -53,11 +53,13 @@ func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, di
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
 	}
-	if hugeNumber(v) {
-		return cty.DynamicVal, append(diags, outOfRange(callRange(n))...)
-	}
+	// What a function made is measured before anybody looks at all of it: parts of it
+	// may be there many times, as aliases of YAML are.
 	if moreDiags := e.makeResult(v, n); moreDiags != nil {
 		return cty.DynamicVal, append(diags, moreDiags...)
+	}
+	if hugeNumber(v) {
+		return cty.DynamicVal, append(diags, outOfRange(callRange(n))...)
 	}
 	return v, diags
 }

@@ -30,6 +30,7 @@ func encodingFunctions() map[string]function.Function {
 			sum := sha512.Sum512([]byte(s))
 			return base64.StdEncoding.EncodeToString(sum[:]), nil
 		}),
+		"base64gzip": boundedText(textFunc(base64Gzip), maxSearched),
 		"csvdecode":  boundedText(stdlib.CSVDecodeFunc, maxSearched),
 		"jsondecode": boundedJSON(),
 		"md5":        textFunc(func(s string) (string, error) { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]), nil }),
@@ -42,8 +43,11 @@ func encodingFunctions() map[string]function.Function {
 			sum := sha512.Sum512([]byte(s))
 			return hex.EncodeToString(sum[:]), nil
 		}),
-		"urlencode": textFunc(func(s string) (string, error) { return url.QueryEscape(s), nil }),
-		"urldecode": textFunc(urlDecode),
+		"textdecodebase64": charsetFunc(textDecodeBase64),
+		"textencodebase64": charsetFunc(textEncodeBase64),
+		"uuidv5":           uuidV5Func,
+		"urlencode":        textFunc(func(s string) (string, error) { return url.QueryEscape(s), nil }),
+		"urldecode":        textFunc(urlDecode),
 	}
 }
 

@@ -1,7 +1,10 @@
 package funcs
 
 import (
+	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -41,16 +44,25 @@ func fileFunctions(m Module) map[string]*eval.Function {
 		}}
 	}
 	return map[string]*eval.Function{
-		"file":       reader(fileText),
-		"filebase64": reader(func(raw []byte) (string, error) { return base64.StdEncoding.EncodeToString(raw), nil }),
-		"filesha256": reader(func(raw []byte) (string, error) { sum := sha256.Sum256(raw); return hex.EncodeToString(sum[:]), nil }),
+		"file":             reader(fileText),
+		"filebase64":       reader(inBase64),
+		"filebase64sha256": reader(func(raw []byte) (string, error) { sum := sha256.Sum256(raw); return inBase64(sum[:]) }),
+		"filebase64sha512": reader(func(raw []byte) (string, error) { sum := sha512.Sum512(raw); return inBase64(sum[:]) }),
+		"filemd5":          reader(func(raw []byte) (string, error) { sum := md5.Sum(raw); return hex.EncodeToString(sum[:]), nil }),
+		"filesha1":         reader(func(raw []byte) (string, error) { sum := sha1.Sum(raw); return hex.EncodeToString(sum[:]), nil }),
+		"filesha256":       reader(func(raw []byte) (string, error) { sum := sha256.Sum256(raw); return hex.EncodeToString(sum[:]), nil }),
+		"filesha512":       reader(func(raw []byte) (string, error) { sum := sha512.Sum512(raw); return hex.EncodeToString(sum[:]), nil }),
+		"fileset":          {Params: []string{"path", "pattern"}, Native: m.fileSet},
 		"fileexists": {Params: []string{"path"}, Native: func(c eval.Call) (cty.Value, diag.List) {
 			ok, diags := m.exists(c.Args[0])
 			return cty.BoolVal(ok), diags
 		}},
-		"templatefile": {Params: []string{"path", "vars"}, Native: m.templateFile},
+		"templatefile":   {Params: []string{"path", "vars"}, Native: m.templateFile},
+		"templatestring": {Params: []string{"template", "vars"}, Native: m.templateString},
 	}
 }
+
+func inBase64(raw []byte) (string, error) { return base64.StdEncoding.EncodeToString(raw), nil }
 
 func fileText(raw []byte) (string, error) {
 	if !utf8.Valid(raw) {
@@ -176,7 +188,20 @@ func (m Module) templateFile(c eval.Call) (cty.Value, diag.List) {
 		return cty.UnknownVal(cty.String), diag.Errorf(c.Args[0].Range, "Cannot read the file", "%v", err)
 	}
 	name, _ := m.localPath(c.Args[0])
-	name = path.Join(m.Prefix, name)
+	return m.render(c, path.Join(m.Prefix, name), raw)
+}
+
+// templateString renders a text with the variables given.
+func (m Module) templateString(c eval.Call) (cty.Value, diag.List) {
+	text, diags := c.Args[0].PlainText("template")
+	if diags.HasErrors() {
+		return cty.UnknownVal(cty.String), diags
+	}
+	return m.render(c, fmt.Sprintf("template of %s", c.Range), []byte(text))
+}
+
+// render renders a template whose text has that name in messages.
+func (m Module) render(c eval.Call, name string, raw []byte) (cty.Value, diag.List) {
 	if m.Rendered != nil {
 		m.Rendered(name, raw)
 	}
@@ -194,7 +219,9 @@ func (m Module) templateFile(c eval.Call) (cty.Value, diag.List) {
 		values[k.AsString()] = v.WithMarks(marks)
 	}
 	table := maps.Clone(c.Scope.Functions())
-	table["templatefile"] = &eval.Function{Refused: "A template cannot render another one."}
+	for _, name := range []string{"templatefile", "templatestring"} {
+		table[name] = &eval.Function{Refused: "A template cannot render another one. Render that first, and hand the result in as a variable."}
+	}
 	scope := eval.NewScope(eval.NewRoot(c.Scope.Session(), table), values)
 	v, moreDiags := eval.Evaluate(tmpl, scope)
 	for _, d := range moreDiags {

@@ -43,10 +43,14 @@ func refusedFunctions() map[string]*eval.Function {
 	} {
 		refuse(fmt.Sprintf(wrapperReason, name, example), name)
 	}
-	refuse("A definition gives the same result at any time, so there is no clock in it. Give the time as a variable.", "timestamp", "plantimestamp", "timecmp")
-	refuse("A definition gives the same result each time, so there is nothing random in it. Give the value as a variable.", "uuid", "uuidv5", "bcrypt", "random")
+	refuse("A definition gives the same result at any time, so there is no clock in it. Give the time as a variable.", "timestamp", "plantimestamp")
+	refuse("A definition gives the same result each time, so there is nothing random in it. Give the value as a variable.", "uuid", "bcrypt", "random")
 	refuse("A definition sees no files outside of its module, and no absolute path of this machine. Use path.module, file() or source().", "abspath", "pathexpand")
-	refuse("YAML is not supported by this version of sysc. JSON is YAML too: use jsonencode or jsondecode.", "yamlencode", "yamldecode")
+	refuse("A definition keeps no private keys, and what it decrypted could be read in the store by everybody. Encrypt a file for the machine instead, with a secret block.", "rsadecrypt")
+	refuse("There are no ephemeral values here. What must not reach the store is marked by sensitive(), or stands in a secret block.", "ephemeralasnull")
+	refuse("A list is written [a, b, c]; tolist() makes a list of something else.", "list")
+	refuse("A map is written { key = value }; tomap() makes a map of something else.", "map")
+	refuse("What the type of a value is cannot decide anything in a definition. sysc console shows types.", "type")
 	refuse("This version of sysc fetches files, tar archives and git repositories only: use fetchurl, fetchtarball or fetchgit.", "fetchoci")
 	refuse("A definition reads no environment variables. Declare a variable; it can be set by SYSC_VAR_name.", "env", "getenv")
 	return t

@@ -19,6 +19,7 @@ func networkFunctions() map[string]function.Function {
 		"cidrhost":    addressFunc([]function.Parameter{prefix, number("hostnum")}, cidrHost),
 		"cidrnetmask": addressFunc([]function.Parameter{prefix}, cidrNetmask),
 		"cidrsubnet":  addressFunc([]function.Parameter{prefix, number("newbits"), number("netnum")}, cidrSubnet),
+		"cidrsubnets": cidrSubnetsFunc,
 	}
 }
 
@@ -89,3 +90,48 @@ func cidrSubnet(p netip.Prefix, n []int64) (string, error) {
 	}
 	return netip.PrefixFrom(offset(p, num, size-length), length).String(), nil
 }
+
+// cidrSubnetsFunc lays networks out one behind the other, each prolonging the prefix
+// by as many bits as one argument says.
+var cidrSubnetsFunc = function.New(&function.Spec{
+	Params:   []function.Parameter{{Name: "prefix", Type: cty.String}},
+	VarParam: &function.Parameter{Name: "newbits", Type: cty.Number},
+	Type:     function.StaticReturnType(cty.List(cty.String)),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		p, err := netip.ParsePrefix(args[0].AsString())
+		if err != nil {
+			return cty.NilVal, function.NewArgErrorf(0, "invalid CIDR expression: %v", err)
+		}
+		if len(args) == 1 {
+			return cty.ListValEmpty(cty.String), nil
+		}
+		p = p.Masked()
+		size := p.Addr().BitLen()
+		// next is the first address that is free, counted from that of p.
+		next := new(big.Int)
+		var out []cty.Value
+		for i, a := range args[1:] {
+			var bits int
+			if err := gocty.FromCtyValue(a, &bits); err != nil {
+				return cty.NilVal, function.NewArgError(i+1, err)
+			}
+			switch {
+			case bits < 1:
+				return cty.NilVal, function.NewArgErrorf(i+1, "must extend prefix by at least one bit")
+			case bits > size-p.Bits():
+				return cty.NilVal, function.NewArgErrorf(i+1, "not enough remaining address space for a subnet with a prefix of %d bits after %s", p.Bits()+bits, p)
+			}
+			block := new(big.Int).Lsh(big.NewInt(1), uint(size-p.Bits()-bits))
+			// A network begins at a multiple of its size.
+			next.Add(next, new(big.Int).Sub(block, big.NewInt(1)))
+			next.Div(next, block).Mul(next, block)
+			end := new(big.Int).Add(next, block)
+			if end.Cmp(new(big.Int).Lsh(big.NewInt(1), uint(size-p.Bits()))) > 0 {
+				return cty.NilVal, function.NewArgErrorf(i+1, "not enough remaining address space in %s for a subnet with a prefix of %d bits", p, p.Bits()+bits)
+			}
+			out = append(out, cty.StringVal(netip.PrefixFrom(offset(p, next, 0), p.Bits()+bits).String()))
+			next = end
+		}
+		return cty.ListVal(out), nil
+	},
+})

@@ -49,6 +49,9 @@ func Table(m Module) map[string]*eval.Function {
 	for name, f := range encodingFunctions() {
 		t[name] = &eval.Function{Impl: f}
 	}
+	for name, f := range yamlFunctions() {
+		t[name] = &eval.Function{Impl: f}
+	}
 	for name, f := range networkFunctions() {
 		t[name] = &eval.Function{Impl: f}
 	}
@@ -116,6 +119,7 @@ func stringFunctions() map[string]function.Function {
 		"strrev":      stdlib.ReverseFunc,
 		"substr":      stdlib.SubstrFunc,
 		"timeadd":     stdlib.TimeAddFunc,
+		"timecmp":     timeCmpFunc,
 		"title":       stdlib.TitleFunc,
 		"trim":        stdlib.TrimFunc,
 		"trimprefix":  stdlib.TrimPrefixFunc,
