@@ -120,6 +120,13 @@ func (e *evaluator) pure(n *hclsyntax.FunctionCallExpr, l *local, f *Function, a
 		if ty == cty.Number && numberBomb(a.Value) {
 			return cty.DynamicVal, outOfRange(a.Range)
 		}
+		if ty != cty.DynamicPseudoType && ty.HasDynamicTypes() || convertsElements[n.Name] {
+			a.Value = uniform(a.Value)
+			if plain, _ := a.Value.Unmark(); plain.Type().IsTupleType() && plain.LengthInt() > maxMixed {
+				return cty.DynamicVal, e.errorf(n, l, "Too many elements of different types",
+					"This list has %d elements of more than one type. Finding one that fits all of them is possible for up to %d.", plain.LengthInt(), maxMixed)
+			}
+		}
 		exprs[i] = &hclsyntax.LiteralValueExpr{Val: a.Value, SrcRange: syntax.ToRange(a.Range)}
 	}
 	ctx := &hcl.EvalContext{Functions: map[string]function.Function{n.Name: f.Impl}}

@@ -21,7 +21,7 @@ const (
 	exprBudget    = 3_000_000
 	sessionBudget = 100_000_000
 	nodeCost      = 4
-	callCost      = 6
+	callCost      = 12
 	userCallCost  = 400
 	textUnit      = 32
 	// maxText bounds one string, in bytes.

@@ -31,7 +31,7 @@ func encodingFunctions() map[string]function.Function {
 			return base64.StdEncoding.EncodeToString(sum[:]), nil
 		}),
 		"base64gzip": boundedText(textFunc(base64Gzip), maxSearched),
-		"csvdecode":  boundedText(stdlib.CSVDecodeFunc, maxSearched),
+		"csvdecode":  boundedText(stdlib.CSVDecodeFunc, maxDecoded),
 		"jsondecode": boundedJSON(),
 		"md5":        textFunc(func(s string) (string, error) { sum := md5.Sum([]byte(s)); return hex.EncodeToString(sum[:]), nil }),
 		"sha1":       textFunc(func(s string) (string, error) { sum := sha1.Sum([]byte(s)); return hex.EncodeToString(sum[:]), nil }),
@@ -78,8 +78,8 @@ func boundedJSON() function.Function {
 	return guarded(stdlib.JSONDecodeFunc, func(args []cty.Value) error {
 		depth, inString, escaped := 0, false, false
 		s := text(args[0])
-		if len(s) > maxSearched {
-			return function.NewArgErrorf(0, "text of %d bytes, at most %d can be decoded", len(s), maxSearched)
+		if len(s) > maxDecoded {
+			return function.NewArgErrorf(0, "text of %d bytes, at most %d can be decoded", len(s), maxDecoded)
 		}
 		for i := range len(s) {
 			switch c := s[i]; {

@@ -20,6 +20,7 @@ const (
 	maxWidth      = 10_000   // of one formatted value, in characters
 	maxNumberText = 4096     // characters of a text that is read as a number
 	maxSearched   = 4 << 20  // bytes of a text that regular expressions search
+	maxDecoded    = 2 << 20  // bytes of JSON and CSV
 	maxJSONDepth  = 200
 	maxExponent   = 4096 // of numbers read from text, as a power of two
 )

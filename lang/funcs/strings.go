@@ -72,9 +72,13 @@ func replacePattern(str, pattern, by string) (cty.Value, error) {
 	case len(str) > maxSearched:
 		return cty.UnknownVal(cty.String), function.NewArgErrorf(0, "text of %d bytes, at most %d can be searched", len(str), maxSearched)
 	}
+	matches := re.FindAllStringSubmatchIndex(str, maxElements+1)
+	if len(matches) > maxElements {
+		return cty.UnknownVal(cty.String), function.NewArgErrorf(0, "more than %d matches", maxElements)
+	}
 	var out strings.Builder
 	last := 0
-	for _, m := range re.FindAllStringSubmatchIndex(str, -1) {
+	for _, m := range matches {
 		out.WriteString(str[last:m[0]])
 		out.Write(re.ExpandString(nil, by, str, m))
 		last = m[1]

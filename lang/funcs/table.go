@@ -111,7 +111,7 @@ func stringFunctions() map[string]function.Function {
 		"indent":      boundedIndent(),
 		"lower":       stdlib.LowerFunc,
 		"regex":       boundedText(stdlib.RegexFunc, maxSearched),
-		"regexall":    boundedText(stdlib.RegexAllFunc, maxSearched),
+		"regexall":    boundedText(stdlib.RegexAllFunc, maxDecoded),
 		"replace":     replaceFunc,
 		"split":       boundedSplit(),
 		"startswith":  predicate(hasPrefix),
