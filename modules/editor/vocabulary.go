@@ -33,6 +33,7 @@ var vocabulary = map[string]word{
 		"description": "What it is for.",
 		"sensitive":   "Whether the value must not be shown or stored.",
 		"nullable":    "Whether null is a value.",
+		"deprecated":  "Why nobody should set it any more.",
 	}},
 	"validation": {doc: "A condition that a variable's value has to meet.", args: map[string]string{
 		"condition":     "What has to be true.",
@@ -52,6 +53,7 @@ var vocabulary = map[string]word{
 	"module": {top: true, labels: []string{"name"}, doc: "Use of another module. Its variables are set by arguments.", args: map[string]string{
 		"source":   "Where the module is: `\"./dir\"`, or a git repository.",
 		"version":  "Which versions will do, as in `\"~> 1.2\"`.",
+		"separate": "Whether another version than that of the other uses may be taken.",
 		"import":   "Whether options and config are taken over, or outputs only.",
 		"for_each": "Makes one module of each element.",
 	}},
