@@ -9,6 +9,7 @@ import (
 	"sysc/derivations"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
+	"sysc/lang/format"
 	"sysc/lang/syntax"
 )
 
@@ -111,7 +112,7 @@ func (w *work) namePath(text string, ref derivations.Ref) string {
 
 // show writes a value as people do: what has several elements on several lines.
 func show(v cty.Value) string {
-	return syntax.FormatValue(v)
+	return format.Value(v)
 }
 
 // raw is the text of a string, number or bool.

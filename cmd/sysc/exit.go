@@ -18,7 +18,7 @@ const (
 	exitOK              = 0
 	exitError           = 1   // an error in the definition, in usage, or of the machine
 	exitChanges         = 2   // plan --detailed-exitcode: there are changes; lock --check: there have to be
-	exitFormat          = 3   // fmt --check: a file is not in the canonical style
+	exitFormat          = 3   // fmt --check: a file has another layout
 	exitVerification    = 5   // a signature or hash is wrong
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitBuild           = 10  // a build failed

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // show writes an outline down, a line each.
@@ -173,46 +171,4 @@ func TestGoesOn(t *testing.T) {
 			t.Errorf("%q: %t", text, got)
 		}
 	}
-}
-
-// FuzzFormat formats anything that can be parsed: twice is the same as once, and
-// the text consists of what it did.
-func FuzzFormat(f *testing.F) {
-	for _, text := range []string{
-		"", "a=1", "a {\nb= 2 # c\n\n\n\n  cc = <<-EOT\n  x ${ y }\n EOT\n}", "/* x */ a = [1,\n2,]\n", "a=\"${ b }%{ if c }d%{ endif }\"", "x = {a=1,\"b\" : 2}\r\n",
-		"a = b ? c : d\n// e", "locals{}", "a \"b\" c { d=!e }",
-	} {
-		f.Add([]byte(text))
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		once, diags := Format(text, "x")
-		if diags.HasErrors() {
-			if string(once) != string(text) {
-				t.Errorf("a text that cannot be parsed becomes %q", once)
-			}
-			return
-		}
-		twice, diags := Format(once, "x")
-		if diags.HasErrors() || string(twice) != string(once) {
-			t.Errorf("%q becomes %q, and that %q: %v", text, once, twice, diags)
-		}
-		if a, b := bare(ReadOutline(text, "x").tokens), bare(ReadOutline(once, "x").tokens); a != b {
-			t.Errorf("%q becomes %q: other tokens\n%s\n%s", text, once, a, b)
-		}
-	})
-}
-
-// bare writes tokens down without what is between them.
-func bare(tokens hclsyntax.Tokens) string {
-	var b strings.Builder
-	for _, tok := range tokens {
-		switch tok.Type {
-		case hclsyntax.TokenNewline, hclsyntax.TokenEOF:
-		case hclsyntax.TokenComment:
-			b.WriteString(strings.TrimSpace(string(tok.Bytes)) + "\n")
-		default:
-			b.WriteString(string(tok.Bytes) + "\n")
-		}
-	}
-	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 
 	"sysc/lang/diag"
 	"sysc/lang/eval"
+	"sysc/lang/format"
 	"sysc/lang/syntax"
 	"sysc/modules"
 	"sysc/modules/option"
@@ -185,6 +186,6 @@ func (s *Session) Format(name string) (text []byte, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	formatted, diags := syntax.Format(text, name)
+	formatted, diags := format.Source(text, name)
 	return formatted, !diags.HasErrors()
 }
