@@ -91,7 +91,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
 	root.AddCommand(
-		a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.testCommand(),
+		a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.testCommand(),
 		a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.lspCommand(),
 		a.planCommand(), a.buildCommand(), a.developCommand(), a.shellCommand(), a.switchCommand(), a.rollbackCommand(),
 		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
