@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -231,7 +233,28 @@ func (p *peers) add(b *testing.B) {
 		peer{"nix store add-path", nil, func(dir string) error { return nixAdd(dir, p.tree) }},
 		peer{"ostree commit", ostreeInit, func(dir string) error { return ostreeCommit(dir, p.tree) }},
 		peer{"sha256sum in 2 processes", nil, func(string) error { return shell(sha256All, p.tree) }},
+		peer{"cp -a after SHA-256 in Go", nil, func(dir string) error {
+			return errors.Join(hashAll(p.tree), command(nil, "cp", "-a", p.tree, dir+"/copy"))
+		}},
 	)
+}
+
+// hashAll reads and hashes all files of a tree, one after another: what adding them
+// cannot do without.
+func hashAll(dir string) error {
+	h := sha256.New()
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		h.Reset()
+		_, err = io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+		return errors.Join(err, f.Close())
+	})
 }
 
 func (p *peers) addUnchanged(b *testing.B) {
