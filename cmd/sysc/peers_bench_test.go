@@ -242,7 +242,7 @@ func (p *peers) add(b *testing.B) {
 // hashAll reads and hashes all files of a tree, one after another: what adding them
 // cannot do without.
 func hashAll(dir string) error {
-	h := sha256.New()
+	h, buf := sha256.New(), make([]byte, 256<<10)
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return err
@@ -252,7 +252,7 @@ func hashAll(dir string) error {
 			return err
 		}
 		h.Reset()
-		_, err = io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{f}, make([]byte, 256<<10))
+		_, err = io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{f}, buf)
 		return errors.Join(err, f.Close())
 	})
 }
