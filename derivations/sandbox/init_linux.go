@@ -188,7 +188,7 @@ func (in *initProcess) startBuilder(req *request) (int, error) {
 func (in *initProcess) openInput(req *request) (*os.File, error) {
 	switch {
 	case req.Terminal:
-		return in.openTerminal()
+		return in.openTerminal(&req.TerminalSize)
 	case req.Input:
 		return os.NewFile(0, "input"), nil
 	}

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/term"
 )
 
-// openTerminal opens a terminal of the sandbox's own, sends its other end to the
-// caller, and returns it.
-func (in *initProcess) openTerminal() (*os.File, error) {
+// openTerminal opens a terminal of the sandbox's own, of a size, sends its other end
+// to the caller, and returns it.
+func (in *initProcess) openTerminal(size *unix.Winsize) (*os.File, error) {
 	master, err := unix.Open("/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, kernelStep(err, "open a terminal")
@@ -28,6 +28,10 @@ func (in *initProcess) openTerminal() (*os.File, error) {
 		return nil, step(errno, "open the terminal's other end")
 	}
 	slave := os.NewFile(fd, "terminal")
+	// The builder may ask before the caller has got the other end.
+	if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, size); err != nil {
+		return nil, errors.Join(step(err, "set the terminal's size"), slave.Close())
+	}
 	frame, err := encodeFrame(reply{})
 	if err == nil {
 		err = unix.Sendmsg(int(in.control.Fd()), frame, unix.UnixRights(master), nil, 0)
@@ -91,8 +95,8 @@ func connect(outside *Terminal, inside *os.File) (*connection, error) {
 	if c.before, err = term.MakeRaw(int(outside.In.Fd())); err != nil {
 		return nil, errors.Join(err, asleep.Close(), wake.Close(), inside.Close())
 	}
-	c.resize()
 	signal.Notify(c.resized, unix.SIGWINCH)
+	c.resize() // it may have changed since the request
 	go func() {
 		for range c.resized {
 			c.resize()
@@ -112,9 +116,17 @@ func connect(outside *Terminal, inside *os.File) (*connection, error) {
 // resize makes the terminal inside as large as the one outside. If that does not say
 // how large it is, the one inside does not either.
 func (c *connection) resize() {
-	if size, err := unix.IoctlGetWinsize(int(c.outside.Out.Fd()), unix.TIOCGWINSZ); err == nil {
-		_ = unix.IoctlSetWinsize(int(c.inside.Fd()), unix.TIOCSWINSZ, size)
+	size := c.outside.size()
+	_ = unix.IoctlSetWinsize(int(c.inside.Fd()), unix.TIOCSWINSZ, &size)
+}
+
+// size is zero for a terminal that does not say how large it is.
+func (t *Terminal) size() unix.Winsize {
+	size, err := unix.IoctlGetWinsize(int(t.Out.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return unix.Winsize{}
 	}
+	return *size
 }
 
 // copyTyped copies what is typed until asleep wakes up, and takes no byte more.

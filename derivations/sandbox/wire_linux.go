@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // initName is the name (argv[0]) that this program is started under to become
@@ -40,6 +42,8 @@ type request struct {
 	// Input and Terminal are what the builder reads: what was handed in, or a terminal
 	// of the sandbox's own; otherwise nothing.
 	Input, Terminal bool `json:",omitempty"`
+	// TerminalSize is what the terminal has from the beginning.
+	TerminalSize unix.Winsize
 	// Probe makes the sandbox and stops before a builder would start.
 	Probe bool
 	// Without is what a test takes away.
@@ -81,6 +85,9 @@ func newRequest(s Spec) request {
 		Input:         s.Input != nil,
 		Terminal:      s.Terminal != nil,
 		Without:       s.without,
+	}
+	if s.Terminal != nil {
+		r.TerminalSize = s.Terminal.size()
 	}
 	for _, b := range s.Binds {
 		r.Binds = append(r.Binds, wireBind{Source: text(b.Source), Target: text(b.Target), Writable: b.Writable, Beneath: newWireEntries(b.Beneath)})
