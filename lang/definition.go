@@ -37,25 +37,21 @@ type Definition struct {
 	Asserts []*syntax.Block
 }
 
-// Load reads the module in a directory and checks which blocks it has. version is
-// that of this program, "" when it is not to be compared with what the module
+// Load reads the module in a directory and checks which blocks it has. texts, by
+// file name, take the place of files, which need not exist; nil for none. version
+// is that of this program, "" when it is not to be compared with what the module
 // requires.
 //
 // The definition is nil when there is nothing that could be worked with. A module
 // that requires another version of sysc is one error, whatever else is wrong with
 // it.
-func Load(dir, version string) (*Definition, diag.List) {
-	return LoadAs(dir, "", version)
-}
-
-// LoadTexts is [Load] with texts in the place of the files of these names, which
-// need not exist.
-func LoadTexts(dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
+func Load(dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
 	m, diags := syntax.LoadTexts(dir, texts)
 	return defineLoaded(dir, m, diags, version)
 }
 
-// LoadAs is [Load] with a path in front of the file names in ranges.
+// LoadAs is [Load] without texts, and with a path in front of the file names in
+// ranges.
 func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
 	m, diags := syntax.LoadAs(dir, prefix)
 	return defineLoaded(cmp.Or(prefix, dir), m, diags, version)

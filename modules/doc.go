@@ -4,7 +4,7 @@
 // [systems.Definition] and the derivation graph behind it.
 //
 // [Load] reads a directory; then [Project.System], [Project.Derivation] and
-// [Project.Eval] evaluate what is asked for, and [Project.Validate] everything.
+// [Project.Value] evaluate what is asked for, and [Project.Validate] everything.
 // None of that reaches the network or a store. [Project.Lock] does reach the
 // network: it is what writes sysc.lock.
 //

@@ -108,7 +108,7 @@ func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) 
 	if p.opts.Platform == "" {
 		p.opts.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	def, diags := lang.LoadTexts(dir, p.opts.Texts, p.opts.Version)
+	def, diags := lang.Load(dir, p.opts.Texts, p.opts.Version)
 	return p, append(diags, p.begin(ctx, def)...)
 }
 

@@ -520,11 +520,11 @@ system "s" {
 		t.Errorf("explanation %+v, definitions -want +got:\n%s", e, diff)
 	}
 	// What is broken elsewhere does not matter.
-	value, sensitive, diags := s.Eval(`{ p = config.web.port + 1, n = system.name, d = option.web.port.is_defined }`)
-	if diags.HasErrors() || sensitive || string(value) != `{"d":true,"n":"s","p":444}` {
-		t.Errorf("eval: %s, %v", value, diags.Err())
+	value, diags := s.Value(`{ p = config.web.port + 1, n = system.name, d = option.web.port.is_defined }`)
+	if diags.HasErrors() || value.Sensitive || string(value.JSON) != `{"d":true,"n":"s","p":444}` {
+		t.Errorf("eval: %s, %v", value.JSON, diags.Err())
 	}
-	if _, _, diags := s.Eval(`config.file["/broken"].content`); len(diags) != 1 || diags[0].Subject.Start.Line != 24 {
+	if _, diags := s.Value(`config.file["/broken"].content`); len(diags) != 1 || diags[0].Subject.Start.Line != 24 {
 		t.Errorf("eval of what is broken: %v", diags.Err())
 	}
 	if _, diags := s.Explain("web.prot"); !diags.HasErrors() || !strings.Contains(diags.Err().Error(), `Did you mean "port"?`) {

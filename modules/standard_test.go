@@ -150,12 +150,12 @@ func outcomeOf(t *testing.T, ar *txtar.Archive) string {
 		s, diags := p.Open(ctx, name)
 		s.e.options.CheckNames()
 		s.e.checkAssertions()
-		value, _, more := s.Eval(`{
+		value, more := s.Value(`{
 			packages = config.packages, file = { for k, v in config.file : k => { content = v.content, mode = v.mode } }, symlink = config.symlink, unit = config.unit
 		}`)
 		diags = append(diags, more...)
 		fmt.Fprintf(&out, "system %q, with %s\n", name, strings.Join(sortedKeys(s.e.standard), ", "))
-		writeOutcome(t, &out, value)
+		writeOutcome(t, &out, value.JSON)
 		if err := diag.Render(&out, diags.Sort(), p.Files(), diag.RenderOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -249,8 +249,8 @@ func TestStandardTouched(t *testing.T) {
 	b := newBench(t)
 	b.write("s.sysc.hcl", "system \"s\" {\n  hostname = \"s\"\n}\n")
 	s, _ := b.load().Open(context.Background(), "s")
-	if value, _, diags := s.Eval("config.services.openssh.ports"); string(value) != "[22]" || diags.HasErrors() {
-		t.Errorf("eval: %s, %v", value, diags.Err())
+	if value, diags := s.Value("config.services.openssh.ports"); string(value.JSON) != "[22]" || diags.HasErrors() {
+		t.Errorf("eval: %s, %v", value.JSON, diags.Err())
 	}
 	if e, diags := s.Explain("time"); diags.HasErrors() || len(e.Entries) != 1 {
 		t.Errorf("explain: %+v, %v", e, diags.Err())

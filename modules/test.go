@@ -24,8 +24,7 @@ import (
 // definition, with values of its own for variables.
 type Test struct {
 	lang.Test
-	p     *Project
-	files map[string][]byte
+	p *Project
 }
 
 // Tests returns the tests of the definition and of the files for tests beside it.
@@ -34,7 +33,7 @@ func (p *Project) Tests() ([]*Test, diag.List) {
 	maps.Copy(p.files, files)
 	var tests []*Test
 	for _, t := range found {
-		tests = append(tests, &Test{Test: t, p: p, files: files})
+		tests = append(tests, &Test{Test: t, p: p})
 	}
 	return tests, diags.Sort()
 }

@@ -55,9 +55,9 @@ func checkSystem(t *testing.T, p *Project, system string, want map[string]string
 		t.Fatal(rendered(diags, p))
 	}
 	for expr, value := range want {
-		got, _, diags := s.Eval(expr)
-		if diags.HasErrors() || string(got) != value {
-			t.Errorf("%s = %s, want %s %s", expr, got, value, rendered(diags, p))
+		got, diags := s.Value(expr)
+		if diags.HasErrors() || string(got.JSON) != value {
+			t.Errorf("%s = %s, want %s %s", expr, got.JSON, value, rendered(diags, p))
 		}
 	}
 }
@@ -239,8 +239,8 @@ output "plain" {
   value = "p"
 }
 `)
-	if got, _, diags := p.Eval("module.b.x"); string(got) != `"p"` {
-		t.Errorf("got %s %s", got, rendered(diags, p))
+	if got, diags := p.Value("module.b.x"); string(got.JSON) != `"p"` {
+		t.Errorf("got %s %s", got.JSON, rendered(diags, p))
 	}
 	p, _ = loadText(t, `
 -- main.sysc.hcl --
@@ -258,7 +258,7 @@ output "x" {
   value = var.x
 }
 `)
-	_, _, diags := p.Eval("module.b.x")
+	_, diags := p.Value("module.b.x")
 	if text := rendered(diags, p); len(diags) != 1 || !strings.Contains(text, "module.a.output.x") || !strings.Contains(text, "module.b.var.x") {
 		t.Errorf("got %s", text)
 	}
@@ -282,8 +282,8 @@ output "x" {
 		if diags.HasErrors() {
 			return rendered(diags, p)
 		}
-		got, _, diags := p.Eval("module.m.x")
-		return string(got) + rendered(diags, p)
+		got, diags := p.Value("module.m.x")
+		return string(got.JSON) + rendered(diags, p)
 	}
 	if got := eval(); !strings.Contains(got, "leads out of the tree") {
 		t.Errorf("without git: got %s", got)

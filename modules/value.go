@@ -30,42 +30,31 @@ type Value struct {
 // Value evaluates an expression in which the names of the module and of the
 // system, config above all, are known.
 func (s *System) Value(expr string) (Value, diag.List) {
-	if x, _ := syntax.ParseExpression([]byte(expr), "expression"); x != nil {
-		for _, ref := range x.References() {
-			if ref.Root == "config" || ref.Root == "option" {
-				s.reach(stepNames(ref.Path))
-			}
+	x, diags := syntax.ParseExpression([]byte(expr), "expression")
+	if diags.HasErrors() {
+		return Value{}, append(diags, s.e.diagnostics()...).Sort()
+	}
+	for _, ref := range x.References() {
+		if ref.Root == "config" || ref.Root == "option" {
+			s.reach(stepNames(ref.Path))
 		}
 	}
-	v, diags := s.w.value(expr, s.w.module.Asking(newSite(s.e, s.w.module.Scope(), rootModule).plain))
-	return v, append(diags, s.e.diagnostics()...).Sort()
+	v, more := s.w.value(x, s.w.module.Asking(newSite(s.e, s.w.module.Scope(), rootModule).plain))
+	return v, append(append(diags, more...), s.e.diagnostics()...).Sort()
 }
 
 // Value evaluates an expression outside of any system; see [System.Value].
 func (p *Project) Value(expr string) (Value, diag.List) {
-	v, diags := p.work.value(expr, p.module.Asking(p.module.Scope()))
-	return v, diags.Sort()
-}
-
-// Eval is [System.Value], for who wants to have JSON alone.
-func (s *System) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
-	v, diags := s.Value(expr)
-	return v.JSON, v.Sensitive, diags
-}
-
-// Eval is [Project.Value], for who wants to have JSON alone.
-func (p *Project) Eval(expr string) (value []byte, sensitive bool, diags diag.List) {
-	v, diags := p.Value(expr)
-	return v.JSON, v.Sensitive, diags
-}
-
-func (w *work) value(text string, scope *eval.Scope) (Value, diag.List) {
-	expr, diags := syntax.ParseExpression([]byte(text), "expression")
+	x, diags := syntax.ParseExpression([]byte(expr), "expression")
 	if diags.HasErrors() {
-		return Value{}, diags
+		return Value{}, diags.Sort()
 	}
-	v, more := eval.Evaluate(expr, scope)
-	diags = append(diags, more...)
+	v, more := p.work.value(x, p.module.Asking(p.module.Scope()))
+	return v, append(diags, more...).Sort()
+}
+
+func (w *work) value(expr *syntax.Expr, scope *eval.Scope) (Value, diag.List) {
+	v, diags := eval.Evaluate(expr, scope)
 	if diags.HasErrors() || !v.IsWhollyKnown() {
 		return Value{}, diags
 	}

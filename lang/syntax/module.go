@@ -45,49 +45,58 @@ func Load(dir string) (*Module, diag.List) { return LoadAs(dir, "") }
 // LoadAs is [Load] with a path in front of the file names in ranges, for modules
 // other than the one that a command works on.
 func LoadAs(dir, prefix string) (*Module, diag.List) {
-	files := map[string][]byte{}
-	diags := readFiles(dir, prefix, files)
-	m, parseDiags := Parse(dir, files)
-	return m, append(diags, parseDiags...)
+	return load(dir, prefix, "definition", isDefinition, nil)
 }
 
 // LoadTexts is [Load] with texts in the place of the files of these names, which
 // need not exist. An editor has them.
 func LoadTexts(dir string, texts map[string][]byte) (*Module, diag.List) {
+	return load(dir, "", "definition", isDefinition, texts)
+}
+
+// LoadTests reads the files for tests of a directory, which [Load] leaves out, in
+// the same way.
+func LoadTests(dir string) (*Module, diag.List) {
+	return load(dir, "", "tests", func(name string) bool { return strings.HasSuffix(name, TestExtension) }, nil)
+}
+
+func isDefinition(name string) bool {
+	return !strings.HasSuffix(name, TestExtension) && (strings.HasSuffix(name, Extension) || strings.HasSuffix(name, JSONExtension))
+}
+
+// load parses the files of a directory that are wanted by name, and texts. what
+// they are is for messages.
+func load(dir, prefix, what string, wanted func(name string) bool, texts map[string][]byte) (*Module, diag.List) {
 	files := map[string][]byte{}
-	diags := readFiles(dir, "", files)
+	diags := readFiles(dir, prefix, what, wanted, files)
 	maps.Copy(files, texts)
 	m, parseDiags := Parse(dir, files)
 	return m, append(diags, parseDiags...)
 }
 
-func readFiles(dir, prefix string, files map[string][]byte) diag.List {
+func readFiles(dir, prefix, what string, wanted func(name string) bool, files map[string][]byte) diag.List {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return diag.Errorf(diag.Range{}, "Cannot read the definition", "The directory %q cannot be opened: %v.", dir, err)
+		return diag.Errorf(diag.Range{}, "Cannot read the "+what, "The directory %q cannot be opened: %v.", dir, err)
 	}
 	defer root.Close()
 	entries, err := fs.ReadDir(root.FS(), ".")
 	if err != nil {
-		return diag.Errorf(diag.Range{}, "Cannot read the definition", "The directory %q cannot be read: %v.", dir, err)
+		return diag.Errorf(diag.Range{}, "Cannot read the "+what, "The directory %q cannot be read: %v.", dir, err)
 	}
 	var diags diag.List
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || e.IsDir() {
+		if strings.HasPrefix(name, ".") || e.IsDir() || !wanted(name) {
 			continue
 		}
 		shown := path.Join(prefix, name)
-		switch {
-		case strings.HasSuffix(name, TestExtension):
-		case strings.HasSuffix(name, Extension), strings.HasSuffix(name, JSONExtension):
-			src, err := readFile(root, name)
-			if err != nil {
-				diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "The file %q cannot be read: %v.", shown, err)...)
-				continue
-			}
-			files[shown] = src
+		src, err := readFile(root, name)
+		if err != nil {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read the "+what, "The file %q cannot be read: %v.", shown, err)...)
+			continue
 		}
+		files[shown] = src
 	}
 	return diags
 }

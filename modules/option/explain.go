@@ -323,29 +323,3 @@ func (ev *Evaluation) asking(n *Node) bool {
 	}
 	return false
 }
-
-// Part follows keys into a value that is no group any more; ok is false when
-// there is nothing of that name.
-func Part(v cty.Value, key string) (part cty.Value, ok bool) {
-	v, marks := v.Unmark()
-	if !v.IsKnown() {
-		return cty.DynamicVal, true
-	}
-	ty := v.Type()
-	switch {
-	case v.IsNull():
-		return cty.NilVal, false
-	case ty.IsObjectType():
-		if !ty.HasAttribute(key) {
-			return cty.NilVal, false
-		}
-		return v.GetAttr(key).WithMarks(marks), true
-	case ty.IsMapType():
-		k := cty.StringVal(key)
-		if v.HasIndex(k).False() {
-			return cty.NilVal, false
-		}
-		return v.Index(k).WithMarks(marks), true
-	}
-	return cty.NilVal, false
-}
