@@ -6,7 +6,9 @@ import (
 )
 
 // expand adds the clauses that choosing a package brings. It returns one that is
-// violated already, if any; the others are added all the same.
+// violated already, if any; the others are added all the same. Of several, one
+// that has the package alone is returned: no second literal is there to watch it
+// by, so that whoever resolves another conflict first would never meet it again.
 func (s *solver) expand(v int32) *clause {
 	if v == s.root {
 		return s.expandGoals()
@@ -15,7 +17,7 @@ func (s *solver) expand(v int32) *clause {
 	p := s.u.Package(id)
 	var violated *clause
 	note := func(c *clause) {
-		if c != nil && violated == nil {
+		if c != nil && (violated == nil || len(c.lits) == 1) {
 			violated = c
 		}
 	}

@@ -33,11 +33,20 @@ func explain(u *universe.Universe, goals []goal, core []*clause) *UnsatisfiableE
 		}
 	}
 	slices.Sort(err.Wants)
+	// That one relation cannot be met by two versions at once says little beside
+	// what is wrong with each.
+	var trivial []string
 	for _, c := range core {
-		reason := e.reason(c)
-		if reason != "" {
+		switch reason := e.reason(c); {
+		case reason == "":
+		case c.why.kind == versions && e.chain(c.why.of) == e.chain(c.why.other):
+			trivial = append(trivial, reason)
+		default:
 			err.Reasons = append(err.Reasons, reason)
 		}
+	}
+	if len(err.Reasons) == 0 {
+		err.Reasons = trivial
 	}
 	slices.Sort(err.Reasons)
 	err.Reasons = slices.Compact(err.Reasons)

@@ -212,6 +212,10 @@ func TestUnsatisfiable(t *testing.T) {
 			"these packages cannot be installed together: a, c: a -> b (= 1) needs b 1, but c -> b (= 2) needs b 2, and only one version can be installed",
 		},
 		{
+			"impossible and in conflict besides", "c 1; Depends: f; Provides: a\nc 2; Depends: a; Conflicts: b\nf 1; Depends: a (>= 1), a (>= 2); Provides: a\na 1; Provides: b\nb 1; Provides: a", []string{"c"},
+			"package c cannot be installed: c -> a [b], but c conflicts with b; c -> a, but c conflicts with b [a]; c -> f -> a (>= 2), but a is there in version 1 only",
+		},
+		{
 			"through a virtual package", "a 1; Conflicts: mta\nb 1; Depends: p\np 1; Provides: mta", []string{"a", "b"},
 			"these packages cannot be installed together: a, b: b -> p, but a conflicts with mta [p]",
 		},
