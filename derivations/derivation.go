@@ -83,4 +83,7 @@ type Origin struct {
 	Label string
 	// Position is "file:line,column", or "" when there is none.
 	Position string
+	// Places are the positions of parts of it, by what its builder calls them in
+	// messages; nil when they are where the whole is.
+	Places map[string]string
 }

@@ -124,7 +124,7 @@ func accountNumber(f *accountFile, name string, field int) (uint32, bool) {
 
 // addGroup adds a group, or holds an existing one to its number.
 func (a *accounts) addGroup(g Group) error {
-	this := declaration{what: "group " + g.Name, position: g.Position}
+	this := g.declaration()
 	if !accountName().MatchString(g.Name) {
 		return this.errorf("not a name that groups can have: lower-case letters, digits, - and _, at most 32")
 	}
@@ -147,7 +147,7 @@ func (a *accounts) addGroup(g Group) error {
 // addUser adds a user with a locked password, or changes an existing one. A user
 // whose group is named like the user gets that group when there is none.
 func (a *accounts) addUser(u User) error {
-	this := declaration{what: "user " + u.Name, position: u.Position}
+	this := u.declaration()
 	if err := checkUser(this, u); err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (a *accounts) declare(users []User, groups []Group) error {
 		}
 	}
 	for _, g := range groups {
-		this := declaration{what: "group " + g.Name, position: g.Position}
+		this := g.declaration()
 		for _, member := range g.Members {
 			if err := a.addMember(this, member, g.Name); err != nil {
 				return err
@@ -273,7 +273,7 @@ func (a *accounts) declare(users []User, groups []Group) error {
 		}
 	}
 	for _, u := range users {
-		this := declaration{what: "user " + u.Name, position: u.Position}
+		this := u.declaration()
 		for _, group := range u.Groups {
 			if err := a.addMember(this, u.Name, group); err != nil {
 				return err

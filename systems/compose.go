@@ -35,6 +35,42 @@ type declareAttrs struct {
 	Units       []Unit      `json:"units,omitempty"`
 }
 
+// positions yields what messages call each declaration, and its position.
+func (a *declareAttrs) positions(yield func(what string, position *string)) {
+	for i := range a.Files {
+		yield(a.Files[i].declaration().what, &a.Files[i].Position)
+	}
+	for i := range a.Directories {
+		yield(a.Directories[i].declaration().what, &a.Directories[i].Position)
+	}
+	for i := range a.Symlinks {
+		yield(a.Symlinks[i].declaration().what, &a.Symlinks[i].Position)
+	}
+	for i := range a.Users {
+		yield(a.Users[i].declaration().what, &a.Users[i].Position)
+	}
+	for i := range a.Groups {
+		yield(a.Groups[i].declaration().what, &a.Groups[i].Position)
+	}
+	for i := range a.Units {
+		yield(a.Units[i].declaration().what, &a.Units[i].Position)
+	}
+}
+
+// takePositions takes the positions out and returns them by what they are of: a
+// comment above a declaration makes no other derivation.
+func (a *declareAttrs) takePositions() map[string]string {
+	a.Files, a.Directories, a.Symlinks = slices.Clone(a.Files), slices.Clone(a.Directories), slices.Clone(a.Symlinks)
+	a.Users, a.Groups, a.Units = slices.Clone(a.Users), slices.Clone(a.Groups), slices.Clone(a.Units)
+	places := make(map[string]string)
+	a.positions(func(what string, position *string) {
+		if *position != "" {
+			places[what], *position = *position, ""
+		}
+	})
+	return places
+}
+
 // assembleAttrs is what "builtin:system" is told. Digests, sizes and owners'
 // numbers are read from the root, so a file's contents are not repeated.
 type assembleAttrs struct {
@@ -61,11 +97,13 @@ func Compose(g *derivations.Graph, definition Definition) (derivations.Ref, erro
 	if err != nil {
 		return derivations.Ref{}, fmt.Errorf("compose system %s: %v", def.Name, err)
 	}
-	declared, err := add(g, def.Name+"-root", declareBuilder, o, declareAttrs{
+	attrs := declareAttrs{
 		Root: root, Hostname: def.Hostname,
 		Files: def.Files, Directories: def.Directories, Symlinks: def.Symlinks,
 		Users: def.Users, Groups: def.Groups, Units: def.Units,
-	})
+	}
+	places := attrs.takePositions()
+	declared, err := add(g, def.Name+"-root", declareBuilder, derivations.Origin{Label: o.Label, Position: o.Position, Places: places}, attrs)
 	if err != nil {
 		return derivations.Ref{}, fmt.Errorf("compose system %s: %w", def.Name, err)
 	}
@@ -142,8 +180,7 @@ func sortedBy[T any](list []T, key func(T) string) []T {
 // check reports what a definition contradicts itself in.
 func (d *Definition) check() error {
 	paths := map[string]declaration{}
-	claim := func(kind, path, position string) error {
-		this := declaration{what: kind + " " + path, position: position}
+	claim := func(this declaration, path string) error {
 		if err := checkPath(path); err != nil {
 			return this.errorf("%v", err)
 		}
@@ -154,20 +191,20 @@ func (d *Definition) check() error {
 		return nil
 	}
 	for _, f := range d.Files {
-		if err := claim("file", f.Path, f.Position); err != nil {
+		if err := claim(f.declaration(), f.Path); err != nil {
 			return err
 		}
 		if f.Content != "" && f.Source != "" {
-			return declaration{"file " + f.Path, f.Position}.errorf("has both content and source")
+			return f.declaration().errorf("has both content and source")
 		}
 	}
 	for _, x := range d.Directories {
-		if err := claim("directory", x.Path, x.Position); err != nil {
+		if err := claim(x.declaration(), x.Path); err != nil {
 			return err
 		}
 	}
 	for _, l := range d.Symlinks {
-		if err := claim("symbolic link", l.Path, l.Position); err != nil {
+		if err := claim(l.declaration(), l.Path); err != nil {
 			return err
 		}
 	}
@@ -176,8 +213,7 @@ func (d *Definition) check() error {
 
 func (d *Definition) checkNames() error {
 	seen := map[string]declaration{}
-	once := func(what, name, position string) error {
-		this := declaration{what: what + " " + name, position: position}
+	once := func(this declaration) error {
 		if other, ok := seen[this.what]; ok {
 			return this.errorf("also declared%s", other.at())
 		}
@@ -185,21 +221,21 @@ func (d *Definition) checkNames() error {
 		return nil
 	}
 	for _, u := range d.Users {
-		if err := once("user", u.Name, u.Position); err != nil {
+		if err := once(u.declaration()); err != nil {
 			return err
 		}
 	}
 	for _, g := range d.Groups {
-		if err := once("group", g.Name, g.Position); err != nil {
+		if err := once(g.declaration()); err != nil {
 			return err
 		}
 	}
 	for _, u := range d.Units {
-		if err := once("unit", u.Name, u.Position); err != nil {
+		if err := once(u.declaration()); err != nil {
 			return err
 		}
 		if err := checkUnit(u); err != nil {
-			return declaration{"unit " + u.Name, u.Position}.errorf("%v", err)
+			return u.declaration().errorf("%v", err)
 		}
 	}
 	return nil

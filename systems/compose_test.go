@@ -12,6 +12,7 @@ import (
 	"sysc/store"
 	"sysc/store/tree"
 	"sysc/systems"
+	"sysc/systems/systemstest"
 )
 
 // base is a root with merged /usr and Debian's account files.
@@ -193,19 +194,28 @@ func TestReferencesFollowTexts(t *testing.T) {
 	}
 }
 
-// Where a declaration stands says nothing about the system.
+// Where a declaration stands says nothing about the system, and makes no other
+// derivation.
 func TestPositionsMakeNoOtherSystem(t *testing.T) {
-	l := newLab(t)
+	g := derivations.NewGraph()
+	root, err := systemstest.AddRoot(g, base)
+	if err != nil {
+		t.Fatal(err)
+	}
 	def := systems.Definition{
+		Name: "test", Platform: "linux/amd64", Root: root, Position: "a:9",
 		Files: []systems.File{{Path: "/etc/x", Content: "x", Position: "a:1"}},
 		Users: []systems.User{{Name: "a", UID: 7, Home: "/home/a", Position: "a:2"}},
 		Units: []systems.Unit{{Name: "ssh.service", Position: "a:3"}},
 	}
-	first := l.mustCompose(def, base...)
-	def.Files[0].Position, def.Users[0].Position, def.Units[0].Position = "b:10", "b:20", "b:30"
+	first, err := systems.Compose(g, def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	def.Position, def.Files[0].Position, def.Users[0].Position, def.Units[0].Position = "b:90", "b:10", "b:20", "b:30"
 	def.Provenance = systems.Provenance{Revision: "abc", Dirty: true}
-	if second := l.mustCompose(def, base...); second.Path != first.Path {
-		t.Errorf("other positions, another system: %s, %s", first.Path, second.Path)
+	if second, err := systems.Compose(g, def); err != nil || second != first {
+		t.Errorf("other positions, another derivation: %v, %v, %v", first, second, err)
 	}
 }
 

@@ -32,6 +32,13 @@ func (e *DeclarationError) Error() string {
 	return e.Position + ": " + e.What + ": " + e.Problem
 }
 
+func (f File) declaration() declaration      { return declaration{"file " + f.Path, f.Position} }
+func (x Directory) declaration() declaration { return declaration{"directory " + x.Path, x.Position} }
+func (l Symlink) declaration() declaration   { return declaration{"symbolic link " + l.Path, l.Position} }
+func (u User) declaration() declaration      { return declaration{"user " + u.Name, u.Position} }
+func (g Group) declaration() declaration     { return declaration{"group " + g.Name, g.Position} }
+func (u Unit) declaration() declaration      { return declaration{"unit " + u.Name, u.Position} }
+
 func (d declaration) errorf(format string, args ...any) error {
 	return &DeclarationError{What: d.what, Position: d.position, Problem: fmt.Sprintf(format, args...)}
 }

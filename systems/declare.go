@@ -33,6 +33,7 @@ func declare(ctx context.Context, s *builtin.Step) error {
 	if err := s.Attrs(&attrs); err != nil {
 		return err
 	}
+	attrs.positions(func(what string, position *string) { *position = s.Places[what] })
 	base, rest, err := s.Object(ctx, attrs.Root)
 	if err != nil {
 		return err
@@ -113,7 +114,7 @@ func (d *declarer) moveDpkg(ctx context.Context) error {
 }
 
 func (d *declarer) symlink(ctx context.Context, l Symlink) error {
-	this := declaration{what: "symbolic link " + l.Path, position: l.Position}
+	this := l.declaration()
 	if l.Target == "" || len(l.Target) > tree.MaxTarget || strings.IndexByte(l.Target, 0) >= 0 {
 		return this.errorf("its target %q is not a path", l.Target)
 	}
@@ -122,7 +123,7 @@ func (d *declarer) symlink(ctx context.Context, l Symlink) error {
 }
 
 func (d *declarer) directory(ctx context.Context, x Directory) error {
-	this := declaration{what: "directory " + x.Path, position: x.Position}
+	this := x.declaration()
 	uid, gid, err := d.owner(this, x.User, x.Group)
 	if err != nil {
 		return err
@@ -140,7 +141,7 @@ func (d *declarer) directory(ctx context.Context, x Directory) error {
 }
 
 func (d *declarer) file(ctx context.Context, f File) error {
-	this := declaration{what: "file " + f.Path, position: f.Position}
+	this := f.declaration()
 	uid, gid, err := d.owner(this, f.User, f.Group)
 	if err != nil {
 		return err

@@ -40,7 +40,7 @@ func checkUnit(u Unit) error {
 // unit places a unit's text and links. What the root had enabled under its name
 // is undone first, so that the declaration alone says whether it starts.
 func (d *declarer) unit(ctx context.Context, u Unit) error {
-	this := declaration{what: "unit " + u.Name, position: u.Position}
+	this := u.declaration()
 	if err := checkUnit(u); err != nil {
 		return this.errorf("%v", err)
 	}

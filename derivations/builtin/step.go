@@ -40,9 +40,12 @@ type Store interface {
 type Step struct {
 	// Derivation is resolved: its texts name store objects.
 	Derivation *derivations.Derivation
-	Store      Store
-	Download   *download.Client
-	Mirrors    Mirrors
+	// Places say where parts of it are written, for messages; see
+	// [derivations.Origin].
+	Places   map[string]string
+	Store    Store
+	Download *download.Client
+	Mirrors  Mirrors
 	// Git fetches repositories.
 	Git gitfetch.Client
 	// TempDir makes, once, a private empty directory on the store's file system.
