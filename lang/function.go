@@ -128,7 +128,11 @@ func recursion(blocks []*syntax.Block, byName map[string]*syntax.Block) diag.Lis
 	}
 	enter := func(name string) frame {
 		state[name] = open
-		return frame{name, byName[name].Body.Attr("result").Expr.Calls()}
+		result := byName[name].Body.Attr("result")
+		if result == nil {
+			return frame{name: name} // reported where the block is checked
+		}
+		return frame{name, result.Expr.Calls()}
 	}
 	for _, b := range blocks {
 		if state[b.Labels[0]] != fresh {
