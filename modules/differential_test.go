@@ -560,9 +560,14 @@ func (c mCase) expected() map[string]string {
 
 // actual evaluates texts and returns the values of the options.
 func (c mCase) actual(t *rapid.T, texts []string) map[string]string {
-	e, diags := evaluateTexts(map[string]string{"a.sysc.hcl": strings.Join(texts, "")})
+	return c.actualFiles(t, map[string]string{"a.sysc.hcl": strings.Join(texts, "")})
+}
+
+// actualFiles evaluates files and returns the values of the options.
+func (c mCase) actualFiles(t *rapid.T, files map[string]string) map[string]string {
+	e, diags := evaluateTexts(files)
 	if diags.HasErrors() {
-		t.Fatalf("%v\n%s", diags.Err(), strings.Join(texts, ""))
+		t.Fatalf("%v\n%v", diags.Err(), files)
 	}
 	out := map[string]string{}
 	for _, name := range sortedKeys(c.root.subs) {
@@ -577,6 +582,9 @@ func (c mCase) actual(t *rapid.T, texts []string) map[string]string {
 	}
 	return out
 }
+
+// mFiles are names of files, sorted.
+var mFiles = []string{"10.sysc.hcl", "9.sysc.hcl", "B.sysc.hcl", "a.sysc.hcl", "é.sysc.hcl"}
 
 // TestDifferential: both implementations agree.
 func TestDifferential(t *testing.T) {
@@ -601,6 +609,19 @@ func TestMetamorphic(t *testing.T) {
 		texts = append(texts, "option \"unrelated.thing\" {\n  type = list(string)\n}\nconfig {\n  unrelated {\n    thing = [config.no ? \"a\" : config.nothing]\n  }\n}\n")
 		if got := c.actual(t, texts); !maps.Equal(want, got) {
 			t.Fatalf("got  %v\nwant %v\n%s", got, want, strings.Join(texts, ""))
+		}
+		// Declarations may stand in any file, and definitions in files of ascending names.
+		files := map[string]string{}
+		for _, text := range shuffled {
+			files[rapid.SampledFrom(mFiles).Draw(t, "file")] += text
+		}
+		at := 0
+		for _, text := range c.definitions() {
+			at = rapid.IntRange(at, len(mFiles)-1).Draw(t, "file")
+			files[mFiles[at]] += text
+		}
+		if got := c.actualFiles(t, files); !maps.Equal(want, got) {
+			t.Fatalf("in several files:\ngot  %v\nwant %v\n%v", got, want, files)
 		}
 		// Maps, sets and scalars do not see the order of definitions, either.
 		if slices.ContainsFunc(slices.Collect(maps.Values(c.root.subs)), (*mType).seesOrder) {
