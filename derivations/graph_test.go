@@ -294,18 +294,18 @@ func TestSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := NewGraph()
-	fromText, err := g.AddSource(Source{Name: "f", Content: []byte("hello")})
+	fromText, err := g.AddSource(nil, Source{Name: "f", Content: []byte("hello")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromFile, err := g.AddSource(Source{Name: "f", File: file})
+	fromFile, err := g.AddSource(nil, Source{Name: "f", File: file})
 	if err != nil || fromFile != fromText {
 		t.Errorf("file: got %s, %v; want %s", fromFile, err, fromText)
 	}
-	if p, err := g.AddSource(Source{Name: "f", File: file, Executable: true}); err != nil || p == fromFile {
+	if p, err := g.AddSource(nil, Source{Name: "f", File: file, Executable: true}); err != nil || p == fromFile {
 		t.Errorf("the executable bit does not count: %s, %v", p, err)
 	}
-	tree, err := g.AddSource(Source{Name: "d", Dir: dir})
+	tree, err := g.AddSource(nil, Source{Name: "d", Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestSources(t *testing.T) {
 	if err := os.Symlink("f", filepath.Join(dir, "l")); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := g.AddSource(Source{Name: "d", Dir: dir}); err != nil || p == tree {
+	if p, err := g.AddSource(nil, Source{Name: "d", Dir: dir}); err != nil || p == tree {
 		t.Errorf("a new link does not count: %s, %v", p, err)
 	}
 	for want, s := range map[string]Source{
@@ -324,7 +324,7 @@ func TestSources(t *testing.T) {
 		"no such file":       {Name: "x", File: file + "missing"},
 		"empty name":         {},
 	} {
-		if _, err := g.AddSource(s); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := g.AddSource(nil, s); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want error with %q", err, want)
 		}
 	}

@@ -1,13 +1,12 @@
 package derivations
 
 import (
-	"crypto/sha256"
+	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 
+	"sysc/internal/readlog"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -31,9 +30,9 @@ type Source struct {
 
 // AddSource hashes s and returns the path that it will have in the store, which
 // may then stand in the texts of derivations. Adding the same content again
-// returns the same path.
-func (g *Graph) AddSource(s Source) (store.Path, error) {
-	p, err := s.hash()
+// returns the same path. What is read is noted in reads, which may be nil.
+func (g *Graph) AddSource(reads *readlog.Log, s Source) (store.Path, error) {
+	p, err := s.hash(reads)
 	if err != nil {
 		return "", fmt.Errorf("add source %q: %w", s.Name, err)
 	}
@@ -50,14 +49,14 @@ func (g *Graph) Source(p store.Path) (Source, bool) {
 	return s, ok
 }
 
-func (s Source) hash() (store.Path, error) {
+func (s Source) hash(reads *readlog.Log) (store.Path, error) {
 	if err := store.CheckName(s.Name); err != nil {
 		return "", err
 	}
 	if s.Dir == "" {
-		return s.hashFile()
+		return s.hashFile(reads)
 	}
-	digest, err := s.hashTree(nil)
+	digest, err := s.hashTree(reads, nil)
 	if err != nil {
 		return "", err
 	}
@@ -71,7 +70,7 @@ func (s Source) Trees() (root store.Digest, trees map[store.Digest]*tree.Tree, e
 	if s.Dir == "" {
 		return store.Digest{}, trees, nil
 	}
-	root, err = s.hashTree(func(d store.Digest, t *tree.Tree) { trees[d] = t })
+	root, err = s.hashTree(nil, func(d store.Digest, t *tree.Tree) { trees[d] = t })
 	if err != nil {
 		return store.Digest{}, nil, fmt.Errorf("read source %q: %w", s.Name, err)
 	}
@@ -79,11 +78,11 @@ func (s Source) Trees() (root store.Digest, trees map[store.Digest]*tree.Tree, e
 }
 
 // hashTree returns the digest of a directory. keep, which may be nil, gets every listing.
-func (s Source) hashTree(keep func(store.Digest, *tree.Tree)) (store.Digest, error) {
+func (s Source) hashTree(reads *readlog.Log, keep func(store.Digest, *tree.Tree)) (store.Digest, error) {
 	if s.File != "" || s.Content != nil || s.Executable {
 		return store.Digest{}, fmt.Errorf("both a directory and a file")
 	}
-	root, err := os.OpenRoot(s.Dir)
+	root, err := reads.OpenRoot(s.Dir)
 	if err != nil {
 		return store.Digest{}, err
 	}
@@ -92,23 +91,20 @@ func (s Source) hashTree(keep func(store.Digest, *tree.Tree)) (store.Digest, err
 	return entry.Digest, err
 }
 
-func (s Source) hashFile() (store.Path, error) {
+func (s Source) hashFile(reads *readlog.Log) (store.Path, error) {
 	blob, size := store.DigestOf(s.Content), int64(len(s.Content))
 	if s.File != "" {
 		if s.Content != nil {
 			return "", fmt.Errorf("both a file and a text")
 		}
-		f, err := os.Open(s.File)
+		f, err := reads.Hash(s.File)
+		if errors.Is(err, readlog.ErrNotRegular) {
+			return "", fmt.Errorf("%s is not a regular file", s.File)
+		}
 		if err != nil {
 			return "", err
 		}
-		defer f.Close()
-		if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-			return "", fmt.Errorf("%s is not a regular file", s.File)
-		}
-		if blob, size, err = hashReader(f); err != nil {
-			return "", err
-		}
+		blob, size = store.Digest(f.SHA256), f.Size
 	}
 	digest, err := FileTree(blob, size, s.Executable).Digest()
 	if err != nil {
@@ -119,12 +115,12 @@ func (s Source) hashFile() (store.Path, error) {
 
 // hashDir returns the entry of a directory as a canonical tree has it: owner
 // root, modes 0444 and 0555.
-func hashDir(root *os.Root, dir string, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
+func hashDir(root *readlog.Root, dir string, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
 	entry := tree.Entry{Name: path.Base(dir), Type: tree.Dir, Mode: tree.ModeDir}
 	if depth > tree.MaxDepth {
 		return entry, fmt.Errorf("%s: more than %d directories deep", dir, tree.MaxDepth)
 	}
-	list, err := fs.ReadDir(root.FS(), dir) // sorted by name
+	list, err := root.ReadDir(dir)
 	if err != nil {
 		return entry, err
 	}
@@ -143,7 +139,7 @@ func hashDir(root *os.Root, dir string, depth int, keep func(store.Digest, *tree
 	return entry, err
 }
 
-func hashEntry(root *os.Root, name string, item fs.DirEntry, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
+func hashEntry(root *readlog.Root, name string, item fs.DirEntry, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
 	switch {
 	case item.IsDir():
 		return hashDir(root, name, depth+1, keep)
@@ -153,25 +149,12 @@ func hashEntry(root *os.Root, name string, item fs.DirEntry, depth int, keep fun
 	case !item.Type().IsRegular():
 		return tree.Entry{}, fmt.Errorf("%s is a %v: only files, directories and links can be sources", name, item.Type())
 	}
-	f, err := root.Open(name)
+	f, err := root.Hash(name)
 	if err != nil {
 		return tree.Entry{}, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return tree.Entry{}, err
-	}
-	e := tree.Entry{Name: item.Name(), Type: tree.File, Mode: tree.CanonicalMode(tree.File, uint32(info.Mode().Perm()))}
-	e.Digest, e.Size, err = hashReader(f)
-	return e, err
-}
-
-func hashReader(r io.Reader) (store.Digest, int64, error) {
-	h := sha256.New()
-	size, err := io.Copy(h, r)
-	if err != nil {
-		return store.Digest{}, 0, err
-	}
-	return store.Digest(h.Sum(nil)), size, nil
+	return tree.Entry{
+		Name: item.Name(), Type: tree.File, Mode: tree.CanonicalMode(tree.File, uint32(f.Mode.Perm())),
+		Digest: store.Digest(f.SHA256), Size: f.Size,
+	}, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"sysc/internal/readlog"
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
 )
@@ -44,16 +45,16 @@ type Definition struct {
 //
 // The definition is nil when there is nothing that could be worked with. A module
 // that requires another version of sysc is one error, whatever else is wrong with
-// it.
-func Load(dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
-	m, diags := syntax.LoadTexts(dir, texts)
+// it. What is read is noted in reads, which may be nil.
+func Load(reads *readlog.Log, dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
+	m, diags := syntax.LoadTexts(reads, dir, texts)
 	return defineLoaded(dir, m, diags, version)
 }
 
 // LoadAs is [Load] without texts, and with a path in front of the file names in
 // ranges.
-func LoadAs(dir, prefix, version string) (*Definition, diag.List) {
-	m, diags := syntax.LoadAs(dir, prefix)
+func LoadAs(reads *readlog.Log, dir, prefix, version string) (*Definition, diag.List) {
+	m, diags := syntax.LoadAs(reads, dir, prefix)
 	return defineLoaded(cmp.Or(prefix, dir), m, diags, version)
 }
 

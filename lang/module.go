@@ -7,6 +7,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/derivations"
+	"sysc/internal/readlog"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/funcs"
@@ -36,6 +37,8 @@ type Options struct {
 	// Session is shared by modules that read one another's values; nil means a new
 	// one.
 	Session *eval.Session
+	// Reads, if not nil, notes which files are read.
+	Reads *readlog.Log
 }
 
 // A Module is a definition that is being evaluated: its values are computed when
@@ -90,7 +93,7 @@ func Prepare(def *Definition, opts Options) *Module {
 	}
 	table := funcs.Table(funcs.Module{
 		Dir: def.Module.Dir, Graph: opts.Graph, Platform: opts.Platform,
-		Prefix: opts.Prefix,
+		Prefix: opts.Prefix, Reads: opts.Reads,
 		Rendered: func(name string, src []byte) {
 			m.files[name] = src
 			if opts.Rendered != nil {

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -130,6 +132,7 @@ func (m *Module) constraint(b *syntax.Block) (constraint, diag.List) {
 func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.List) {
 	name := b.Labels[0]
 	given, ok := m.opts.Variables[name]
+	m.noteVariable(name, c, ok)
 	if ok {
 		v, diags := m.givenValue(given, c)
 		if diags.HasErrors() {
@@ -151,6 +154,35 @@ func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.L
 			"The variable %q has no default, so a value must be given: set SYSC_VAR_%s, or use --var %s=… or --var-file.", name, name, name)
 	}
 	return m.defaultValue(def, c)
+}
+
+// noteVariable notes that a value from outside was read, or would have been. A secret
+// is noted in no form: what depends on it is not to be remembered.
+func (m *Module) noteVariable(name string, c constraint, given bool) {
+	switch {
+	case given && c.sensitive:
+		m.opts.Reads.Spoil("a sensitive variable has a value")
+	case m.opts.Address == "":
+		m.opts.Reads.Note(VariableFact(name), AmbientDigest(m.opts.Variables, name))
+	}
+}
+
+// VariableFact is what reading a variable of the root module is noted as.
+func VariableFact(name string) string { return "variable " + name }
+
+// AmbientDigest is what it is noted to be: other for another value of the environment,
+// and for none. Values that are meant for the definition are not told apart: whoever
+// remembers an evaluation knows them before.
+func AmbientDigest(given map[string]VariableValue, name string) string {
+	v, ok := given[name]
+	switch {
+	case !ok:
+		return "none"
+	case !v.Ambient:
+		return "given"
+	}
+	sum := sha256.Sum256([]byte(v.Source + "\x00" + v.Text))
+	return hex.EncodeToString(sum[:])
 }
 
 // place is where a value is given, if that may be shown, or else where its variable

@@ -62,7 +62,7 @@ func (w *work) input(m *lang.Module, name string, from diag.Range) (*input, diag
 	raw, diags := m.Input(name, from)
 	r.diags = diags
 	if raw != nil {
-		in, more := decodeInput(m, raw)
+		in, more := w.decodeInput(m, raw)
 		r.in, r.diags = in, append(diags, more...)
 	}
 	if r.diags.HasErrors() {
@@ -105,7 +105,7 @@ func (w *work) modules() []*lang.Module {
 	return out
 }
 
-func decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) {
+func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) {
 	if raw.Type != "debian" {
 		return nil, diag.Errorf(raw.Ranges["type"], "Unknown type of input",
 			"This version of sysc knows inputs of type \"debian\" only, not %q.", raw.Type)
@@ -131,7 +131,7 @@ func decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) {
 			"Mirrors keep the present state only. Say with url where the archive's past is kept: the address of a snapshot service, up to what comes before /debian/%s.", in.settings.Snapshot)...)
 	}
 	if file := textOf(values["keyring"]); file != "" {
-		ring, err := readFile(m.Dir(), file, maxKeyring)
+		ring, err := readFile(w.p.opts.Reads, m.Dir(), file, maxKeyring)
 		if err != nil {
 			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v.", file, cause(err))...)
 		}

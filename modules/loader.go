@@ -66,7 +66,7 @@ func (l *loader) Open(parent *lang.Module, use *lang.Use, address string, variab
 	h := &host{w: l.w}
 	n.module = lang.Prepare(def, lang.Options{
 		Graph: l.w.graph, Host: h, Loader: l, Address: address, Variables: variables, Prefix: to.shown(), Rendered: l.w.p.rendered,
-		Platform: l.w.p.opts.Platform, Session: l.w.session,
+		Platform: l.w.p.opts.Platform, Session: l.w.session, Reads: l.w.p.opts.Reads,
 	})
 	h.m = n.module
 	l.nodes[n.module] = n
@@ -113,7 +113,7 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 	known, ok := p.definitions[dir]
 	if !ok {
 		known = &loaded{}
-		known.def, known.diags = lang.LoadAs(dir, at.shown(), p.opts.Version)
+		known.def, known.diags = lang.LoadAs(p.opts.Reads, dir, at.shown(), p.opts.Version)
 		if known.def != nil {
 			maps.Copy(p.files, known.def.Module.Files)
 			for _, b := range known.def.Systems {
@@ -124,7 +124,7 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 				known.diags = append(known.diags, checkBody(b.Body)...)
 			}
 		} else {
-			m, _ := syntax.LoadAs(dir, at.shown()) // only for the texts
+			m, _ := syntax.LoadAs(p.opts.Reads, dir, at.shown()) // only for the texts
 			maps.Copy(p.files, m.Files)
 		}
 		p.definitions[dir] = known

@@ -1,13 +1,14 @@
 package modules
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
+	"sysc/internal/readlog"
 	"sysc/lang"
 	"sysc/lang/diag"
 )
@@ -19,6 +20,8 @@ type sourceTree struct {
 	key string
 	// dir is where it is, links resolved.
 	dir string
+	// reads notes what is read in it; it may be nil.
+	reads *readlog.Log
 	// shown stands before the names of its files in messages.
 	shown string
 }
@@ -46,14 +49,14 @@ func (p place) shown() string {
 // rootPlace is where the root module is: in its git work tree, so that several
 // definitions in one repository can share modules, or else a tree of its own.
 // shown of that tree is the root module's path in it.
-func rootPlace(dir string) (place, error) {
-	real, err := realDir(dir)
+func rootPlace(reads *readlog.Log, dir string) (place, error) {
+	real, err := realDir(reads, dir)
 	if err != nil {
 		return place{}, err
 	}
 	top := real
 	for at := real; ; at = filepath.Dir(at) {
-		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+		if _, err := reads.Lstat(filepath.Join(at, ".git")); err == nil {
 			top = at
 			break
 		}
@@ -66,15 +69,15 @@ func rootPlace(dir string) (place, error) {
 		return place{}, err
 	}
 	rel = filepath.ToSlash(rel)
-	return place{tree: &sourceTree{dir: top, shown: rel}, path: rel}, nil
+	return place{tree: &sourceTree{dir: top, reads: reads, shown: rel}, path: rel}, nil
 }
 
-func realDir(dir string) (string, error) {
+func realDir(reads *readlog.Log, dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
 	}
-	return filepath.EvalSymlinks(abs)
+	return reads.RealPath(abs)
 }
 
 // isLocal reports whether a source is a path from the module where it stands.
@@ -92,16 +95,16 @@ func (p place) local(u *lang.Use) (place, diag.List) {
 	if strings.ContainsAny(u.Source, "\\\x00") || !filepath.IsLocal(filepath.FromSlash(to.path)) {
 		return to, outsideTree(p, u)
 	}
-	real, err := filepath.EvalSymlinks(to.dir())
+	real, err := p.tree.reads.RealPath(to.dir())
 	if err == nil {
 		var info fs.FileInfo
-		if info, err = os.Stat(real); err == nil && !info.IsDir() {
+		if info, err = p.tree.reads.Stat(real); err == nil && !info.IsDir() {
 			err = fmt.Errorf("it is not a directory")
 		}
 	}
 	switch {
-	case os.IsNotExist(err):
-		return to, diag.Errorf(u.SourceRange, "No such module", "There is no directory %q here.%s", u.Source, diag.DidYouMean(path.Base(u.Source), siblings(to.dir())))
+	case errors.Is(err, fs.ErrNotExist):
+		return to, diag.Errorf(u.SourceRange, "No such module", "There is no directory %q here.%s", u.Source, diag.DidYouMean(path.Base(u.Source), p.tree.siblings(to.path)))
 	case err != nil:
 		return to, diag.Errorf(u.SourceRange, "Cannot read the module", "The directory %q cannot be read: %v.", u.Source, cause(err))
 	}
@@ -123,9 +126,14 @@ func outsideTree(p place, u *lang.Use) diag.List {
 }
 
 // siblings are names of directories beside one that is not there.
-func siblings(dir string) []string {
+func (t *sourceTree) siblings(name string) []string {
 	const most = 1000
-	entries, err := os.ReadDir(filepath.Dir(dir))
+	root, err := t.reads.OpenRoot(t.dir)
+	if err != nil {
+		return nil
+	}
+	defer root.Close()
+	entries, err := root.ReadDir(path.Dir(name))
 	if err != nil {
 		return nil
 	}

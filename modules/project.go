@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
 	"sysc/derivations"
+	"sysc/internal/readlog"
 	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
@@ -46,6 +46,8 @@ type Options struct {
 	// Overrides are directories to use in place of modules, by the paths of their
 	// names: "web", or "web.tls" for a module of that module.
 	Overrides map[string]string
+	// Reads, if not nil, notes everything that is read from files.
+	Reads *readlog.Log
 	// Texts take the place of the files of these names, which need not exist.
 	Texts map[string][]byte
 }
@@ -108,14 +110,14 @@ func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) 
 	if p.opts.Platform == "" {
 		p.opts.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	def, diags := lang.Load(dir, p.opts.Texts, p.opts.Version)
+	def, diags := lang.Load(p.opts.Reads, dir, p.opts.Texts, p.opts.Version)
 	return p, append(diags, p.begin(ctx, def)...)
 }
 
 // begin takes over what was loaded and reads the lock file.
 func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 	if def == nil {
-		m, _ := syntax.Load(p.dir) // only for the texts
+		m, _ := syntax.Load(p.opts.Reads, p.dir) // only for the texts
 		p.files = m.Files
 		return nil
 	}
@@ -127,7 +129,7 @@ func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 	}
 	diags := p.checkBlocks()
 	var err error
-	if p.place, err = rootPlace(p.dir); err != nil {
+	if p.place, err = rootPlace(p.opts.Reads, p.dir); err != nil {
 		return append(diags, diag.Errorf(diag.Range{}, "Cannot read the definition", "%v.", err)...)
 	}
 	p.trees, p.sourceTrees = maps.Clone(p.opts.Trees), map[string]*sourceTree{}
@@ -149,6 +151,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	h := &host{w: w}
 	w.module = lang.Prepare(p.def, lang.Options{
 		Graph: w.graph, Host: h, Loader: w.loader, Rendered: p.rendered, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
+		Reads: p.opts.Reads,
 	})
 	h.m = w.module
 	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}
@@ -162,7 +165,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 // readLock reads the lock file; a project without one has an empty one.
 func (p *Project) readLock() diag.List {
 	p.lock = &lock.File{}
-	f, data, err := lock.Read(p.LockPath())
+	f, data, err := lock.Read(p.opts.Reads, p.LockPath())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
@@ -345,8 +348,8 @@ func (p *Project) provenance() systems.Provenance {
 }
 
 // readFile reads a file of a module's directory, which no link may leave.
-func readFile(dir, name string, limit int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
+func readFile(reads *readlog.Log, dir, name string, limit int64) ([]byte, error) {
+	root, err := reads.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -358,5 +361,5 @@ func readFile(dir, name string, limit int64) ([]byte, error) {
 	if !info.Mode().IsRegular() || info.Size() > limit {
 		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", name, limit)
 	}
-	return root.ReadFile(name)
+	return root.ReadFile(name, limit)
 }

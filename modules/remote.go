@@ -132,7 +132,7 @@ func (p *Project) fetched(r *remote, locked lock.Module) (place, diag.List) {
 	}
 	t := p.sourceTrees[r.key]
 	if t == nil || t.dir != dir {
-		t = &sourceTree{key: r.key, dir: dir, shown: shownPackage(r.source.Package, locked)}
+		t = &sourceTree{key: r.key, dir: dir, reads: p.opts.Reads, shown: shownPackage(r.source.Package, locked)}
 		p.sourceTrees[r.key] = t
 	}
 	// The same checks as for "./DIR": no link may lead out.
@@ -193,7 +193,7 @@ func (p *Project) setOverrides() diag.List {
 	var diags diag.List
 	for _, name := range sortedKeys(p.opts.Overrides) {
 		dir := p.opts.Overrides[name]
-		at, err := rootPlace(dir)
+		at, err := rootPlace(p.opts.Reads, dir)
 		if err != nil {
 			diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read a module", "--override module.%s=%s: %v.", name, dir, cause(err))...)
 			continue

@@ -163,11 +163,11 @@ func TestDeclarationErrorIsKept(t *testing.T) {
 func TestReferencesFollowTexts(t *testing.T) {
 	l := newLab(t)
 	g := derivations.NewGraph()
-	used, err := g.AddSource(derivations.Source{Name: "used", Content: []byte("used")})
+	used, err := g.AddSource(nil, derivations.Source{Name: "used", Content: []byte("used")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied, err := g.AddSource(derivations.Source{Name: "copied", Content: []byte("copied\n")})
+	copied, err := g.AddSource(nil, derivations.Source{Name: "copied", Content: []byte("copied\n")})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,7 +199,7 @@ func TestSources(t *testing.T) {
 		"file": {Name: "file", File: filepath.Join(dir, "f"), Executable: true},
 		"dir":  {Name: "dir", Dir: dir},
 	} {
-		p, err := w.graph.AddSource(s)
+		p, err := w.graph.AddSource(nil, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -216,7 +216,7 @@ func TestSources(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", d.Name, got, want)
 		}
 	}
-	p, err := w.graph.AddSource(derivations.Source{Name: "changing", Dir: dir})
+	p, err := w.graph.AddSource(nil, derivations.Source{Name: "changing", Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,9 @@
 package funcs
 
 import (
-	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
 	"path"
 	"strings"
 
@@ -103,7 +100,7 @@ func (m Module) addModuleFile(c eval.Call, f fetch) (cty.Value, diag.List) {
 	if diags.HasErrors() {
 		return noPath, diags
 	}
-	got, err := m.Graph.AddSource(derivations.Source{Name: f.name, File: file, Executable: f.executable})
+	got, err := m.Graph.AddSource(m.Reads, derivations.Source{Name: f.name, File: file, Executable: f.executable})
 	if err != nil {
 		return noPath, diag.Errorf(c.Range, "Cannot make a source", "%v.", err)
 	}
@@ -111,24 +108,13 @@ func (m Module) addModuleFile(c eval.Call, f fetch) (cty.Value, diag.List) {
 		Name: f.name, Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Size: info.Size(), Executable: f.executable},
 	})
 	if !ok || got != want {
-		has, err := digestOf(file)
+		has, err := m.Reads.Hash(file)
 		if err != nil {
 			return noPath, m.fileError(c.Args[0], f.file.Path, err)
 		}
-		return noPath, diag.Errorf(c.Args[1].Range, "Wrong content", "%q is another file:\n  expected %s\n  got      %s", f.addresses[0], f.digest, has)
+		return noPath, diag.Errorf(c.Args[1].Range, "Wrong content", "%q is another file:\n  expected %s\n  got      %s", f.addresses[0], f.digest, store.Digest(has.SHA256))
 	}
 	return eval.MarkPath(got.Logical(), f.label(c)), nil
-}
-
-func digestOf(file string) (d store.Digest, err error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return d, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	return store.Digest(h.Sum(nil)), err
 }
 
 // fetchArgs reads one or several addresses, a hash, and options.

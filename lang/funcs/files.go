@@ -9,10 +9,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"strings"
 	"unicode/utf8"
@@ -95,7 +93,7 @@ func (m Module) read(a eval.Arg) ([]byte, diag.List) {
 	if diags.HasErrors() {
 		return nil, diags
 	}
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
 		return nil, m.fileError(a, name, err)
 	}
@@ -110,12 +108,7 @@ func (m Module) read(a eval.Arg) ([]byte, diag.List) {
 	case info.Size() > maxFile:
 		return nil, m.fileError(a, name, fmt.Errorf("it has %d bytes, and a string made of a file has %d at most. Use source() to hand it on", info.Size(), maxFile))
 	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, m.fileError(a, name, err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	raw, err := root.ReadFile(name, maxFile+1)
 	if err != nil {
 		return nil, m.fileError(a, name, err)
 	}
@@ -140,12 +133,12 @@ func (m Module) fileError(a eval.Arg, name string, err error) diag.List {
 }
 
 func (m Module) siblings(name string) []string {
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
 		return nil
 	}
 	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), path.Dir(name))
+	entries, err := root.ReadDir(path.Dir(name))
 	if err != nil {
 		return nil
 	}
@@ -162,7 +155,7 @@ func (m Module) exists(a eval.Arg) (bool, diag.List) {
 	if diags.HasErrors() {
 		return false, diags
 	}
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
 		return false, m.fileError(a, name, err)
 	}

@@ -3,7 +3,6 @@ package funcs
 import (
 	"errors"
 	"io/fs"
-	"os"
 	"path"
 	"regexp"
 	"strings"
@@ -37,14 +36,14 @@ func (m Module) fileSet(c eval.Call) (cty.Value, diag.List) {
 	if err != nil {
 		return none, diag.Errorf(c.Args[1].Range, "Invalid pattern", "%q is no pattern for file names: %v.", glob, err)
 	}
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
 		return none, m.fileError(c.Args[0], dir, err)
 	}
 	defer root.Close()
 	var names []cty.Value
 	visited := 0
-	err = fs.WalkDir(root.FS(), dir, func(name string, d fs.DirEntry, err error) error {
+	err = root.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && name == dir:
 			return fs.SkipAll // as with Terraform, nothing is in there

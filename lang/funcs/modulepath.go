@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -21,7 +20,7 @@ func (m Module) modulePath(a eval.Arg, u *url.URL, isDir bool) (file string, inf
 		return "", nil, outside(a, u)
 	}
 	// The root refuses links that lead out of it.
-	root, err := os.OpenRoot(dir)
+	root, err := m.Reads.OpenRoot(dir)
 	if err != nil {
 		return "", nil, m.fileError(a, name, err)
 	}
@@ -34,7 +33,7 @@ func (m Module) modulePath(a eval.Arg, u *url.URL, isDir bool) (file string, inf
 	case !isDir && !info.Mode().IsRegular():
 		err = errors.New("it is not a regular file")
 	default:
-		file, err = filepath.EvalSymlinks(filepath.Join(dir, name))
+		file, err = m.Reads.RealPath(filepath.Join(dir, name))
 	}
 	if err != nil {
 		return "", nil, m.fileError(a, name, err)
@@ -55,7 +54,7 @@ func (m Module) below(u *url.URL) (dir, name string, ok bool) {
 	if err != nil {
 		return "", "", false
 	}
-	if dir, err = filepath.EvalSymlinks(given); err != nil {
+	if dir, err = m.Reads.RealPath(given); err != nil {
 		return "", "", false
 	}
 	if u.Host == "." {

@@ -2,7 +2,6 @@ package funcs
 
 import (
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -42,7 +41,7 @@ func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 	if diags.HasErrors() {
 		return noPath, diags
 	}
-	root, err := os.OpenRoot(m.Dir)
+	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
 		return noPath, m.fileError(c.Args[0], name, err)
 	}
@@ -52,11 +51,11 @@ func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 		return noPath, m.fileError(c.Args[0], name, err)
 	}
 	// A link anywhere in the path could lead elsewhere when the object is made.
-	real, err := filepath.EvalSymlinks(filepath.Join(m.Dir, name))
+	real, err := m.Reads.RealPath(filepath.Join(m.Dir, name))
 	if err != nil {
 		return noPath, m.fileError(c.Args[0], name, err)
 	}
-	base, err := filepath.EvalSymlinks(m.Dir)
+	base, err := m.Reads.RealPath(m.Dir)
 	if err != nil {
 		return noPath, m.fileError(c.Args[0], name, err)
 	}
@@ -80,7 +79,7 @@ func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 }
 
 func (m Module) addSource(c eval.Call, src derivations.Source, of string) (cty.Value, diag.List) {
-	p, err := m.Graph.AddSource(src)
+	p, err := m.Graph.AddSource(m.Reads, src)
 	if err != nil {
 		return noPath, diag.Errorf(c.Range, "Cannot make a source", "%v.", err)
 	}

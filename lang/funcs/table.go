@@ -17,6 +17,7 @@ import (
 	"github.com/zclconf/go-cty/cty/function/stdlib"
 
 	"sysc/derivations"
+	"sysc/internal/readlog"
 	"sysc/lang/eval"
 )
 
@@ -31,6 +32,8 @@ type Module struct {
 	Platform string
 	// Prefix stands before names of files in messages.
 	Prefix string
+	// Reads, when not nil, notes which files are read. All reading goes through it.
+	Reads *readlog.Log
 	// Rendered, when not nil, is called with the text of each template that is
 	// rendered, so that its lines can be shown in messages.
 	Rendered func(name string, src []byte)

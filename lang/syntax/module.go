@@ -1,16 +1,13 @@
 package syntax
 
 import (
-	"fmt"
-	"io"
-	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"sysc/internal/readlog"
 	"sysc/lang/diag"
 )
 
@@ -39,25 +36,26 @@ type Module struct {
 // included. Hidden files and files for tests are left out. Ranges name files by
 // their base names.
 //
-// The module is never nil; with errors it holds what could be read.
-func Load(dir string) (*Module, diag.List) { return LoadAs(dir, "") }
+// The module is never nil; with errors it holds what could be read. What is read is
+// noted in reads, which may be nil.
+func Load(reads *readlog.Log, dir string) (*Module, diag.List) { return LoadAs(reads, dir, "") }
 
 // LoadAs is [Load] with a path in front of the file names in ranges, for modules
 // other than the one that a command works on.
-func LoadAs(dir, prefix string) (*Module, diag.List) {
-	return load(dir, prefix, "definition", isDefinition, nil)
+func LoadAs(reads *readlog.Log, dir, prefix string) (*Module, diag.List) {
+	return load(reads, dir, prefix, "definition", isDefinition, nil)
 }
 
 // LoadTexts is [Load] with texts in the place of the files of these names, which
 // need not exist. An editor has them.
-func LoadTexts(dir string, texts map[string][]byte) (*Module, diag.List) {
-	return load(dir, "", "definition", isDefinition, texts)
+func LoadTexts(reads *readlog.Log, dir string, texts map[string][]byte) (*Module, diag.List) {
+	return load(reads, dir, "", "definition", isDefinition, texts)
 }
 
 // LoadTests reads the files for tests of a directory, which [Load] leaves out, in
 // the same way.
 func LoadTests(dir string) (*Module, diag.List) {
-	return load(dir, "", "tests", func(name string) bool { return strings.HasSuffix(name, TestExtension) }, nil)
+	return load(nil, dir, "", "tests", func(name string) bool { return strings.HasSuffix(name, TestExtension) }, nil)
 }
 
 func isDefinition(name string) bool {
@@ -66,21 +64,21 @@ func isDefinition(name string) bool {
 
 // load parses the files of a directory that are wanted by name, and texts. what
 // they are is for messages.
-func load(dir, prefix, what string, wanted func(name string) bool, texts map[string][]byte) (*Module, diag.List) {
+func load(reads *readlog.Log, dir, prefix, what string, wanted func(name string) bool, texts map[string][]byte) (*Module, diag.List) {
 	files := map[string][]byte{}
-	diags := readFiles(dir, prefix, what, wanted, files)
+	diags := readFiles(reads, dir, prefix, what, wanted, files)
 	maps.Copy(files, texts)
 	m, parseDiags := Parse(dir, files)
 	return m, append(diags, parseDiags...)
 }
 
-func readFiles(dir, prefix, what string, wanted func(name string) bool, files map[string][]byte) diag.List {
-	root, err := os.OpenRoot(dir)
+func readFiles(reads *readlog.Log, dir, prefix, what string, wanted func(name string) bool, files map[string][]byte) diag.List {
+	root, err := reads.OpenRoot(dir)
 	if err != nil {
 		return diag.Errorf(diag.Range{}, "Cannot read the "+what, "The directory %q cannot be opened: %v.", dir, err)
 	}
 	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), ".")
+	entries, err := root.ReadDir(".", Extension, JSONExtension)
 	if err != nil {
 		return diag.Errorf(diag.Range{}, "Cannot read the "+what, "The directory %q cannot be read: %v.", dir, err)
 	}
@@ -91,7 +89,8 @@ func readFiles(dir, prefix, what string, wanted func(name string) bool, files ma
 			continue
 		}
 		shown := path.Join(prefix, name)
-		src, err := readFile(root, name)
+		// One byte more than allowed shows Parse that a file is too long.
+		src, err := root.ReadFile(name, MaxFileSize+1)
 		if err != nil {
 			diags = append(diags, diag.Errorf(diag.Range{}, "Cannot read the "+what, "The file %q cannot be read: %v.", shown, err)...)
 			continue
@@ -99,25 +98,6 @@ func readFiles(dir, prefix, what string, wanted func(name string) bool, files ma
 		files[shown] = src
 	}
 	return diags
-}
-
-// readFile reads a regular file below root, one byte more than allowed at
-// most, so that Parse sees that it is too long. A symbolic link that leaves the
-// directory is an error of os.Root; a device or pipe is never opened for reading.
-func readFile(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a regular file")
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, MaxFileSize+1))
 }
 
 // maxDiagsPerFile bounds what one broken file has to say.

@@ -314,7 +314,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, diags := LoadAs(dir, "mod")
+	m, diags := LoadAs(nil, dir, "mod")
 	if diags.HasErrors() {
 		t.Fatal(diags.Err())
 	}
@@ -328,7 +328,7 @@ func TestLoad(t *testing.T) {
 	if err := os.Symlink(outside, filepath.Join(dir, "link.sysc.hcl")); err != nil {
 		t.Fatal(err)
 	}
-	if _, diags := Load(dir); !diags.HasErrors() {
+	if _, diags := Load(nil, dir); !diags.HasErrors() {
 		t.Error("a symbolic link out of the module is read")
 	}
 }

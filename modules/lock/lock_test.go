@@ -209,13 +209,13 @@ func TestDecodeUnsorted(t *testing.T) {
 
 func TestWriteAndRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), FileName)
-	if _, _, err := Read(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, _, err := Read(nil, path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 	if err := sample().Write(path); err != nil {
 		t.Fatal(err)
 	}
-	got, data, err := Read(path)
+	got, data, err := Read(nil, path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestWriteAndRead(t *testing.T) {
 	if err := os.Mkdir(path+".d", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := Read(path + ".d"); err == nil {
+	if _, _, err := Read(nil, path+".d"); err == nil {
 		t.Error("a directory was read as a lock file")
 	}
 }

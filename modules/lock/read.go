@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"sysc/internal/gitfetch"
+	"sysc/internal/readlog"
 	"sysc/store"
 	"sysc/systems/distro/debian"
 )
@@ -42,21 +42,16 @@ func (e *VersionError) Error() string {
 var ErrConflict = errors.New("the lock file has merge conflict markers in it; keep either side and run sysc lock")
 
 // Read reads the file at path. The error is fs.ErrNotExist, wrapped, when there
-// is none, a [*VersionError], [ErrConflict], or says what is wrong with it.
-func Read(path string) (*File, []byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("read lock file: %w", fs.ErrNotExist)
-		}
-		return nil, nil, fmt.Errorf("read lock file: %v", err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+// is none, a [*VersionError], [ErrConflict], or says what is wrong with it. What is
+// read is noted in reads, which may be nil.
+func Read(reads *readlog.Log, path string) (*File, []byte, error) {
+	data, err := reads.ReadFile(path, MaxSize+1)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, fmt.Errorf("read lock file: %w", fs.ErrNotExist)
+	case errors.Is(err, readlog.ErrNotRegular):
 		return nil, nil, fmt.Errorf("read lock file: %s is not a regular file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
-	if err != nil {
+	case err != nil:
 		return nil, nil, fmt.Errorf("read lock file: %v", err)
 	}
 	file, err := Decode(data)
