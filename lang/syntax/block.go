@@ -61,7 +61,9 @@ type Attr struct {
 	Expr  *Expr
 }
 
-func (f *source) body(in *hclsyntax.Body) *Body {
+// body converts a parsed body. Arguments that are plain heredocs are taken out of
+// docs.
+func (f *source) body(in *hclsyntax.Body, docs map[int]plainHeredoc) *Body {
 	out := &Body{
 		Range: FromRange(in.SrcRange),
 		End:   FromRange(in.EndRange),
@@ -71,7 +73,7 @@ func (f *source) body(in *hclsyntax.Body) *Body {
 			Name:      a.Name,
 			NameRange: FromRange(a.NameRange),
 			Range:     FromRange(a.SrcRange),
-			Expr:      &Expr{node: a.Expr, file: f},
+			Expr:      f.argument(a.Expr, docs),
 		})
 	}
 	slices.SortFunc(out.Attrs, func(a, b *Attr) int { return a.NameRange.Compare(b.NameRange) })
@@ -81,7 +83,7 @@ func (f *source) body(in *hclsyntax.Body) *Body {
 			Labels:    b.Labels,
 			TypeRange: FromRange(b.TypeRange),
 			Range:     FromRange(b.DefRange()),
-			Body:      f.body(b.Body),
+			Body:      f.body(b.Body, docs),
 		}
 		for _, r := range b.LabelRanges {
 			block.LabelRanges = append(block.LabelRanges, FromRange(r))
@@ -89,6 +91,18 @@ func (f *source) body(in *hclsyntax.Body) *Body {
 		out.Blocks = append(out.Blocks, block)
 	}
 	return out
+}
+
+// argument is the expression of an argument.
+func (f *source) argument(x hclsyntax.Expression, docs map[int]plainHeredoc) *Expr {
+	if blank, ok := x.(*hclsyntax.ParenthesesExpr); ok {
+		at := blank.SrcRange.Start.Byte
+		if d, ok := docs[at]; ok {
+			delete(docs, at)
+			return &Expr{file: f, doc: &d}
+		}
+	}
+	return &Expr{node: x, file: f}
 }
 
 // startPos is where every text begins.

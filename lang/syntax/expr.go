@@ -14,23 +14,36 @@ import (
 // An Expr is an expression of a definition. It is immutable, and safe for
 // concurrent use as long as nobody evaluates it.
 type Expr struct {
-	node hclsyntax.Expression
+	node hclsyntax.Expression // nil for a plain heredoc
 	file *source
+	doc  *plainHeredoc
 }
 
 // Node returns the syntax tree for the evaluator. It is for packages below lang
-// only, and not to be changed.
-func (e *Expr) Node() hclsyntax.Expression { return e.node }
+// only, and not to be changed. It may be another one each time.
+func (e *Expr) Node() hclsyntax.Expression {
+	if e.doc != nil {
+		return e.file.plainTree(*e.doc)
+	}
+	return e.node
+}
 
 // Child returns a part of e's tree as an expression of its own.
 func (e *Expr) Child(node hclsyntax.Expression) *Expr { return &Expr{node: node, file: e.file} }
 
 // Range returns where e stands.
-func (e *Expr) Range() diag.Range { return FromRange(e.node.Range()) }
+func (e *Expr) Range() diag.Range { return FromRange(e.rng()) }
+
+func (e *Expr) rng() hcl.Range {
+	if e.doc != nil {
+		return hcl.Range{Filename: e.file.name, Start: e.doc.start, End: e.doc.end}
+	}
+	return e.node.Range()
+}
 
 // Text returns e's source text, parentheses around it left out.
 func (e *Expr) Text() string {
-	r := e.node.Range()
+	r := e.rng()
 	if e.file == nil || r.Start.Byte < 0 || r.End.Byte > len(e.file.src) || r.Start.Byte > r.End.Byte {
 		return ""
 	}
@@ -59,7 +72,7 @@ func inner(n hclsyntax.Expression) hclsyntax.Expression {
 // Call takes `name(args…)` apart. ok is false for any other expression, and for
 // a call whose last argument is expanded by "...".
 func (e *Expr) Call() (name string, args []*Expr, ok bool) {
-	c, ok := inner(e.node).(*hclsyntax.FunctionCallExpr)
+	c, ok := inner(e.Node()).(*hclsyntax.FunctionCallExpr)
 	if !ok || c.ExpandFinal {
 		return "", nil, false
 	}
@@ -72,7 +85,7 @@ func (e *Expr) Call() (name string, args []*Expr, ok bool) {
 // CallRange returns the range of the function's name in a call, and e's range
 // for any other expression.
 func (e *Expr) CallRange() diag.Range {
-	if c, ok := inner(e.node).(*hclsyntax.FunctionCallExpr); ok {
+	if c, ok := inner(e.Node()).(*hclsyntax.FunctionCallExpr); ok {
 		return FromRange(c.NameRange)
 	}
 	return e.Range()
@@ -88,7 +101,7 @@ type Item struct {
 // Items takes `{ key = value, … }` apart, in the order of the text. ok is false
 // when e is something else or when a key can only be known by evaluation.
 func (e *Expr) Items() (items []Item, ok bool) {
-	o, ok := inner(e.node).(*hclsyntax.ObjectConsExpr)
+	o, ok := inner(e.Node()).(*hclsyntax.ObjectConsExpr)
 	if !ok {
 		return nil, false
 	}
@@ -164,7 +177,7 @@ func scalarText(v cty.Value) (string, bool) {
 // StringLiteral returns the text of a quoted string or heredoc without
 // interpolation.
 func (e *Expr) StringLiteral() (string, bool) {
-	v, ok := literal(inner(e.node))
+	v, ok := literal(inner(e.Node()))
 	if !ok || v.Type() != cty.String || v.IsNull() || !v.IsKnown() {
 		return "", false
 	}
@@ -173,7 +186,7 @@ func (e *Expr) StringLiteral() (string, bool) {
 
 // Elements takes `[a, b, …]` apart.
 func (e *Expr) Elements() ([]*Expr, bool) {
-	t, ok := inner(e.node).(*hclsyntax.TupleConsExpr)
+	t, ok := inner(e.Node()).(*hclsyntax.TupleConsExpr)
 	if !ok {
 		return nil, false
 	}
@@ -187,12 +200,12 @@ func (e *Expr) Elements() ([]*Expr, bool) {
 // Keyword returns the word when e is a bare one, as `string` in a type.
 // true, false and null count as words.
 func (e *Expr) Keyword() (string, bool) {
-	word := hcl.ExprAsKeyword(e.node)
+	word := hcl.ExprAsKeyword(e.Node())
 	return word, word != ""
 }
 
 // IsNull reports whether e is the literal null.
 func (e *Expr) IsNull() bool {
-	v, ok := inner(e.node).(*hclsyntax.LiteralValueExpr)
+	v, ok := inner(e.Node()).(*hclsyntax.LiteralValueExpr)
 	return ok && v.Val.IsNull()
 }

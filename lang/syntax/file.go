@@ -28,5 +28,5 @@ func ParseFile(src []byte, name string) (*File, diag.List) {
 		return nil, diags
 	}
 	tokens, _ := hclsyntax.LexConfig(src, name, startPos) // has been parsed
-	return &File{Name: name, Source: src, Body: f.body(root), Root: root, Tokens: tokens}, diags
+	return &File{Name: name, Source: src, Body: f.body(root, nil), Root: root, Tokens: tokens}, diags
 }

@@ -126,7 +126,7 @@ func Parse(dir string, files map[string][]byte) (*Module, diag.List) {
 			if body == nil {
 				continue
 			}
-			b = f.body(body)
+			b = f.body(body, nil)
 		}
 		m.Attrs = append(m.Attrs, b.Attrs...)
 		m.Blocks = append(m.Blocks, b.Blocks...)
@@ -198,7 +198,7 @@ func ParseAttributes(src []byte, name string) ([]*Attr, diag.List) {
 	if body == nil || diags.HasErrors() {
 		return nil, diags
 	}
-	b := f.body(body)
+	b := f.body(body, nil)
 	for _, blk := range b.Blocks {
 		diags = append(diags, diag.Errorf(blk.TypeRange, "Unexpected block", "Only arguments are expected in %s, as in\n\n  %s = …", name, blk.Type)...)
 	}

@@ -114,22 +114,27 @@ func (p *piece) parse() (ok bool) {
 	if p.start.Byte > 0 && bytes.HasPrefix(p.text, byteOrderMark) {
 		return false // the parser would skip it
 	}
-	if !harmless(p.text) {
-		if bytes.Count(p.text, []byte{'\n'}) >= longHeredoc {
-			return false
-		}
-		tokens, _ := hclsyntax.LexConfig(p.text, p.file.name, p.start)
+	text, docs := takePlainHeredocs(p.text, p.start)
+	if docs == nil && bytes.Contains(text, []byte("<<")) && bytes.Count(text, []byte{'\n'}) >= longHeredoc {
+		return false
+	}
+	if !harmless(text) {
+		tokens, _ := hclsyntax.LexConfig(text, p.file.name, p.start)
 		if len(p.file.checkTokens(tokens)) > 0 {
 			return false
 		}
 	}
-	file, diags := hclsyntax.ParseConfig(p.text, p.file.name, p.start)
+	file, diags := hclsyntax.ParseConfig(text, p.file.name, p.start)
 	body, isNative := file.Body.(*hclsyntax.Body)
-	if len(diags) > 0 || !isNative || len(body.Attributes) > 0 || len(finish(body, nil)) > 0 {
+	if len(diags) > 0 || !isNative || len(body.Attributes) > 0 {
 		return false
 	}
-	p.body = p.file.body(body)
-	return true
+	p.body = p.file.body(body, docs)
+	inner := make(map[int]*hclsyntax.TemplateExpr, len(docs))
+	for at, d := range docs {
+		inner[at] = p.file.plainTree(d)
+	}
+	return len(finish(body, inner)) == 0
 }
 
 // What a byte may be the beginning of, for harmless.
@@ -153,10 +158,10 @@ var byteClasses = func() (classes [256]uint8) {
 }()
 
 // harmless reports that a text is so far from all limits of tokens that nobody
-// needs to look at its tokens: that checkTokens and extractHeredocs find nothing in
-// it. It may say no to a text that they accept.
+// needs to look at its tokens: that checkTokens finds nothing in it. It may say no
+// to a text that it accepts.
 func harmless(text []byte) bool {
-	nest, chain, lines, number := 0, 0, 0, 0
+	nest, chain, number := 0, 0, 0
 	for i, c := range text {
 		class := byteClasses[c]
 		if class&inNumber == 0 {
@@ -171,8 +176,6 @@ func harmless(text []byte) bool {
 			if next := text[min(i+1, len(text)-1)]; next == 'u' || next == 'U' {
 				return false
 			}
-		case c == '\n':
-			lines++
 		case c == 'e' || c == 'E':
 			if longExponent(text, i) {
 				return false
@@ -185,7 +188,7 @@ func harmless(text []byte) bool {
 			chain++
 		}
 	}
-	return nest < MaxNesting && chain < MaxChain && lines < longHeredoc
+	return nest < MaxNesting && chain < MaxChain
 }
 
 // longExponent reports whether the letter at text[i] may begin an exponent of

@@ -15,7 +15,7 @@ func parseWhole(src string) (blocks []*Block, attrs []*Attr, diags diag.List) {
 	body, diags := f.parse()
 	diags = diags[:min(len(diags), maxDiagsPerFile)]
 	if body != nil {
-		b := f.body(body)
+		b := f.body(body, nil)
 		blocks, attrs = b.Blocks, b.Attrs
 	}
 	return blocks, attrs, diags
@@ -29,10 +29,10 @@ func samePieces(t *testing.T, src string) {
 	if len(diags)+len(wholeDiags) > 0 && !reflect.DeepEqual(diags, wholeDiags) {
 		t.Errorf("problems differ:\n in pieces %v\n at once   %v", diags.Err(), wholeDiags.Err())
 	}
-	if len(attrs)+len(m.Attrs) > 0 && !reflect.DeepEqual(m.Attrs, attrs) {
+	if dumped(m.Attrs) != dumped(attrs) {
 		t.Error("arguments differ")
 	}
-	if len(blocks)+len(m.Blocks) > 0 && !reflect.DeepEqual(m.Blocks, blocks) {
+	if dumped(m.Blocks) != dumped(blocks) {
 		t.Error("blocks differ")
 	}
 }

@@ -104,7 +104,7 @@ func IndexStep(key cty.Value, rng diag.Range) (s Step, ok bool) {
 // looked at is there too.
 func (e *Expr) References() []Reference {
 	var refs []Reference
-	for _, t := range hclsyntax.Variables(e.node) {
+	for _, t := range hclsyntax.Variables(e.Node()) {
 		ref, _ := MakeReference(t)
 		refs = append(refs, ref)
 	}
@@ -116,7 +116,7 @@ func (e *Expr) References() []Reference {
 func (e *Expr) Calls() []Step {
 	var calls []Step
 	// The visitor has no errors of its own.
-	_ = hclsyntax.VisitAll(e.node, func(n hclsyntax.Node) hcl.Diagnostics {
+	_ = hclsyntax.VisitAll(e.Node(), func(n hclsyntax.Node) hcl.Diagnostics {
 		if c, ok := n.(*hclsyntax.FunctionCallExpr); ok {
 			calls = append(calls, Step{Name: c.Name, Range: FromRange(c.NameRange)})
 		}
