@@ -152,6 +152,7 @@ func (v *verifier) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	v.result.Objects = len(objects)
 	v.begin("objects", len(objects))
 	return par.Do(ctx, len(objects), v.s.jobs, func(ctx context.Context, i int) error {
 		defer v.work.done.Add(1)
@@ -189,10 +190,41 @@ func (v *verifier) checkouts(ctx context.Context) error {
 			return nil
 		}
 		defer unix.Close(fd)
-		c := dirCheck{verifier: v, problem: problem}
-		c.dir(ctx, fd, d, "", 0)
-		return ctx.Err()
+		return v.checkout(ctx, fd, name, d, problem)
 	})
+}
+
+// checkout compares the check-out open as fd with its tree.
+func (v *verifier) checkout(ctx context.Context, fd int, name string, d store.Digest, problem func(file string, err error)) error {
+	var reports []func()
+	c := dirCheck{verifier: v, problem: func(file string, err error) {
+		reports = append(reports, func() { problem(file, err) })
+	}}
+	c.dir(ctx, fd, d, "", 0)
+	if len(reports) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// It may have been collected while it was read. Check-outs go before the trees
+	// that they were made from.
+	if there, err := sameDir(v.s.checkoutDir.fd, name, fd); !there || err != nil {
+		return err
+	}
+	for _, report := range reports {
+		report()
+	}
+	return nil
+}
+
+// sameDir reports whether name in dir is the directory open as fd.
+func sameDir(dir int, name string, fd int) (bool, error) {
+	var there, open unix.Stat_t
+	if err := unix.Fstatat(dir, name, &there, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return false, ignore(err, unix.ENOENT)
+	}
+	if err := unix.Fstat(fd, &open); err != nil {
+		return false, err
+	}
+	return there.Dev == open.Dev && there.Ino == open.Ino, nil
 }
 
 // realisations looks whether what is on disk can be read, and whether all that the
@@ -355,18 +387,33 @@ func checkStat(st *unix.Stat_t, mode uint32) error {
 
 // object checks one valid object: id, listings, and what stands on disk.
 func (v *verifier) object(ctx context.Context, p store.Path) error {
-	check := objectCheck{verifier: v, path: p, bad: map[store.Digest]bool{}}
-	if err := check.run(ctx); err != nil || len(check.problems) == 0 {
+	problems, err := v.objectProblems(ctx, p)
+	if err != nil || len(problems) == 0 {
 		return err
 	}
-	// It may have been collected while it was read.
-	if valid, err := v.s.valid(ctx, []store.Path{p}); err != nil || !valid[p] {
+	// It may have been collected while it was read, and even made anew. What this
+	// session relies on is not.
+	var valid map[store.Path]bool
+	err = v.s.relyOnObjects([]store.Path{p}, func() (err error) {
+		valid, err = v.s.valid(ctx, []store.Path{p})
+		return err
+	})
+	if err != nil || !valid[p] {
 		return err
 	}
-	for _, problem := range check.problems {
+	if problems, err = v.objectProblems(ctx, p); err != nil {
+		return err
+	}
+	for _, problem := range problems {
 		v.problem(problem)
 	}
 	return nil
+}
+
+func (v *verifier) objectProblems(ctx context.Context, p store.Path) ([]Problem, error) {
+	check := objectCheck{verifier: v, path: p, bad: map[store.Digest]bool{}}
+	err := check.run(ctx)
+	return check.problems, err
 }
 
 // An objectCheck is the check of one object.
@@ -389,9 +436,6 @@ func (c *objectCheck) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.result.Objects++
-	c.mu.Unlock()
 	if !c.listing(ctx, o.Tree, "", 0) {
 		return ctx.Err() // nothing else can be compared
 	}
