@@ -73,6 +73,15 @@ func ParseDynamic(b *syntax.Block) (*Dynamic, diag.List) {
 	return d, diags
 }
 
+// Iterator returns the name by which the content knows the element, and where that
+// is said.
+func (d *Dynamic) Iterator() (name string, at diag.Range) {
+	if a := d.Block.Body.Attr("iterator"); a != nil {
+		return d.iterator, a.Expr.Range()
+	}
+	return d.iterator, d.TypeRange
+}
+
 // An Expansion is one of the blocks that a dynamic block stands for.
 type Expansion struct {
 	Labels []string

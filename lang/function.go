@@ -99,8 +99,12 @@ func (d *Definition) checkFunctions() diag.List {
 	builtin := funcs.Table(funcs.Module{})
 	var diags diag.List
 	byName := map[string]*syntax.Block{}
+	var whole []*syntax.Block
 	for _, b := range d.Functions {
-		byName[b.Labels[0]] = b
+		if b.Body.Attr("result") != nil { // or else an error is reported
+			byName[b.Labels[0]] = b
+			whole = append(whole, b)
+		}
 		if _, taken := builtin[b.Labels[0]]; taken || b.Labels[0] == "try" || b.Labels[0] == "can" {
 			diags = append(diags, diag.Errorf(b.LabelRanges[0], "Function exists already",
 				"%s is a function of the language. Give this one another name.", b.Labels[0])...)
@@ -109,7 +113,7 @@ func (d *Definition) checkFunctions() diag.List {
 	if diags.HasErrors() {
 		return diags
 	}
-	return append(diags, recursion(d.Functions, byName)...)
+	return append(diags, recursion(whole, byName)...)
 }
 
 // recursion finds cycles among calls. Each function is looked at once; a cycle is

@@ -13,6 +13,7 @@ type coreOption struct {
 	labels      []string
 	labelType   *option.Type
 	value       cty.Value // the default; cty.NilVal for none
+	valueText   string    // what documentation says of a default that is not the same for all
 	description string
 }
 
@@ -46,6 +47,7 @@ func coreOptions(system string) []coreOption {
 	return []coreOption{
 		{path: "hostname", typ: mustPattern(hostnamePattern).Called("a label of 1 to 63 letters, digits and hyphens"),
 			value:       hostnameOf(system),
+			valueText:   "the system's name",
 			description: "The machine's name: one label of letters, digits and hyphens. The default is the system's name, where that is one."},
 
 		{path: "packages", typ: list(option.Package()), value: noStrings,
@@ -151,7 +153,7 @@ func hostnameOf(system string) cty.Value {
 func coreSchema(system string) *option.Schema {
 	schema := option.NewSchema()
 	for _, c := range coreOptions(system) {
-		o := option.Option{Path: c.path, Type: c.typ, Labels: c.labels, Description: c.description, Module: option.CoreModule}
+		o := option.Option{Path: c.path, Type: c.typ, Labels: c.labels, Description: c.description, DefaultText: c.valueText, Module: option.CoreModule}
 		if c.labelType != nil {
 			o.LabelTypes = []*option.Type{c.labelType}
 		}

@@ -82,7 +82,7 @@ func document(out []OptionDoc, o *option.Option, prefix string, internal bool) [
 	case o.Type != nil:
 		doc.Type = o.Type.String()
 		_, empty := o.Type.Empty()
-		doc.Required = o.Default == nil && !empty && o.Removed == ""
+		doc.Required = o.Default == nil && o.DefaultText == "" && !empty && o.Removed == ""
 	case len(o.Labels) > 0:
 		doc.Type = "labelled option"
 	case o.Freeform != nil:

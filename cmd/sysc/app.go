@@ -61,9 +61,9 @@ one is current. Every earlier one can be brought back.
 
 Exit codes:
     0  done
-    1  an error in the definition or in usage
+    1  an error in the definition or in usage, or something that lint found
     2  changes present (plan --detailed-exitcode), or needed (lock --check)
-    3  formatting needed (fmt --check)
+    3  formatting needed, and nothing else (fmt --check, lint)
     5  verification failed: a signature or hash
     6  not reproducible (build --check)
    10  a build failed
@@ -91,7 +91,7 @@ func (a *app) command() *cobra.Command {
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
 	root.AddCommand(
-		a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.testCommand(),
+		a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.lintCommand(), a.testCommand(),
 		a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.lspCommand(),
 		a.planCommand(), a.buildCommand(), a.developCommand(), a.shellCommand(), a.switchCommand(), a.rollbackCommand(),
 		a.generationsCommand(), a.statusCommand(), a.diffCommand(),

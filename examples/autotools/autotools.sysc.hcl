@@ -36,7 +36,7 @@ derivation "hello" {
   # finds paths that are whole.
   env = {
     CFLAGS = join(" ", ["-O2", "-g", "-ffile-prefix-map=${local.source}=.",
-      "-fno-builtin-memcpy", "-fno-builtin-strcpy"])
+    "-fno-builtin-memcpy", "-fno-builtin-strcpy"])
   }
   allowed_references = []
 

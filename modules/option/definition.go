@@ -48,10 +48,12 @@ type definition struct {
 	remove        bool
 	// ordered is where an order was asked for at this very place, zero elsewhere.
 	ordered diag.Range
-	when    []*condition
-	source  Source
-	module  string
-	rng     diag.Range
+	// forced is the force(…) that the priority is from, nil for none.
+	forced *diag.Range
+	when   []*condition
+	source Source
+	module string
+	rng    diag.Range
 	// text is the number of the text that it is from, -1 for an option's default.
 	text int
 	// via is the old name of a renamed option that was defined, "" for none.
@@ -134,6 +136,7 @@ func (d *definition) inherit(w Written, at *Node) *definition {
 		declared: d.declared,
 		ceiling:  d.ceiling,
 		kept:     d.kept || d.replace,
+		forced:   d.forced,
 		when:     d.when,
 		source:   w.Value,
 		module:   d.module,
@@ -163,7 +166,7 @@ func (d *definition) inherit(w Written, at *Node) *definition {
 func (d *definition) apply(w Wrap, at *Node) {
 	switch w.Name {
 	case "force":
-		d.priority = PriorityForce
+		d.priority, d.forced = PriorityForce, w.Range.Ptr()
 	case "default":
 		d.priority = PriorityDefault
 	case "replace":

@@ -16,9 +16,9 @@ config {
 ::1 localhost ip6-localhost ip6-loopback
 ff02::1 ip6-allnodes
 ff02::2 ip6-allrouters
-%{ for address, names in config.networking.hosts ~}
+%{for address, names in config.networking.hosts~}
 ${address} ${join(" ", names)}
-%{ endfor ~}
+%{endfor~}
 EOT
   }
 }

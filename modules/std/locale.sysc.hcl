@@ -22,9 +22,9 @@ config {
   file "/etc/locale.conf" {
     content = <<EOT
 LANG=${config.i18n.locale}
-%{ for name, value in config.i18n.settings ~}
+%{for name, value in config.i18n.settings~}
 ${name}=${value}
-%{ endfor ~}
+%{endfor~}
 EOT
   }
   symlink "/etc/default/locale" {

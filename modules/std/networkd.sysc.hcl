@@ -55,18 +55,18 @@ Name=${name}
 
 [Network]
 DHCP=${link.dhcp}
-%{ for address in link.addresses ~}
+%{for address in link.addresses~}
 Address=${address}
-%{ endfor ~}
-%{ for gateway in link.gateways ~}
+%{endfor~}
+%{for gateway in link.gateways~}
 Gateway=${gateway}
-%{ endfor ~}
-%{ for server in link.nameservers ~}
+%{endfor~}
+%{for server in link.nameservers~}
 DNS=${server}
-%{ endfor ~}
-%{ for line in compact(split("\n", link.config)) ~}
+%{endfor~}
+%{for line in compact(split("\n", link.config))~}
 ${line}
-%{ endfor ~}
+%{endfor~}
 EOT
     }
   }

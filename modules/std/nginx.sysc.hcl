@@ -136,10 +136,10 @@ http {
   ssl_protocols TLSv1.2 TLSv1.3;
   access_log /var/log/nginx/access.log;
   gzip on;
-%{ for line in compact(split("\n", config.services.nginx.http_config)) ~}
+%{for line in compact(split("\n", config.services.nginx.http_config))~}
   ${line}
-%{ endfor ~}
-%{ for host in config.services.nginx.virtual_host ~}
+%{endfor~}
+%{for host in config.services.nginx.virtual_host~}
 
   server {
     listen ${host.port}${host.certificate != null ? " ssl" : ""}${host.default ? " default_server" : ""};
@@ -147,31 +147,31 @@ http {
     server_name ${join(" ", host.server_names)};
     root ${host.root};
     index ${join(" ", host.index)};
-%{ if host.certificate != null ~}
+%{if host.certificate != null~}
     ssl_certificate ${host.certificate};
     ssl_certificate_key ${host.certificate_key};
-%{ endif ~}
-%{ for line in compact(split("\n", host.config)) ~}
+%{endif~}
+%{for line in compact(split("\n", host.config))~}
     ${line}
-%{ endfor ~}
-%{ for location in host.location ~}
+%{endfor~}
+%{for location in host.location~}
     location ${location.path} {
-%{ if location.proxy_pass != null ~}
+%{if location.proxy_pass != null~}
       proxy_pass ${location.proxy_pass};
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;
-%{ endif ~}
-%{ if location.root != null ~}
+%{endif~}
+%{if location.root != null~}
       root ${location.root};
-%{ endif ~}
-%{ for line in compact(split("\n", location.config)) ~}
+%{endif~}
+%{for line in compact(split("\n", location.config))~}
       ${line}
-%{ endfor ~}
+%{endfor~}
     }
-%{ endfor ~}
+%{endfor~}
   }
-%{ endfor ~}
+%{endfor~}
 }
 EOT
   }

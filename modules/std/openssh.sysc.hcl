@@ -68,12 +68,12 @@ config {
   file "/etc/ssh/sshd_config.d/10-sysc.conf" {
     content = <<EOT
 # Made by sysc from services.openssh.
-%{ for port in config.services.openssh.ports ~}
+%{for port in config.services.openssh.ports~}
 Port ${port}
-%{ endfor ~}
-%{ for name, value in config.services.openssh.settings ~}
+%{endfor~}
+%{for name, value in config.services.openssh.settings~}
 ${name} ${value}
-%{ endfor ~}
+%{endfor~}
 EOT
   }
 }

@@ -48,9 +48,9 @@ config {
     mode    = "0440"
     content = <<EOT
 # Made by sysc from security.sudo.
-%{ for who, rule in config.security.sudo.rule ~}
+%{for who, rule in config.security.sudo.rule~}
 ${who} ALL=(${rule.as}) ${rule.password ? "" : "NOPASSWD: "}${join(", ", rule.commands)}
-%{ endfor ~}
+%{endfor~}
 EOT
   }
 }

@@ -79,9 +79,9 @@ Description=${timer.description}
 [Timer]
 OnCalendar=${timer.on_calendar}
 Persistent=${timer.persistent}
-%{ if timer.random_delay != null ~}
+%{if timer.random_delay != null~}
 RandomizedDelaySec=${timer.random_delay}
-%{ endif ~}
+%{endif~}
 
 [Install]
 WantedBy=timers.target
