@@ -28,7 +28,7 @@ type Derivation struct {
 	// Range is the block's header.
 	Range diag.Range
 
-	value cty.Value // what derivation.NAME is in expressions
+	paths []string // those of the outputs, until they are known
 }
 
 // Ref returns the output that stands for the derivation as a whole: "out", or
@@ -105,11 +105,13 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	out.Hash = hash
 	stored, _ := m.opts.Graph.Derivation(hash)
 	out.Outputs = stored.OutputNames()
-	value, err := m.derivationValue(out)
-	if err != nil {
-		return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+	for _, name := range out.Outputs {
+		path, err := m.opts.Graph.Placeholder(derivations.Ref{Derivation: hash, Output: name})
+		if err != nil {
+			return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+		}
+		out.paths = append(out.paths, path)
 	}
-	out.value = value
 	return out, r.diags
 }
 
@@ -169,29 +171,6 @@ func capital(s string) string {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
-}
-
-// derivationValue makes what derivation.NAME is in expressions: the paths of the
-// outputs, which are not known yet, and the name and version.
-func (m *Module) derivationValue(d *Derivation) (cty.Value, error) {
-	attrs := map[string]cty.Value{}
-	for _, output := range d.Outputs {
-		p, err := m.opts.Graph.Placeholder(derivations.Ref{Derivation: d.Hash, Output: output})
-		if err != nil {
-			return cty.NilVal, err
-		}
-		of := d.Address
-		if output != derivations.DefaultOutput {
-			of += "." + output
-		}
-		attrs[output] = eval.MarkPath(p, of)
-	}
-	attrs["name"] = cty.StringVal(d.Name)
-	attrs["version"] = cty.NullVal(cty.String)
-	if d.Version != "" {
-		attrs["version"] = cty.StringVal(d.Version)
-	}
-	return cty.ObjectVal(attrs), nil
 }
 
 // source sets $src.

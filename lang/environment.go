@@ -122,7 +122,7 @@ func (m *Module) Environments(name string, from diag.Range) ([]*Environment, dia
 	}
 	var out []*Environment
 	for _, key := range f.all() {
-		e, more := f.cells[key].Get(from)
+		e, more := f.cell(key).Get(from)
 		diags = append(diags, more...)
 		if e != nil {
 			out = append(out, e)
@@ -146,7 +146,7 @@ func (m *Module) environmentFamily(name string, from diag.Range) (*family[*Envir
 	if !ok {
 		return nil, missing("environment", name, from, m.environments, "It is declared by a block\n\n  environment %q {", name)
 	}
-	return c.Get(from)
+	return c.get(from)
 }
 
 // environment answers environment.NAME and environment.NAME["KEY"].
@@ -156,9 +156,6 @@ func (n *names) environment(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return cty.DynamicVal, 1, diags
 	}
 	return member(f, ref, diags, func(e *Environment, step syntax.Step) diag.List {
-		if e.value.Type().HasAttribute(step.Name) {
-			return nil
-		}
 		known := slices.Sorted(maps.Keys(e.value.Type().AttributeTypes()))
 		return diag.Errorf(step.Range, "Unknown attribute",
 			"%s has no attribute %q. It has %s.%s", e.Address, step.Name, strings.Join(known, ", "), diag.DidYouMean(step.Name, known))
@@ -167,3 +164,10 @@ func (n *names) environment(ref syntax.Reference) (cty.Value, int, diag.List) {
 
 // result is what environment.NAME is in expressions.
 func (e *Environment) result() cty.Value { return e.value }
+
+func (e *Environment) attribute(name string) (cty.Value, bool) {
+	if !e.value.Type().HasAttribute(name) {
+		return cty.NilVal, false
+	}
+	return e.value.GetAttr(name), true
+}

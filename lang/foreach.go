@@ -98,22 +98,36 @@ type family[T any] struct {
 	keyed bool
 	keys  []string
 	cells map[string]*eval.Cell[T]
+	alone *eval.Cell[T] // without for_each
+}
+
+// A familyCell is a family that is computed when it is asked for, or one thing of a
+// block without for_each: there may be very many of those.
+type familyCell[T any] struct {
+	alone *eval.Cell[T]
+	many  *eval.Cell[*family[T]]
+}
+
+func (c familyCell[T]) get(from diag.Range) (*family[T], diag.List) {
+	if c.alone != nil {
+		return &family[T]{alone: c.alone}, nil
+	}
+	return c.many.Get(from)
 }
 
 // newFamily returns the cell of a block's family. address is what people call the
 // block; make computes one thing from the names that scope knows and the thing's
 // own address. key is "" without for_each.
-func newFamily[T any](m *Module, b *syntax.Block, address string, make func(scope *eval.Scope, address, key string) (T, diag.List)) *eval.Cell[*family[T]] {
+func newFamily[T any](m *Module, b *syntax.Block, address string, make func(scope *eval.Scope, address, key string) (T, diag.List)) familyCell[T] {
 	session := m.opts.Session
 	cell := func(scope *eval.Scope, address, key string) *eval.Cell[T] {
 		return eval.NewCell(session, address, b.Range, func() (T, diag.List) { return make(scope, address, key) })
 	}
 	each := b.Body.Attr("for_each")
 	if each == nil {
-		one := cell(m.scope, address, "")
-		return eval.Known(&family[T]{cells: map[string]*eval.Cell[T]{"": one}})
+		return familyCell[T]{alone: cell(m.scope, address, "")}
 	}
-	return eval.NewCell(session, "for_each of "+address, each.NameRange, func() (*family[T], diag.List) {
+	many := eval.NewCell(session, "for_each of "+address, each.NameRange, func() (*family[T], diag.List) {
 		elements, diags := ForEach(each.Expr, m.scope)
 		if diags.HasErrors() {
 			return nil, diags
@@ -124,6 +138,15 @@ func newFamily[T any](m *Module, b *syntax.Block, address string, make func(scop
 		}
 		return f, diags
 	})
+	return familyCell[T]{many: many}
+}
+
+// cell returns the thing of a key that all has.
+func (f *family[T]) cell(key string) *eval.Cell[T] {
+	if f.keyed {
+		return f.cells[key]
+	}
+	return f.alone
 }
 
 // all returns the keys of the things that there are.
@@ -150,7 +173,7 @@ func (f *family[T]) only(kind, name string, from diag.Range) (T, diag.List) {
 		return none, diag.Errorf(from, "Several "+kind+"s",
 			"%s %q has a for_each, so one of it is written with a key: %s.%s[KEY]. It has %s.", kind, name, kind, name, quoted(f.keys))
 	}
-	return f.cells[""].Get(from)
+	return f.alone.Get(from)
 }
 
 // one returns the thing of a key, or the zero T with errors.

@@ -1,12 +1,12 @@
 package lang
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/derivations"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -44,7 +44,7 @@ func (m *Module) Derivations(name string, from diag.Range) ([]*Derivation, diag.
 	}
 	var out []*Derivation
 	for _, key := range f.all() {
-		d, more := f.cells[key].Get(from)
+		d, more := f.cell(key).Get(from)
 		diags = append(diags, more...)
 		if d != nil {
 			out = append(out, d)
@@ -68,7 +68,7 @@ func (m *Module) derivationFamily(name string, from diag.Range) (*family[*Deriva
 	if !ok {
 		return nil, missing("derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
 	}
-	return c.Get(from)
+	return c.get(from)
 }
 
 // derivation answers derivation.NAME and derivation.NAME["KEY"].
@@ -78,10 +78,9 @@ func (n *names) derivation(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return cty.DynamicVal, 1, diags
 	}
 	return member(f, ref, diags, func(d *Derivation, step syntax.Step) diag.List {
-		if d.value.Type().HasAttribute(step.Name) {
-			return nil
-		}
-		known := slices.Sorted(maps.Keys(d.value.Type().AttributeTypes()))
+		known := append(slices.Clone(d.Outputs), "name", "version")
+		slices.Sort(known)
+		known = slices.Compact(known)
 		return diag.Errorf(step.Range, "Unknown output",
 			"%s has no output or attribute %q. It has %s.%s", d.Address, step.Name, strings.Join(known, ", "), diag.DidYouMean(step.Name, known))
 	})
@@ -90,14 +89,16 @@ func (n *names) derivation(ref syntax.Reference) (cty.Value, int, diag.List) {
 // A valued thing is what a block makes, as expressions see it.
 type valued interface {
 	comparable
+	// result is the whole, attribute one of its attributes.
 	result() cty.Value
+	attribute(name string) (v cty.Value, ok bool)
 }
 
-// member answers TYPE.NAME and TYPE.NAME["KEY"], whichever the block has. check
-// says what is wrong with the step behind that.
-func member[T valued](f *family[T], ref syntax.Reference, diags diag.List, check func(T, syntax.Step) diag.List) (cty.Value, int, diag.List) {
+// member answers TYPE.NAME and TYPE.NAME["KEY"], whichever the block has, with the
+// attribute behind it. unknown says what is wrong with a step that is none.
+func member[T valued](f *family[T], ref syntax.Reference, diags diag.List, unknown func(T, syntax.Step) diag.List) (cty.Value, int, diag.List) {
 	var none T
-	used, cell := 1, f.cells[""]
+	used, cell := 1, f.alone
 	if f.keyed {
 		if len(ref.Path) == 1 {
 			return members(f, ref, diags)
@@ -121,9 +122,11 @@ func member[T valued](f *family[T], ref syntax.Reference, diags diag.List, check
 		return cty.DynamicVal, used, diags
 	}
 	if len(ref.Path) > used {
-		if more := check(t, ref.Path[used]); more.HasErrors() {
-			return cty.DynamicVal, used, append(diags, more...)
+		v, ok := t.attribute(ref.Path[used].Name)
+		if !ok {
+			return cty.DynamicVal, used, append(diags, unknown(t, ref.Path[used])...)
 		}
+		return v, used + 1, diags
 	}
 	return t.result(), used, diags
 }
@@ -143,8 +146,32 @@ func members[T valued](f *family[T], ref syntax.Reference, diags diag.List) (cty
 	return cty.ObjectVal(values), 1, diags
 }
 
-// result is what derivation.NAME is in expressions.
-func (d *Derivation) result() cty.Value { return d.value }
+// result is what derivation.NAME is in expressions: the paths of the outputs, which
+// are not known yet, and the name and version.
+func (d *Derivation) result() cty.Value {
+	attrs := make(map[string]cty.Value, len(d.Outputs)+2)
+	for _, name := range append(slices.Clone(d.Outputs), "name", "version") {
+		attrs[name], _ = d.attribute(name)
+	}
+	return cty.ObjectVal(attrs)
+}
+
+func (d *Derivation) attribute(name string) (cty.Value, bool) {
+	switch i := slices.Index(d.Outputs, name); {
+	case name == "name":
+		return cty.StringVal(d.Name), true
+	case name == "version" && d.Version == "":
+		return cty.NullVal(cty.String), true
+	case name == "version":
+		return cty.StringVal(d.Version), true
+	case i < 0:
+		return cty.NilVal, false
+	case name == derivations.DefaultOutput:
+		return eval.MarkPath(d.paths[i], d.Address), true
+	default:
+		return eval.MarkPath(d.paths[i], d.Address+"."+name), true
+	}
+}
 
 // objectName is the name of what a block makes in the store: the label, and the
 // key with whatever cannot stand there replaced.

@@ -53,11 +53,11 @@ type Module struct {
 	locals      map[string]*eval.Cell[cty.Value]
 	variables   map[string]*eval.Cell[cty.Value]
 	outputs     map[string]*eval.Cell[cty.Value]
-	derivations map[string]*eval.Cell[*family[*Derivation]]
+	derivations map[string]familyCell[*Derivation]
 	inputs      map[string]*eval.Cell[*Input]
 	uses        map[string]*eval.Cell[*Instances]
 
-	environments map[string]*eval.Cell[*family[*Environment]]
+	environments map[string]familyCell[*Environment]
 	// asserted is set once the assertions have been evaluated.
 	asserted    bool
 	assertDiags diag.List
@@ -86,9 +86,9 @@ func Prepare(def *Definition, opts Options) *Module {
 		locals:       make(map[string]*eval.Cell[cty.Value], len(def.Locals)),
 		variables:    make(map[string]*eval.Cell[cty.Value], len(def.Variables)),
 		outputs:      make(map[string]*eval.Cell[cty.Value], len(def.Outputs)),
-		derivations:  make(map[string]*eval.Cell[*family[*Derivation]], len(def.Derivations)),
+		derivations:  make(map[string]familyCell[*Derivation], len(def.Derivations)),
 		inputs:       make(map[string]*eval.Cell[*Input], len(def.Inputs)),
-		environments: make(map[string]*eval.Cell[*family[*Environment]], len(def.Environments)),
+		environments: make(map[string]familyCell[*Environment], len(def.Environments)),
 		uses:         make(map[string]*eval.Cell[*Instances], len(def.Uses)),
 	}
 	table := funcs.Table(funcs.Module{

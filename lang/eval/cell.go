@@ -53,9 +53,9 @@ func (c *Cell[T]) Get(from diag.Range) (T, diag.List) {
 	}
 	s := c.session
 	defer s.leave(cellDepth)
-	if diags := s.enter(cellDepth, from); diags != nil {
+	if !s.enter(cellDepth) {
 		var zero T
-		return zero, diags
+		return zero, tooDeep(from)
 	}
 	c.running = true
 	s.stack = append(s.stack, frame{c.addr, c.at, from})

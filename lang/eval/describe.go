@@ -16,18 +16,30 @@ import (
 // maxNoted bounds the names that an evaluation remembers for messages.
 const maxNoted = 64
 
+// seen is a name that was met, and what it stands for.
+type seen struct {
+	ref   syntax.Reference
+	value cty.Value
+}
+
 // note remembers what a name stands for.
 func (e *evaluator) note(c chain, v cty.Value) {
 	if c.base != nil || c.static < len(c.steps) || len(e.seen) >= maxNoted {
 		return
 	}
-	if e.seen == nil {
-		e.seen = map[string]cty.Value{}
+	if _, known := e.noted(c.ref); !known {
+		e.seen = append(e.seen, seen{c.ref, v})
 	}
-	name := c.ref.String()
-	if _, known := e.seen[name]; !known {
-		e.seen[name] = v
+}
+
+// noted returns what a name stands for that was met.
+func (e *evaluator) noted(ref syntax.Reference) (cty.Value, bool) {
+	for _, s := range e.seen {
+		if s.ref.Same(ref) {
+			return s.value, true
+		}
 	}
+	return cty.NilVal, false
 }
 
 // noteStart remembers what the part of a name stands for that its scope knows.
@@ -48,7 +60,7 @@ func (e *evaluator) values(node hclsyntax.Expression, l *local) []diag.Value {
 		if ok {
 			ref.Path, used = nil, len(t)
 		} else {
-			v, ok = e.seen[ref.String()]
+			v, ok = e.noted(ref)
 		}
 		if !ok || used < len(t) || !v.IsKnown() {
 			continue

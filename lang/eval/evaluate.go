@@ -30,8 +30,8 @@ type evaluator struct {
 	scope   *Scope
 	session *Session
 	budget  int
-	over    diag.List            // the error of a budget that is used up
-	seen    map[string]cty.Value // values of the names met, for messages
+	over    diag.List // the error of a budget that is used up
+	seen    []seen    // the names met, for messages
 }
 
 // A local is a name that an expression itself introduces. Exactly one of name
@@ -67,8 +67,8 @@ func (e *evaluator) eval(n hclsyntax.Expression, l *local) (cty.Value, diag.List
 		return cty.DynamicVal, diags
 	}
 	defer e.session.leave(1)
-	if diags := e.session.enter(1, syntax.FromRange(n.Range())); diags != nil {
-		return cty.DynamicVal, diags
+	if !e.session.enter(1) {
+		return cty.DynamicVal, tooDeep(syntax.FromRange(n.Range()))
 	}
 	switch n := n.(type) {
 	case *hclsyntax.LiteralValueExpr:

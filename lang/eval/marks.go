@@ -40,7 +40,13 @@ type Marks struct {
 // dropped is no input, whatever marks the result still has; and no operation can
 // take a placeholder apart, because those are refused as long as the mark is on.
 func Plain(v cty.Value) (cty.Value, Marks) {
-	plain, marks := v.UnmarkDeep()
+	if !v.ContainsMarked() {
+		return v, Marks{}
+	}
+	plain, marks := v.Unmark()
+	if !v.Type().IsPrimitiveType() {
+		plain, marks = v.UnmarkDeep()
+	}
 	var m Marks
 	for mark := range marks {
 		switch mark := mark.(type) {

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"strings"
+
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -141,7 +143,7 @@ func (e *evaluator) template(n *hclsyntax.TemplateExpr, l *local) (cty.Value, di
 	}
 	var diags diag.List
 	total := 0
-	parts := make([]hclsyntax.Expression, len(n.Parts))
+	values := make([]cty.Value, len(n.Parts))
 	for i, part := range n.Parts {
 		v, partDiags := e.eval(part, l)
 		diags = append(diags, partDiags...)
@@ -149,7 +151,7 @@ func (e *evaluator) template(n *hclsyntax.TemplateExpr, l *local) (cty.Value, di
 			v = cty.UnknownVal(cty.String)
 		}
 		total += textLen(v)
-		parts[i] = lit(v, part)
+		values[i] = v
 	}
 	if diags.HasErrors() {
 		return cty.UnknownVal(cty.String), diags
@@ -157,8 +159,34 @@ func (e *evaluator) template(n *hclsyntax.TemplateExpr, l *local) (cty.Value, di
 	if moreDiags := e.spendText(total, n); moreDiags != nil {
 		return cty.UnknownVal(cty.String), append(diags, moreDiags...)
 	}
+	if v, ok := joined(values, total); ok {
+		return v, diags
+	}
+	parts := make([]hclsyntax.Expression, len(n.Parts))
+	for i, v := range values {
+		parts[i] = lit(v, n.Parts[i])
+	}
 	v, hclDiags := (&hclsyntax.TemplateExpr{Parts: parts, SrcRange: n.SrcRange}).Value(nil)
 	return v, append(diags, e.fromHCL(hclDiags, n, l)...)
+}
+
+// joined returns a text made of strings of length bytes, which is what nearly all
+// parts of templates are; ok is false when one of them is anything else.
+func joined(values []cty.Value, length int) (v cty.Value, ok bool) {
+	var text strings.Builder
+	text.Grow(length)
+	var marks []cty.ValueMarks
+	for _, v := range values {
+		if v.IsMarked() {
+			plain, own := v.Unmark()
+			v, marks = plain, append(marks, own)
+		}
+		if v.Type() != cty.String || v.IsNull() || !v.IsKnown() {
+			return cty.NilVal, false
+		}
+		text.WriteString(v.AsString())
+	}
+	return cty.StringVal(text.String()).WithMarks(marks...), true
 }
 
 // textLen returns the length of a string, 0 for what is none.

@@ -54,13 +54,14 @@ type frame struct {
 // NewSession returns an evaluation at its beginning.
 func NewSession() *Session { return &Session{} }
 
-// enter goes n levels deeper, and reports when that is too deep. leave must be
-// called in either case.
-func (s *Session) enter(n int, rng diag.Range) diag.List {
+// enter goes n levels deeper, and reports whether that is not [tooDeep]. leave must
+// be called in either case.
+func (s *Session) enter(n int) bool {
 	s.depth += n
-	if s.depth <= maxDepth {
-		return nil
-	}
+	return s.depth <= maxDepth
+}
+
+func tooDeep(rng diag.Range) diag.List {
 	return fatal(rng, "Definition nested too deeply",
 		"Too many names and expressions are needed inside one another to know this one.")
 }

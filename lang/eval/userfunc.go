@@ -50,8 +50,8 @@ func (e *evaluator) user(n *hclsyntax.FunctionCallExpr, f *UserFunction, args []
 		values[f.Rest] = cty.TupleVal(rest)
 	}
 	defer e.session.leave(cellDepth)
-	if diags := e.session.enter(cellDepth, callRange(n)); diags != nil {
-		return cty.DynamicVal, diags
+	if !e.session.enter(cellDepth) {
+		return cty.DynamicVal, tooDeep(callRange(n))
 	}
 	f.running = true
 	v, diags := Evaluate(f.Result, NewScope(f.Scope, values))

@@ -39,6 +39,13 @@ func (r Reference) String() string {
 	return b.String()
 }
 
+// Same reports whether r and o name the same, wherever they stand.
+func (r Reference) Same(o Reference) bool {
+	return r.Root == o.Root && slices.EqualFunc(r.Path, o.Path, func(a, b Step) bool {
+		return a.Name == b.Name && (a.Index == b.Index || a.String() == b.String())
+	})
+}
+
 // String returns the step as people write it, with its dot or brackets.
 func (s Step) String() string {
 	switch {
@@ -103,8 +110,13 @@ func IndexStep(key cty.Value, rng diag.Range) (s Step, ok bool) {
 // only evaluation knows. What stands on a side of a condition that will not be
 // looked at is there too.
 func (e *Expr) References() []Reference {
+	node := e.Node()
+	if t, ok := node.(*hclsyntax.ScopeTraversalExpr); ok {
+		ref, _ := MakeReference(t.Traversal)
+		return []Reference{ref}
+	}
 	var refs []Reference
-	for _, t := range hclsyntax.Variables(e.Node()) {
+	for _, t := range hclsyntax.Variables(node) {
 		ref, _ := MakeReference(t)
 		refs = append(refs, ref)
 	}
