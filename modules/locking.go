@@ -328,7 +328,7 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 	request := r.lockRequest(revision.ID())
 	entry, ok := l.p.lock.Resolutions[r.address]
 	if l.opts.check && (!ok || !sameRequest(entry.Request, request)) {
-		_, more := locked(l.p.lock, r)
+		_, more := locked(l.p.lock, r, revisionIDs{})
 		return append(diags, more...), nil
 	}
 	if !ok || !sameRequest(entry.Request, request) {

@@ -95,6 +95,8 @@ type work struct {
 	blocks  []*systemBlock
 	systems map[string]*System
 	roots   map[rootKey]derivations.Ref
+	// revisions are those of the lock file.
+	revisions revisionIDs
 	// environments are those evaluated so far by the paths of their roots.
 	environments map[string]exported
 }
@@ -145,7 +147,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	w := &work{
 		p: p, graph: derivations.NewGraph(), session: eval.NewSession(), lock: f, pending: pending,
 		standards: map[string]*lang.Module{},
-		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{}, environments: map[string]exported{},
+		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{}, revisions: revisionIDs{}, environments: map[string]exported{},
 	}
 	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
 	h := &host{w: w}

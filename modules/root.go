@@ -66,7 +66,7 @@ func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]d
 		}
 		return nil, ref, nil
 	}
-	packages, diags := locked(w.lock, r)
+	packages, diags := locked(w.lock, r, w.revisions)
 	if diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}

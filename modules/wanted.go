@@ -39,6 +39,9 @@ var packageName = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?$`)
 // sortPackages takes a list of module m apart. base is the name of the base input,
 // "" when there is none; what says whose list it is, as in `system "laptop"`.
 func (w *work) sortPackages(m *lang.Module, list []wantedPackage, base, what string) (packageList, diag.List) {
+	if len(list) == 0 {
+		return packageList{}, nil
+	}
 	inputs := inputNames(m)
 	var out packageList
 	var diags diag.List
@@ -147,14 +150,27 @@ func (r rootRequest) wants() debian.Request {
 	return request
 }
 
+// revisionIDs are the ids of the revisions of a lock file's inputs, by name: each is
+// hashed once, however many roots there are.
+type revisionIDs map[string]string
+
+func (ids revisionIDs) of(f *lock.File, name string) string {
+	id, ok := ids[name]
+	if !ok {
+		id = f.Inputs[name].Revision.ID()
+		ids[name] = id
+	}
+	return id
+}
+
 // locked returns the packages that the lock file has for a request, or says what
 // is not in it.
-func locked(f *lock.File, r rootRequest) ([]debian.Package, diag.List) {
+func locked(f *lock.File, r rootRequest, ids revisionIDs) ([]debian.Package, diag.List) {
 	entry, ok := f.Resolutions[r.address]
 	if !ok {
 		return nil, diag.Errorf(r.at, "Missing lock entry", "sysc.lock has no packages for %s yet. Run sysc lock.", r.address)
 	}
-	want := r.lockRequest(f.Inputs[inputName(r.module, r.input)].Revision.ID())
+	want := r.lockRequest(ids.of(f, inputName(r.module, r.input)))
 	have := entry.Request
 	var diags diag.List
 	for _, p := range r.named {

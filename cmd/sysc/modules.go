@@ -52,9 +52,13 @@ func (a *app) moduleOptions(ctx context.Context, opts *modules.Options, fetch bo
 // fetched. It is called before the definition is evaluated, which fetches
 // nothing. The store stays open until the end of the run.
 func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[store.Digest]string, error) {
-	file, _, err := lock.Read(nil, filepath.Join(a.dir, lock.FileName))
-	if err != nil || len(file.Modules) == 0 {
+	text, err := lock.ReadText(nil, filepath.Join(a.dir, lock.FileName))
+	if err != nil || !lock.MayHaveModules(text) {
 		return nil, nil // whoever loads the definition reports what is wrong with the file
+	}
+	file, err := lock.Decode(text)
+	if err != nil || len(file.Modules) == 0 {
+		return nil, nil
 	}
 	locked, err := modules.LockedModules(file)
 	if err != nil {

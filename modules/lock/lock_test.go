@@ -163,6 +163,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"behind the end", string(good) + "{}", "line"},
 		{"unknown member", edit(`"ids"`, `"idz"`), "unknown field"},
 		{"duplicate key", edit(`"alice": 1000`, `"alice": 1000, "alice": 1001`), `key "alice" twice`},
+		{"duplicate key, spelled otherwise", edit(`"alice": 1000`, `"alice": 1000, "\u0061lice": 1001`), `key "alice" twice`},
+		{"duplicate key of a line", edit(`"name":"libc6"`, `"name":"libc6","name":"libc6"`), `key "name" twice`},
 		{"negative id", edit(`"alice": 1000`, `"alice": -1`), "line"},
 		{"path out", edit(`pool/main/git.deb`, `../../etc/passwd`), "leads elsewhere"},
 		{"absolute path", edit(`pool/main/git.deb`, `/etc/passwd`), "leads elsewhere"},
@@ -181,6 +183,20 @@ func TestDecodeErrors(t *testing.T) {
 	var newer *VersionError
 	if _, err := Decode([]byte(`{"version":2}`)); !errors.As(err, &newer) || newer.Version != 2 {
 		t.Errorf("got %v, want a VersionError", err)
+	}
+}
+
+func TestMayHaveModules(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{"version":1,"inputs":{}}`:           false,
+		`{"version":1,"modules":{}}`:          true,
+		`{"version":1,"Modules":{}}`:          true,
+		`{"version":1,"\u006dodules":{}}`:     true,
+		"{\"version\":1,\"module\u017f\":{}}": true,
+	} {
+		if got := MayHaveModules([]byte(text)); got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sysc/internal/gitfetch"
 	"sysc/internal/readlog"
@@ -45,17 +46,35 @@ var ErrConflict = errors.New("the lock file has merge conflict markers in it; ke
 // is none, a [*VersionError], [ErrConflict], or says what is wrong with it. What is
 // read is noted in reads, which may be nil.
 func Read(reads *readlog.Log, path string) (*File, []byte, error) {
-	data, err := reads.ReadFile(path, MaxSize+1)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil, fmt.Errorf("read lock file: %w", fs.ErrNotExist)
-	case errors.Is(err, readlog.ErrNotRegular):
-		return nil, nil, fmt.Errorf("read lock file: %s is not a regular file", path)
-	case err != nil:
-		return nil, nil, fmt.Errorf("read lock file: %v", err)
+	data, err := ReadText(reads, path)
+	if err != nil {
+		return nil, nil, err
 	}
 	file, err := Decode(data)
 	return file, data, err
+}
+
+// ReadText reads the bytes of the file at path, one more than [MaxSize] at most. The
+// error is fs.ErrNotExist, wrapped, when there is none.
+func ReadText(reads *readlog.Log, path string) ([]byte, error) {
+	data, err := reads.ReadFile(path, MaxSize+1)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("read lock file: %w", fs.ErrNotExist)
+	case errors.Is(err, readlog.ErrNotRegular):
+		return nil, fmt.Errorf("read lock file: %s is not a regular file", path)
+	case err != nil:
+		return nil, fmt.Errorf("read lock file: %v", err)
+	}
+	return data, nil
+}
+
+// MayHaveModules reports whether there may be modules in a lock file, without reading
+// it as [Decode] does. It may say so of a file that has none.
+func MayHaveModules(data []byte) bool {
+	// encoding/json takes other spellings of the key as well.
+	odd := func(c rune) bool { return c == '\\' || c >= utf8.RuneSelf }
+	return bytes.Contains(bytes.ToLower(data), []byte(`"modules"`)) || bytes.ContainsFunc(data, odd)
 }
 
 // fileJSON is the file as it is written.
@@ -149,47 +168,63 @@ func place(data []byte, err error) string {
 }
 
 // checkKeys finds keys that stand twice in one object, which encoding/json
-// takes the last of, silently. The nesting is bounded by encoding/json, which
-// has read the text before.
+// takes the last of, silently. The text is one that encoding/json has read.
 func checkKeys(data []byte) error {
-	type level struct {
-		keys map[string]bool // nil in a list
-		next bool            // a key comes next
-	}
-	var stack []level
-	dec := json.NewDecoder(bytes.NewReader(data))
-	for {
-		token, err := dec.Token()
-		if err == io.EOF {
-			return nil
+	text := string(data)        // its keys are parts of it, and take no memory of their own
+	var stack []map[string]bool // the keys of each object that is open; nil for a list
+	isKey := false
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{':
+			stack = append(stack, map[string]bool{})
+			isKey = true
+		case '[':
+			stack = append(stack, nil)
+		case '}', ']':
+			stack = stack[:len(stack)-1]
+			isKey = false
+		case ',':
+			isKey = stack[len(stack)-1] != nil
+		case '"':
+			n := stringLength(text[i:])
+			if isKey {
+				if err := addKey(stack[len(stack)-1], text[i:i+n]); err != nil {
+					return err
+				}
+				isKey = false
+			}
+			i += n - 1
 		}
-		if err != nil {
+	}
+	return nil
+}
+
+// stringLength returns the length of the JSON string that text begins with.
+func stringLength(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// addKey notes a key, written as a JSON string.
+func addKey(keys map[string]bool, written string) error {
+	key := written[1 : len(written)-1]
+	if strings.IndexByte(key, '\\') >= 0 || !utf8.ValidString(key) {
+		if err := json.Unmarshal([]byte(written), &key); err != nil {
 			return err
 		}
-		top := len(stack) - 1
-		if d, ok := token.(json.Delim); ok && (d == '}' || d == ']') {
-			stack = stack[:top]
-			continue
-		}
-		if top >= 0 && stack[top].keys != nil {
-			if stack[top].next {
-				key := token.(string)
-				if stack[top].keys[key] {
-					return fmt.Errorf("key %q twice", key)
-				}
-				stack[top].keys[key] = true
-				stack[top].next = false
-				continue
-			}
-			stack[top].next = true
-		}
-		switch token {
-		case json.Delim('{'):
-			stack = append(stack, level{keys: map[string]bool{}, next: true})
-		case json.Delim('['):
-			stack = append(stack, level{})
-		}
 	}
+	if keys[key] {
+		return fmt.Errorf("key %q twice", key)
+	}
+	keys[key] = true
+	return nil
 }
 
 func (raw *fileJSON) file() (*File, error) {
@@ -229,6 +264,9 @@ func (raw *fileJSON) file() (*File, error) {
 
 func (raw *fileJSON) resolutions(f *File) error {
 	names := sorted(raw.Resolutions)
+	if len(names) > 0 {
+		f.Resolutions = make(map[string]Resolution, len(names))
+	}
 	for _, name := range names {
 		r := raw.Resolutions[name]
 		if r.SameAs != "" {
