@@ -24,7 +24,7 @@ func full() Derivation {
 		Inputs:  []Ref{{Derivation: Hash{1}, Output: "out"}, {Derivation: Hash{2}, Output: "dev"}},
 		Sources: []store.Path{"11111111111111111111111111111111-source"},
 		Outputs: []string{"dev", "out"},
-		Limits:  fullLimits(), RunLimits: RunLimits{Timeout: 90 * time.Minute, Silence: time.Minute, Log: 1 << 20},
+		Limits:  fullLimits(), RunLimits: RunLimits{Timeout: 90 * time.Minute, Silence: time.Minute, Log: 1 << 20, Memory: 4 << 30},
 	}
 }
 
@@ -140,6 +140,7 @@ func TestRunLimitsRebuildNothing(t *testing.T) {
 		"Timeout": func(l *RunLimits) { l.Timeout++ },
 		"Silence": func(l *RunLimits) { l.Silence = 0 },
 		"Log":     func(l *RunLimits) { l.Log-- },
+		"Memory":  func(l *RunLimits) { l.Memory++ },
 	}
 	original := full()
 	for i := range reflect.TypeFor[RunLimits]().NumField() {

@@ -13,7 +13,7 @@ import (
 // another. Changing anything that is encoded means another version, and other
 // hashes for everything.
 const (
-	unresolvedVersion  = "sysc-derivation-3"
+	unresolvedVersion  = "sysc-derivation-4"
 	resolvedVersion    = "sysc-resolved-2"
 	placeholderVersion = "sysc-placeholder-1"
 )

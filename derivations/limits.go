@@ -19,6 +19,7 @@ const (
 	Timeout              = "timeout"
 	MaxSilence           = "max_silence"
 	MaxLog               = "max_log"
+	Memory               = "memory"
 )
 
 // Limits are what each output of a step may refer to and how large it may be. A
@@ -45,8 +46,8 @@ type Limits struct {
 	MaxClosureSize int64
 }
 
-// RunLimits bound an exec step while it runs; 0 means no bound. They cannot show in
-// a result that there is, so another bound makes nothing anew.
+// RunLimits are about an exec step while it runs; 0 means no bound, and nothing known.
+// They cannot show in a result that there is, so other ones make nothing anew.
 type RunLimits struct {
 	// Timeout is how long the program may run, and Silence how long it may write
 	// nothing. One that takes longer is killed, and has failed.
@@ -54,6 +55,9 @@ type RunLimits struct {
 	// Log is how much of what it writes is kept, in bytes; of what comes later, only
 	// the last lines.
 	Log int64
+	// Memory is how much of it the step may need, in bytes: steps that say so begin
+	// only as the machine has room for them together. It holds the program to nothing.
+	Memory int64
 }
 
 // check reports a bound that is none.
@@ -65,6 +69,8 @@ func (l *RunLimits) check() error {
 		return fmt.Errorf("%s of %v", MaxSilence, l.Silence)
 	case l.Log < 0:
 		return fmt.Errorf("%s of %d bytes", MaxLog, l.Log)
+	case l.Memory < 0:
+		return fmt.Errorf("%s of %d bytes", Memory, l.Memory)
 	}
 	return nil
 }
@@ -157,6 +163,7 @@ func (e *encoder) runLimits(l *RunLimits) {
 	e.uint(uint64(l.Timeout))
 	e.uint(uint64(l.Silence))
 	e.uint(uint64(l.Log))
+	e.uint(uint64(l.Memory))
 }
 
 // optional appends a list, or that there is none.

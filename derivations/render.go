@@ -26,7 +26,7 @@ func (d *Derivation) MarshalJSON() ([]byte, error) {
 		shown.Limits = &shownLimits{l.References, l.Requisites, l.DisallowedReferences, l.DisallowedRequisites, l.MaxSize, l.MaxClosureSize}
 	}
 	if l := &d.RunLimits; *l != (RunLimits{}) {
-		shown.RunLimits = &shownRunLimits{shownDuration(l.Timeout), shownDuration(l.Silence), l.Log}
+		shown.RunLimits = &shownRunLimits{shownDuration(l.Timeout), shownDuration(l.Silence), l.Log, l.Memory}
 	}
 	return json.Marshal(shown)
 }
@@ -72,7 +72,7 @@ func (d *Derivation) unmarshalRunLimits(shown *shownRunLimits) error {
 	if shown == nil {
 		return nil
 	}
-	d.RunLimits.Log = shown.MaxLog
+	d.RunLimits.Log, d.RunLimits.Memory = shown.MaxLog, shown.Memory
 	for _, limit := range []struct {
 		text string
 		to   *time.Duration
@@ -147,6 +147,7 @@ type shownRunLimits struct {
 	Timeout    string `json:"timeout,omitempty"`
 	MaxSilence string `json:"max_silence,omitempty"`
 	MaxLog     int64  `json:"max_log,omitempty"`
+	Memory     int64  `json:"memory,omitempty"`
 }
 
 // shownDuration writes a duration as definitions have it, and none as "".

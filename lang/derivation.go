@@ -46,7 +46,7 @@ var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: derivations.AllowedReferences}, {Name: derivations.AllowedRequisites},
 	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
-	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog},
+	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog}, {Name: derivations.Memory},
 	{Name: "for_each"},
 }, Blocks: []syntax.BlockSchema{{Type: "assert"}, {Type: "dynamic", Labels: []string{"type"}}}}
 

@@ -35,12 +35,13 @@ func (r *fields) limits(d *derivations.Derivation) {
 	}
 }
 
-// runLimits reads what bounds the build while it runs.
+// runLimits reads what bounds the build while it runs, and what it needs.
 func (r *fields) runLimits(d *derivations.Derivation) {
 	d.RunLimits = derivations.RunLimits{
 		Timeout: r.duration(derivations.Timeout),
 		Silence: r.duration(derivations.MaxSilence),
 		Log:     r.size(derivations.MaxLog),
+		Memory:  r.size(derivations.Memory),
 	}
 }
 

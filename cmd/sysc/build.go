@@ -52,6 +52,7 @@ files that differ are shown.`,
 func (a *app) buildFlags(cmd *cobra.Command, flags *buildFlags) {
 	cmd.Flags().VarP((*count)(&flags.jobs), "jobs", "j", "run at most `N` steps at once (0: one per core)")
 	cmd.Flags().Var((*count)(&flags.cores), "cores", "tell builders to use `N` cores (0: all)")
+	cmd.Flags().Var((*byteLimit)(&flags.memory), "memory", "begin builds that say how much memory they need only as SIZE is enough for them (default: what is free)")
 	cmd.Flags().Var((*timeLimit)(&flags.timeout), "timeout", "kill a build that runs longer than `TIME`, as in 90s or 1h30m")
 	cmd.Flags().Var((*timeLimit)(&flags.maxSilence), "max-silence", "kill a build that writes nothing for `TIME`")
 	cmd.Flags().Var((*byteLimit)(&flags.limits.Memory), "max-memory", "let each build use `SIZE` of memory at most, as in 4G (needs a control group)")

@@ -176,5 +176,8 @@ func describeLimits(d *derivations.Derivation) []string {
 	if run.Log > 0 {
 		limit(derivations.MaxLog, run.Log)
 	}
+	if run.Memory > 0 {
+		limit(derivations.Memory, run.Memory)
+	}
 	return out
 }

@@ -39,6 +39,7 @@ type buildFlags struct {
 	// timeout and maxSilence bound every program, see build.Options.
 	timeout, maxSilence time.Duration
 	limits              cgroup.Limits
+	memory              int64 // for all builds together, see build.Options
 	keepGoing           bool
 	keepFailed          bool
 	rebuild, check      []derivations.Hash
@@ -66,6 +67,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 		Timeout:     flags.timeout,
 		MaxSilence:  flags.maxSilence,
 		Limits:      flags.limits,
+		Memory:      flags.memory,
 		KeepGoing:   flags.keepGoing,
 		KeepFailed:  flags.keepFailed,
 		Rebuild:     flags.rebuild,

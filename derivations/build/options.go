@@ -25,6 +25,10 @@ type Options struct {
 	// Cores is what a program is told in SYSC_CORES. 0 means the number of
 	// processors.
 	Cores int
+	// Memory is what steps may need together that say in their RunLimits how much, in
+	// bytes; one that needs more than all of it runs when no other of them does. 0 means
+	// what the machine has available when the first of them begins.
+	Memory int64
 	// Timeout and MaxSilence bound every program as its derivation's RunLimits do;
 	// the lesser counts. 0 means no bound.
 	Timeout, MaxSilence time.Duration
@@ -81,6 +85,9 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if out.Timeout < 0 || out.MaxSilence < 0 {
 		return out, fmt.Errorf("a time limit of %v: it cannot be negative", min(out.Timeout, out.MaxSilence))
+	}
+	if out.Memory < 0 {
+		return out, fmt.Errorf("%d bytes of memory: the number cannot be negative", out.Memory)
 	}
 	if out.Limits.Memory < 0 || out.Limits.Processes < 0 {
 		return out, fmt.Errorf("a limit of %d: it cannot be negative", min(out.Limits.Memory, out.Limits.Processes))

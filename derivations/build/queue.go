@@ -31,13 +31,16 @@ func (q *queue) push(j *job) { heap.Push((*jobHeap)(q), j) }
 
 func (q *queue) pop() *job { return heap.Pop((*jobHeap)(q)).(*job) }
 
+// before tells which of two jobs begins first.
+func before(a, b *job) bool {
+	return cmp.Or(cmp.Compare(b.chain, a.chain), cmp.Compare(a.order, b.order)) < 0
+}
+
 type jobHeap []*job
 
 func (h jobHeap) Len() int { return len(h) }
 
-func (h jobHeap) Less(a, b int) bool {
-	return cmp.Or(cmp.Compare(h[b].chain, h[a].chain), cmp.Compare(h[a].order, h[b].order)) < 0
-}
+func (h jobHeap) Less(a, b int) bool { return before(h[a], h[b]) }
 
 func (h jobHeap) Swap(a, b int) { h[a], h[b] = h[b], h[a] }
 

@@ -90,7 +90,8 @@ type realiser struct {
 	messages chan message
 	ready    [classes]queue
 	free     [classes]int
-	active   int // jobs that run or are being committed
+	memory   memoryPool // in place of ready[processor] for steps that say what they need
+	active   int        // jobs that run or are being committed
 
 	wide chan struct{} // holds a token for each step that decodes in parallel
 
@@ -127,6 +128,7 @@ func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
 	r.begin, r.endBegin = context.WithCancelCause(ctx)
 	defer r.endBegin(nil)
 	r.free = [classes]int{processor: r.opts.Jobs, network: r.opts.Downloads}
+	r.memory = memoryPool{total: r.opts.Memory, measure: hostMemory}
 
 	for _, ref := range slices.Concat(want, r.again()) {
 		if err := r.require(ctx, ref); err != nil {
@@ -197,6 +199,7 @@ func (r *realiser) handle(ctx context.Context, m message) error {
 	j := m.job
 	if m.slot {
 		r.free[j.class()]++
+		r.memory.release(j)
 		return nil
 	}
 	r.active--
@@ -277,7 +280,11 @@ func (r *realiser) advance(ctx context.Context, j *job) error {
 		return err
 	}
 	j.state = queued
-	r.ready[j.class()].push(j)
+	if j.d.RunLimits.Memory > 0 {
+		r.memory.queue.push(j)
+	} else {
+		r.ready[j.class()].push(j)
+	}
 	return nil
 }
 
@@ -346,8 +353,11 @@ func (r *realiser) start(ctx context.Context) {
 	default:
 	}
 	for c := range r.ready {
-		for r.free[c] > 0 && len(r.ready[c]) > 0 && r.begin.Err() == nil {
-			j := r.ready[c].pop()
+		for r.free[c] > 0 && r.begin.Err() == nil {
+			j := r.next(class(c))
+			if j == nil {
+				break
+			}
 			j.state = running
 			r.free[c]--
 			r.active++
@@ -355,6 +365,20 @@ func (r *realiser) start(ctx context.Context) {
 			go r.work(ctx, j)
 		}
 	}
+}
+
+// next takes the job of a class that is to begin now, nil for none.
+func (r *realiser) next(c class) *job {
+	ready := &r.ready[c]
+	if c == processor {
+		if j := r.memory.first(); j != nil && (len(*ready) == 0 || before(j, (*ready)[0])) {
+			return r.memory.take()
+		}
+	}
+	if len(*ready) == 0 {
+		return nil
+	}
+	return ready.pop()
 }
 
 // work runs a job in a goroutine of its own. It uses of the job what does not

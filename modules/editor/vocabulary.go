@@ -81,6 +81,7 @@ var vocabulary = map[string]word{
 		"timeout":               "How long a build may take.",
 		"max_silence":           "How long a build may write nothing.",
 		"max_log":               "How much a build may write.",
+		"memory":                "How much memory a build may need.",
 	}},
 	"environment": {top: true, labels: []string{"name"}, doc: "A root made of packages, with variables.", args: map[string]string{
 		"packages": "What is in it.",
