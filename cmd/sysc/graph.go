@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,28 +13,71 @@ import (
 )
 
 func (a *app) graphCommand() *cobra.Command {
-	format := "dot"
+	format, kind := "dot", "derivations"
 	cmd := &cobra.Command{
 		Use:   "graph [TARGET]",
-		Short: "Print the graph of derivations behind a target",
+		Short: "Print a graph of derivations, modules or options",
 		Long: `Print the graph of the derivations that a target consists of, without building
 anything. A TARGET is what sysc build takes, or the hash of a derivation. Edges lead
 from what needs something to what is needed, with the output that it uses.
 
+With --type modules it is the graph of the modules that a system consists of, or
+without a TARGET of all; with --type options that of the options that a system
+defines, from what reads something to what is read.
+
 SVG is for small graphs, to look at as they are. Others are for Graphviz:
 sysc graph | dot -Tsvg > graph.svg`,
-		Example: "  sysc graph derivation.hello --format svg > hello.svg\n  sysc graph --json",
+		Example: "  sysc graph derivation.hello --format svg > hello.svg\n  sysc graph --type options system.laptop\n  sysc graph --json",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if a.json {
 				format = "json"
 			}
-			return a.graph(cmd.Context(), strings.Join(args, ""), format)
+			return a.graph(cmd.Context(), strings.Join(args, ""), kind, format)
 		},
 	}
 	a.projectFlags(cmd)
 	cmd.Flags().StringVar(&format, "format", "dot", "print `FORMAT`: dot, svg or json")
+	cmd.Flags().StringVar(&kind, "type", kind, "print the graph of `THINGS`: derivations, modules or options")
 	return cmd
+}
+
+// A graphed is a graph, which is printed as JSON or drawn.
+type graphed interface {
+	sketch() *sketch
+}
+
+func (a *app) graph(ctx context.Context, arg, kind, format string) error {
+	if format != "dot" && format != "svg" && format != "json" {
+		return fmt.Errorf("read --format %q: want dot, svg or json", format)
+	}
+	find := map[string]func(context.Context, *modules.Project, string) (graphed, error){
+		"derivations": a.derivationGraph, "modules": a.moduleGraph, "options": a.optionGraph,
+	}[kind]
+	if find == nil {
+		return fmt.Errorf("read --type %q: want derivations, modules or options", kind)
+	}
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return err
+	}
+	g, err := find(ctx, project, arg)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return a.printJSON(g)
+	}
+	s := g.sketch()
+	s.sort()
+	switch {
+	case format == "dot":
+		return a.printLines(s.writeDOT)
+	case len(s.nodes) > maxDrawn:
+		return fmt.Errorf("draw %s: it has %d %s, which nobody could read; up to %d are drawn, and Graphviz draws more: sysc graph --type %s %s | dot -Tsvg",
+			s.title, len(s.nodes), kind, maxDrawn, kind, s.title)
+	}
+	return a.printLines(s.writeSVG)
 }
 
 // A drawnGraph is a graph of derivations as JSON.
@@ -59,29 +101,12 @@ type drawnEdge struct {
 	Output string `json:"output"`
 }
 
-func (a *app) graph(ctx context.Context, arg, format string) error {
-	write := map[string]func(io.Writer, *drawnGraph){"dot": writeDOT, "svg": writeSVG, "json": nil}
-	draw, ok := write[format]
-	if !ok {
-		return fmt.Errorf("read --format %q: want dot, svg or json", format)
-	}
-	project, err := a.loadProject(ctx)
-	if err != nil {
-		return err
-	}
+func (a *app) derivationGraph(ctx context.Context, project *modules.Project, arg string) (graphed, error) {
 	ref, label, err := a.derivationOf(ctx, project, arg)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g := drawGraph(project.Graph(), ref, label)
-	switch {
-	case format == "json":
-		return a.printJSON(g)
-	case format == "svg" && len(g.Nodes) > maxDrawn:
-		return fmt.Errorf("draw %s: it has %d derivations, which nobody could read; up to %d are drawn, and Graphviz draws more: sysc graph %s | dot -Tsvg",
-			label, len(g.Nodes), maxDrawn, label)
-	}
-	return a.printLines(func(w io.Writer) { draw(w, g) })
+	return drawGraph(project.Graph(), ref, label), nil
 }
 
 // derivationOf finds what an argument names: a target of build, or a derivation by
@@ -119,21 +144,20 @@ func drawGraph(g *derivations.Graph, ref derivations.Ref, label string) *drawnGr
 	return drawn
 }
 
-// shortHash is enough of a hash to tell nodes of one graph apart.
-func shortHash(hash string) string { return hash[:16] }
-
-func writeDOT(w io.Writer, g *drawnGraph) {
-	quote := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
-	fmt.Fprintf(w, "digraph \"%s\" {\n\trankdir=LR\n\tnode [shape=box]\n", quote.Replace(g.Target))
+func (g *drawnGraph) sketch() *sketch {
+	s := &sketch{title: g.Target}
 	for _, n := range g.Nodes {
-		fmt.Fprintf(w, "\t\"%s\" [label=\"%s\\n%s\"]\n", shortHash(n.Hash), quote.Replace(n.Name), quote.Replace(n.Builder))
+		s.nodes = append(s.nodes, sketchNode{shortHash(n.Hash), n.Name, n.Builder, n.Hash})
 	}
 	for _, e := range g.Edges {
-		label := ""
-		if e.Output != derivations.DefaultOutput {
-			label = fmt.Sprintf(" [label=\"%s\"]", quote.Replace(e.Output))
+		label := e.Output
+		if label == derivations.DefaultOutput {
+			label = ""
 		}
-		fmt.Fprintf(w, "\t\"%s\" -> \"%s\"%s\n", shortHash(e.From), shortHash(e.To), label)
+		s.edges = append(s.edges, sketchEdge{from: shortHash(e.From), to: shortHash(e.To), label: label})
 	}
-	fmt.Fprintln(w, "}")
+	return s
 }
+
+// shortHash is enough of a hash to tell nodes of one graph apart.
+func shortHash(hash string) string { return hash[:16] }

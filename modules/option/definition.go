@@ -99,6 +99,7 @@ func (c *condition) evaluate() verdict {
 		return broken
 	}
 	defer ev.leave()
+	ev.stack[len(ev.stack)-1].condition = c
 	v, diags := c.source.Value(c.at)
 	ev.report(diags)
 	v, _ = v.Unmark()

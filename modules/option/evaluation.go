@@ -14,6 +14,8 @@ type Evaluation struct {
 	elsewhere []string
 	stack     []frame
 	diags     diag.List
+	// trace is nil unless somebody wants to know what reads what.
+	trace trace
 }
 
 // maxDepth bounds how deep options may depend on one another, far above what
@@ -38,6 +40,8 @@ type frame struct {
 	aspect aspect
 	// by is the text that wants it, zero when that is the engine itself.
 	by diag.Range
+	// condition is the one that is being found, for aspectCondition.
+	condition *condition
 }
 
 // NewEvaluation returns an evaluation of a schema's options, without
@@ -85,7 +89,7 @@ func (ev *Evaluation) enter(n *Node, a aspect, by diag.Range) bool {
 		ev.report(deep)
 		return false
 	}
-	ev.stack = append(ev.stack, frame{n, a, by})
+	ev.stack = append(ev.stack, frame{node: n, aspect: a, by: by})
 	return true
 }
 

@@ -280,6 +280,7 @@ func (n *Node) Range() diag.Range {
 // Defined reports whether any definition of n with a true condition exists;
 // defaults, removals and null do not count. by is the text that asks.
 func (n *Node) Defined(by diag.Range) bool {
+	n.note(ReadsDefined)
 	if n.ev.asking(n) {
 		n.ev.cycle(n, aspectDefined, by)
 		return false

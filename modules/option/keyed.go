@@ -314,6 +314,7 @@ func (n *Node) checkWrappers(d *definition, it Item) {
 // true condition has, sorted. known is false when that cannot be told; the
 // reason is reported then. by is the text that wants them.
 func (n *Node) Keys(by diag.Range) (keys []string, known bool) {
+	n.note(ReadsKeys)
 	if n.keys != nil {
 		return n.keys.sorted, n.keys.known
 	}

@@ -16,6 +16,7 @@ import (
 // returned is what is wrong with reading: that nothing defines the option, which
 // is an error at by, the text that reads it.
 func (n *Node) Value(by diag.Range) (cty.Value, diag.List) {
+	n.note(ReadsValue)
 	r := n.read(by)
 	switch r.state {
 	case valid:
