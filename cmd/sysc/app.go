@@ -90,13 +90,31 @@ func (a *app) command() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print facts as JSON")
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
-	root.AddCommand(
-		a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.lintCommand(), a.testCommand(),
-		a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.lspCommand(),
-		a.planCommand(), a.buildCommand(), a.developCommand(), a.shellCommand(), a.switchCommand(), a.rollbackCommand(),
-		a.generationsCommand(), a.statusCommand(), a.diffCommand(),
-		a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyDependsCommand(), a.whyRebuildCommand(), a.storeCommand(), a.gcCommand(), a.doctorCommand(), versionCommand(),
-	)
+	for _, g := range []struct {
+		id, title string
+		verbs     []*cobra.Command
+	}{
+		{"definition", "Definitions:", []*cobra.Command{
+			a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.lintCommand(), a.testCommand(),
+			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.lspCommand(),
+		}},
+		{"machine", "Machines:", []*cobra.Command{
+			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.diffCommand(),
+		}},
+		{"build", "Builds:", []*cobra.Command{
+			a.buildCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),
+		}},
+		{"store", "The store:", []*cobra.Command{a.storeCommand(), a.gcCommand(), a.whyDependsCommand()}},
+		{"sysc", "sysc itself:", []*cobra.Command{a.doctorCommand(), versionCommand()}},
+	} {
+		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})
+		for _, verb := range g.verbs {
+			verb.GroupID = g.id
+		}
+		root.AddCommand(g.verbs...)
+		root.SetHelpCommandGroupID(g.id) // the last one
+		root.SetCompletionCommandGroupID(g.id)
+	}
 	return root
 }
 

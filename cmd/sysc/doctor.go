@@ -21,8 +21,9 @@ nothing left over from builds that were killed. It changes nothing.
 
 A problem keeps builds from running, or may; advice is about what would make
 them safer. Only a problem makes the exit code 1.`,
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
+		Example: "  sysc doctor\n  sysc doctor --json",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return a.doctor(cmd.Context()) },
 	}
 }
 
@@ -104,9 +105,10 @@ func (e *examination) examine(ctx context.Context) ([]finding, error) {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  usageArgs(cobra.NoArgs),
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  sysc version",
+		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "sysc %s\n", version)
 			return err

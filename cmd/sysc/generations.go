@@ -25,17 +25,19 @@ func (a *app) generationsCommand() *cobra.Command {
 	}
 	a.rootFlag(cmd)
 	show := &cobra.Command{
-		Use:   "show N",
-		Short: "Print the record of a generation as JSON",
-		Args:  usageArgs(cobra.ExactArgs(1)),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.showGeneration(args[0]) },
+		Use:     "show N",
+		Short:   "Print the record of a generation as JSON",
+		Example: "  sysc generations show 41",
+		Args:    usageArgs(cobra.ExactArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.showGeneration(args[0]) },
 	}
 	a.rootFlag(show)
 	remove := &cobra.Command{
-		Use:   "delete N...",
-		Short: "Delete generations and what only they used; never the current one",
-		Args:  usageArgs(cobra.MinimumNArgs(1)),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
+		Use:     "delete N...",
+		Short:   "Delete generations and what only they used; never the current one",
+		Example: "  sysc generations delete 3 4 --root /mnt",
+		Args:    usageArgs(cobra.MinimumNArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
 	}
 	a.rootFlag(remove)
 	cmd.AddCommand(show, remove)

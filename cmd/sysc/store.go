@@ -24,25 +24,29 @@ func (a *app) storeCommand() *cobra.Command {
 	cmd.AddCommand(
 		a.storeAddCommand(), a.storeCatCommand(), a.storeLsCommand(), a.storeCheckoutCommand(), a.storeDiffCommand(),
 		a.storeVerb(&cobra.Command{
-			Use:   "info OBJECT",
-			Short: "What the store knows of an object: a store path, or a link to one",
-			Args:  usageArgs(cobra.ExactArgs(1)),
+			Use:     "info OBJECT",
+			Short:   "What the store knows of an object: a store path, or a link to one",
+			Example: "  sysc store info ./result",
+			Args:    usageArgs(cobra.ExactArgs(1)),
 		}, a.storeInfo),
 		a.storeVerb(&cobra.Command{
-			Use:   "closure OBJECT...",
-			Short: "List objects with all that they refer to",
-			Args:  usageArgs(cobra.MinimumNArgs(1)),
+			Use:     "closure OBJECT...",
+			Short:   "List objects with all that they refer to",
+			Example: "  sysc store closure ./result --json",
+			Args:    usageArgs(cobra.MinimumNArgs(1)),
 		}, a.storeClosure),
 		a.storeVerb(&cobra.Command{
-			Use:   "roots",
-			Short: "List what garbage collection keeps",
-			Args:  usageArgs(cobra.NoArgs),
+			Use:     "roots",
+			Short:   "List what garbage collection keeps",
+			Example: "  sysc store roots",
+			Args:    usageArgs(cobra.NoArgs),
 		}, a.storeRoots),
 		a.storeVerifyCommand(),
 		a.storeVerb(&cobra.Command{
-			Use:   "optimise",
-			Short: "Make files of objects hard links again, after the store was copied without",
-			Args:  usageArgs(cobra.NoArgs),
+			Use:     "optimise",
+			Short:   "Make files of objects hard links again, after the store was copied without",
+			Example: "  sysc store optimise",
+			Args:    usageArgs(cobra.NoArgs),
 		}, a.storeOptimise),
 		a.storeExportCommand(), a.storeImportCommand(), a.storeCopyCommand(), a.storeKeyCommand(),
 		a.gcCommand(), a.whyDependsCommand(),
@@ -221,9 +225,10 @@ func (a *app) storeOptimise(ctx context.Context, st *localstore.Store, _ []strin
 
 func (a *app) whyDependsCommand() *cobra.Command {
 	return a.storeVerb(&cobra.Command{
-		Use:   "why-depends FROM TO",
-		Short: "Show how one object comes to refer to another, and in which file",
-		Args:  usageArgs(cobra.ExactArgs(2)),
+		Use:     "why-depends FROM TO",
+		Short:   "Show how one object comes to refer to another, and in which file",
+		Example: "  sysc why-depends ./result /sysc/store/…-libc6",
+		Args:    usageArgs(cobra.ExactArgs(2)),
 	}, func(ctx context.Context, st *localstore.Store, args []string) error {
 		paths, err := objectPaths(args)
 		if err != nil {

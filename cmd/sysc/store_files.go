@@ -265,9 +265,10 @@ them. Owners and extended attributes are left out.`,
 
 func (a *app) storeDiffCommand() *cobra.Command {
 	return a.storeVerb(&cobra.Command{
-		Use:   "diff OBJECT OBJECT",
-		Short: "List the files that differ between two objects",
-		Args:  usageArgs(cobra.ExactArgs(2)),
+		Use:     "diff OBJECT OBJECT",
+		Short:   "List the files that differ between two objects",
+		Example: "  sysc store diff ./result ./result-before",
+		Args:    usageArgs(cobra.ExactArgs(2)),
 	}, func(ctx context.Context, st *localstore.Store, args []string) error {
 		var tops [2]store.Digest
 		for i, arg := range args {
