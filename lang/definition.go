@@ -3,6 +3,8 @@ package lang
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -85,6 +87,11 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 		diags = append(diags, d.add(b)...)
 	}
 	for _, a := range m.Attrs {
+		if label, isBlock := labelsOf()[a.Name]; isBlock {
+			diags = append(diags, diag.Errorf(a.NameRange, "Argument where a block belongs",
+				"%q is a block, not an argument: write\n\n  %[1]s%s {", a.Name, label)...)
+			continue
+		}
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
 			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
 	}
@@ -185,6 +192,16 @@ var elsewhere = map[string]string{
 	"outputs":       "Each output has a block of its own: output \"NAME\" {",
 }
 
+// labelsOf are the types of blocks that stand at the top of a file, with their
+// labels.
+func labelsOf() map[string]string {
+	return map[string]string{
+		"sysc": "", "locals": "", "config": "", "assert": "", "option": ` "PATH"`,
+		"input": ` "NAME"`, "module": ` "NAME"`, "variable": ` "NAME"`, "output": ` "NAME"`, "function": ` "NAME"`,
+		"derivation": ` "NAME"`, "environment": ` "NAME"`, "system": ` "NAME"`, "test": ` "NAME"`,
+	}
+}
+
 func unknownBlock(b *syntax.Block) diag.List {
 	if hint, later := laterBlocks[b.Type]; later {
 		if hint != "" {
@@ -193,7 +210,7 @@ func unknownBlock(b *syntax.Block) diag.List {
 		return diag.Errorf(b.TypeRange, "Block type not supported yet",
 			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
 	}
-	known := []string{"sysc", "input", "module", "variable", "locals", "output", "function", "assert", "derivation", "environment", "option", "config", "system", "test"}
+	known := slices.Collect(maps.Keys(labelsOf()))
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if hint, ok := elsewhere[b.Type]; ok {
 		detail += " " + hint
@@ -218,7 +235,7 @@ func checkIdentifier(b *syntax.Block) diag.List {
 		}
 	}
 	return diag.Errorf(b.LabelRanges[0], "Invalid name",
-		"%q cannot be the name of a %s: a name begins with a letter and has letters, digits, _ and - only.", label, b.Type)
+		"%q cannot be the name of %s: a name begins with a letter and has letters, digits, _ and - only.", label, diag.WithArticle(b.Type))
 }
 
 // duplicates reports blocks of one type and label.
@@ -233,7 +250,7 @@ func duplicates(lists ...[]*syntax.Block) diag.List {
 				continue
 			}
 			diags = append(diags, diag.Errorf(b.Range, "Duplicate "+b.Type,
-				"There is a %s already, at %s. Each must have a name of its own.", b.Header(), before.Range)...)
+				"There is %s already, at %s. Each must have a name of its own.", diag.WithArticle(b.Header()), before.Range)...)
 		}
 	}
 	return diags

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,8 +78,11 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 		Name:     name,
 		Platform: m.opts.Platform,
 		Builder:  derivations.BuilderExec,
-		Env:      r.texts("env"),
+		Env:      r.variables(),
 		Outputs:  r.list("outputs"),
+	}
+	if d.Outputs == nil && b.Body.Attr("outputs") != nil && !b.Body.Attr("outputs").Expr.IsNull() && !r.diags.HasErrors() {
+		r.fail("outputs", "Invalid value", "A derivation has at least one output. Without outputs it is the one called out.")
 	}
 	if out.Version != "" {
 		d.Name += "-" + out.Version
@@ -100,7 +104,7 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	}
 	hash, err := m.opts.Graph.Add(d, origin)
 	if err != nil {
-		return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+		return nil, append(r.diags, r.refused(b, err)...)
 	}
 	out.Hash = hash
 	stored, _ := m.opts.Graph.Derivation(hash)
@@ -115,6 +119,21 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	return out, r.diags
 }
 
+// refused reports why the graph takes no such derivation, at the argument that is
+// to blame where that is known.
+func (r *fields) refused(b *syntax.Block, err error) diag.List {
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without the name of the derivation, which is where this is shown
+	}
+	at := b.Range
+	for what, argument := range map[string]string{"output ": "outputs", "no outputs": "outputs", "environment variable ": "env", "argument ": "args"} {
+		if strings.HasPrefix(err.Error(), what) && b.Body.Attr(argument) != nil {
+			at = r.rangeOf(argument)
+		}
+	}
+	return diag.Errorf(at, "Invalid "+b.Type, "%s.", capital(err.Error()))
+}
+
 func checkDerivationBody(b *syntax.Body) diag.List {
 	diags := NoCount(b)
 	var rest syntax.Body
@@ -123,6 +142,11 @@ func checkDerivationBody(b *syntax.Body) diag.List {
 	for _, a := range b.Attrs {
 		if a.Name == "count" {
 			continue // reported already
+		}
+		if a.Name == "depends_on" {
+			diags = append(diags, diag.Errorf(a.NameRange, "Unsupported argument",
+				"What a derivation depends on is seen from its texts: mention the path of what it needs, as in ${derivation.NAME.out}, or list it in packages.")...)
+			continue
 		}
 		if slices.Contains(laterArguments, a.Name) {
 			diags = append(diags, diag.Errorf(a.NameRange, "Argument not supported yet",
@@ -195,7 +219,14 @@ func (r *fields) source(d *derivations.Derivation) {
 // command sets the arguments.
 func (r *fields) command(d *derivations.Derivation) {
 	if a := r.body.Attr("script"); a != nil {
-		script := r.text("script")
+		v, ok := r.converted("script", cty.String)
+		if !ok {
+			if !r.diags.HasErrors() {
+				r.fail("script", "Missing required argument", "The script is null, and so there is nothing that makes the outputs.")
+			}
+			return
+		}
+		script := v.AsString()
 		if len(script) > maxScript {
 			r.fail("script", "Script too long", fmt.Sprintf("A script has up to %d KiB. Put a longer one into a file, and run it by source().", maxScript>>10))
 		}

@@ -44,7 +44,7 @@ func (m *Module) environment(b *syntax.Block, scope *eval.Scope, address, key st
 		return nil, diags
 	}
 	r := &fields{m: m, scope: scope, body: b.Body, diags: diags}
-	env := r.texts("env")
+	env := r.variables()
 	origin := derivations.Origin{Label: address, Position: b.Range.String()}
 	root := ""
 	if !r.diags.HasErrors() {
@@ -58,7 +58,7 @@ func (m *Module) environment(b *syntax.Block, scope *eval.Scope, address, key st
 		Args: []string{"/bin/sh", "-euc", `: > "$out"`}, Env: env, Root: root,
 	}, origin)
 	if err != nil {
-		return nil, append(r.diags, diag.Errorf(b.Range, "Invalid environment", "%v.", err)...)
+		return nil, append(r.diags, r.refused(b, err)...)
 	}
 	out := &Environment{
 		Address: address, Range: b.Range,

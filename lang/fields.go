@@ -2,11 +2,14 @@ package lang
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
 
 	"sysc/derivations"
+	"sysc/internal/shellword"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -68,7 +71,11 @@ func (r *fields) converted(name string, ty cty.Type) (v cty.Value, ok bool) {
 	}
 	out, err := convert.Convert(v, ty)
 	if err != nil {
-		r.fail(name, "Incorrect type", fmt.Sprintf("%q must be %s: %s.", name, ty.FriendlyName(), describeError(err)))
+		detail := fmt.Sprintf("%q has to be %s, and this %s", name, typeInWords(ty), eval.Describe(v))
+		if _, inside := err.(cty.PathError); inside {
+			detail += ", where " + describeError(err)
+		}
+		r.fail(name, "Incorrect type", detail+".")
 		return cty.NilVal, false
 	}
 	return out, true
@@ -98,6 +105,32 @@ func (r *fields) list(name string) []string {
 		out = append(out, elem.AsString())
 	}
 	return out
+}
+
+// variables reads the environment variables of what is run.
+func (r *fields) variables() map[string]string {
+	vars := r.texts("env")
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		if !shellword.IsName(name) {
+			r.fail("env", "Invalid name", fmt.Sprintf("%q cannot be the name of an environment variable: it has letters, digits and _ only.", name))
+		}
+	}
+	return vars
+}
+
+// typeInWords names a type that an argument has.
+func typeInWords(ty cty.Type) string {
+	switch {
+	case ty == cty.String:
+		return "a text"
+	case ty == cty.Bool:
+		return "true or false"
+	case ty.IsListType():
+		return "a list of texts"
+	case ty.IsMapType():
+		return "an object of texts, as in { NAME = \"value\" }"
+	}
+	return diag.WithArticle(ty.FriendlyName())
 }
 
 // texts reads a map of texts. A null in it means that the key is not set.

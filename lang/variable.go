@@ -101,9 +101,7 @@ func (m *Module) constraint(b *syntax.Block) (constraint, diag.List) {
 	if a := b.Body.Attr("type"); a != nil {
 		ty, defaults, hclDiags := typeexpr.TypeConstraintWithDefaults(a.Expr.Node())
 		for _, d := range syntax.FromHCL(hclDiags) {
-			if word, ok := a.Expr.Keyword(); ok {
-				d.Detail += diag.DidYouMean(word, []string{"string", "number", "bool", "any", "list", "set", "map", "object", "tuple"})
-			}
+			explainType(d)
 			diags = append(diags, d)
 		}
 		c.ty, c.defaults, c.text = ty, defaults, ty.IsPrimitiveType()

@@ -163,9 +163,13 @@ func (d *declarer) labels(a *syntax.Attr, o *option.Option) diag.List {
 // text and flag evaluate arguments that know nothing of any system.
 func (d *declarer) text(a *syntax.Attr, into *string) diag.List {
 	v, diags := d.constant(a, option.String())
-	if !diags.HasErrors() {
-		*into = v.AsString()
+	if diags.HasErrors() {
+		return diags
 	}
+	if _, word := a.Expr.Keyword(); word {
+		return append(diags, diag.Errorf(a.Expr.Range(), "Wrong type", "%s is a text for those who use the option, in quotes.", a.Name)...)
+	}
+	*into = v.AsString()
 	return diags
 }
 

@@ -38,13 +38,13 @@ type inputResult struct {
 func inputSettings() []option.Attr {
 	texts := option.List(option.String())
 	noTexts := cty.ListValEmpty(cty.String)
-	snapshot := mustPattern(`[0-9]{8}T[0-9]{6}Z`)
+	snapshot := mustPattern(`[0-9]{8}T[0-9]{6}Z`).Called("a time in UTC, such as \"20260901T000000Z\",")
 	return []option.Attr{
-		{Name: "suites", Type: option.List(mustPattern(`[a-z0-9][a-zA-Z0-9._/-]*`))},
+		{Name: "suites", Type: option.List(mustPattern(`[a-z0-9][a-zA-Z0-9._/-]*`).Called("the name of a suite"))},
 		{Name: "components", Type: texts, Optional: true, Default: noTexts},
 		{Name: "security", Type: option.Bool(), Optional: true, Default: cty.True},
 		{Name: "snapshot", Type: snapshot, Optional: true, Default: cty.NullVal(cty.String)},
-		{Name: "url", Type: mustPattern(`(https?|file)://[^\s]+`), Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "url", Type: mustPattern(`(https?|file)://[^\s]+`).Called("an address that begins with http://, https:// or file://"), Optional: true, Default: cty.NullVal(cty.String)},
 		{Name: "keyring", Type: option.String(), Optional: true, Default: cty.NullVal(cty.String)},
 	}
 }
@@ -133,7 +133,7 @@ func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) 
 	if file := textOf(values["keyring"]); file != "" {
 		ring, err := readFile(w.p.opts.Reads, m.Dir(), file, maxKeyring)
 		if err != nil {
-			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v.", file, cause(err))...)
+			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v. The file lies in the directory of the module, as in keyring = \"archive.asc\".", file, cause(err))...)
 		}
 		in.settings.Keyring = ring
 	}

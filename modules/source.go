@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
@@ -109,7 +110,7 @@ func (s *site) written(e *syntax.Expr, rng diag.Range) option.Written {
 		}
 		if len(args) != want {
 			w.Problems = append(w.Problems, diag.Errorf(e.Range(), "Wrong number of arguments",
-				"%s takes %d argument(s), and there are %d.", name, want, len(args))...)
+				"A definition is wrapped as in %s, and here %s.", map[int]string{1: name + "(value)", 2: name + "(number, value)"}[want], argumentsHere(len(args)))...)
 			break
 		}
 		wrap := option.Wrap{Name: name, Range: e.CallRange()}
@@ -235,4 +236,15 @@ func (s *labelSource) Items() ([]option.Item, bool) {
 
 func (s *labelSource) Value(*option.Node) (cty.Value, diag.List) {
 	return cty.DynamicVal, diag.Errorf(s.block.Range, "Label on a block that takes none", "An expression is needed here, not a block.")
+}
+
+// argumentsHere says how many arguments there are.
+func argumentsHere(n int) string {
+	switch n {
+	case 0:
+		return "is no argument"
+	case 1:
+		return "is one argument"
+	}
+	return fmt.Sprintf("are %d arguments", n)
 }

@@ -152,7 +152,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	root := s.e.options.Root()
 	req.base = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")
-	if base == "" {
+	if base == "" || s.e.platform == "" { // what is wrong with the platform is reported
 		return req, packages.outputs, diags
 	}
 	arch, err := debian.Architecture(s.e.platform)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -40,9 +41,12 @@ func unknownType(word string, rng diag.Range) diag.List {
 	case "list", "set", "map":
 		return diag.Errorf(rng, "Incomplete type", "%s needs the type of its elements: %s(string), or %s(any).", word, word, word)
 	case "object", "tuple", "enum", "pattern", "between", "either", "nullable":
-		return diag.Errorf(rng, "Incomplete type", "%s needs arguments.", word)
+		return diag.Errorf(rng, "Incomplete type", "%s needs to be told more, as in %s.", word, map[string]string{
+			"object": "object({ name = string })", "tuple": "tuple([string, number])", "enum": `enum("low", "high")`, "pattern": `pattern("[a-z]+")`,
+			"between": "between(1, 10)", "either": "either(integer, bool)", "nullable": "nullable(string)",
+		}[word])
 	}
-	return diag.Errorf(rng, "Unknown type", "There is no type %q.%s", word, diag.DidYouMean(word, option.Names()))
+	return diag.Errorf(rng, "Unknown type", "There is no type %q.%s", word, lang.TypeHint(word, option.Names()))
 }
 
 type typeDecoder struct {
@@ -80,6 +84,9 @@ func (d *typeDecoder) decode() (*option.Type, diag.List) {
 	case "optional":
 		return nil, diag.Errorf(d.expr.Range(), "Misplaced optional", "optional(…) is for the attributes of an object type only. For an option that may be null write nullable(…).")
 	}
+	if _, simple := option.Simple(d.name); simple {
+		return nil, diag.Errorf(d.expr.Range(), "Wrong number of arguments", "The type %s is written without arguments and parentheses.", d.name)
+	}
 	return nil, unknownType(d.name, d.expr.CallRange())
 }
 
@@ -87,7 +94,7 @@ func (d *typeDecoder) count(want int) diag.List {
 	if len(d.args) == want {
 		return nil
 	}
-	return diag.Errorf(d.expr.Range(), "Wrong number of arguments", "The type %s takes %d argument(s), and there are %d.", d.name, want, len(d.args))
+	return diag.Errorf(d.expr.Range(), "Wrong number of arguments", "The type %s takes %s, and here are %d.", d.name, map[int]string{1: "one argument", 2: "two arguments"}[want], len(d.args))
 }
 
 func (d *typeDecoder) types(exprs []*syntax.Expr) ([]*option.Type, diag.List) {
@@ -103,7 +110,7 @@ func (d *typeDecoder) types(exprs []*syntax.Expr) ([]*option.Type, diag.List) {
 
 func (d *typeDecoder) either() (*option.Type, diag.List) {
 	if len(d.args) < 2 {
-		return nil, diag.Errorf(d.expr.Range(), "Wrong number of arguments", "either takes two types, and there are %d.", len(d.args))
+		return nil, diag.Errorf(d.expr.Range(), "Wrong number of arguments", "either takes two types, as in either(integer, bool), and here are %d.", len(d.args))
 	}
 	parts, diags := d.types(d.args)
 	if diags.HasErrors() {

@@ -71,3 +71,11 @@ func abs(n int) int {
 	}
 	return n
 }
+
+// WithArticle returns a noun with "a" or "an" in front of it.
+func WithArticle(noun string) string {
+	if noun != "" && strings.ContainsRune("aeiou", rune(noun[0])) {
+		return "an " + noun
+	}
+	return "a " + noun
+}

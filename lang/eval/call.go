@@ -106,6 +106,9 @@ func (e *evaluator) args(n *hclsyntax.FunctionCallExpr, l *local) ([]Arg, diag.L
 func (e *evaluator) pure(n *hclsyntax.FunctionCallExpr, l *local, f *Function, args []Arg) (cty.Value, diag.List) {
 	exprs := make([]hclsyntax.Expression, len(args))
 	params, rest := f.Impl.Params(), f.Impl.VarParam()
+	if len(args) < len(params) || len(args) > len(params) && rest == nil {
+		return cty.DynamicVal, wrongCount(n, len(params), names(params), name(rest), len(args))
+	}
 	for i, a := range args {
 		if p, ok := pathIn(a.Value); ok && (!f.KeepsPaths || n.Name == "length" && a.Value.Type() == cty.String) {
 			return cty.DynamicVal, unknownPath(p, n.Name+" cannot be applied to it", a.Range)
@@ -137,15 +140,25 @@ func (e *evaluator) pure(n *hclsyntax.FunctionCallExpr, l *local, f *Function, a
 	return v, e.fromHCL(hclDiags, n, l)
 }
 
+// names are those of the parameters of a function.
+func names(params []function.Parameter) []string {
+	var out []string
+	for i := range params {
+		out = append(out, params[i].Name)
+	}
+	return out
+}
+
+func name(p *function.Parameter) string {
+	if p == nil {
+		return ""
+	}
+	return p.Name
+}
+
 func (e *evaluator) native(n *hclsyntax.FunctionCallExpr, f *Function, args []Arg) (cty.Value, diag.List) {
-	least := len(f.Params) - f.Optional
-	if len(args) < least || len(args) > len(f.Params) {
-		want := fmt.Sprint(least)
-		if f.Optional > 0 {
-			want = fmt.Sprintf("%d to %d", least, len(f.Params))
-		}
-		return cty.DynamicVal, diag.Errorf(callRange(n), "Wrong number of function arguments",
-			"Function %q takes %s argument(s), %s(%s), and here are %d.", n.Name, want, n.Name, strings.Join(f.Params, ", "), len(args))
+	if least := len(f.Params) - f.Optional; len(args) < least || len(args) > len(f.Params) {
+		return cty.DynamicVal, wrongCount(n, least, f.Params, "", len(args))
 	}
 	return f.Native(Call{Name: n.Name, Range: callRange(n), Args: args, Scope: e.scope})
 }

@@ -90,7 +90,7 @@ func (e *evaluator) keyText(v cty.Value, n hclsyntax.Expression, l *local, diags
 	}
 	key, err := convert.Convert(v, cty.String)
 	if err != nil {
-		return cty.UnknownVal(cty.String), marks, append(diags, e.errorf(n, l, "Incorrect key type", "Can't use this value as a key: %v.", err)...)
+		return cty.UnknownVal(cty.String), marks, append(diags, e.errorf(n, l, "Incorrect key type", "A key is a text, and this is %s.", diag.WithArticle(typeName(v.Type())))...)
 	}
 	return key, marks, diags
 }
@@ -105,13 +105,13 @@ func (e *evaluator) iterable(n *hclsyntax.ForExpr, l *local) (cty.Value, cty.Val
 	v, marks := v.Unmark()
 	switch {
 	case v.IsNull():
-		diags = append(diags, e.errorf(n.CollExpr, l, "Iteration over null value", "A null value cannot be used as the collection in a 'for' expression.")...)
+		diags = append(diags, e.errorf(n.CollExpr, l, "Iteration over null value", "This is null, and for goes over lists, sets, maps and objects.")...)
 		return cty.DynamicVal, marks, diags
 	case !v.IsKnown():
 		return cty.DynamicVal, marks, diags
 	case !v.CanIterateElements():
 		diags = append(diags, e.errorf(n.CollExpr, l, "Iteration over non-iterable value",
-			"A value of type %s cannot be used as the collection in a 'for' expression.", v.Type().FriendlyName())...)
+			"This is %s, and for goes over lists, sets, maps and objects.", diag.WithArticle(typeName(v.Type())))...)
 		return cty.DynamicVal, marks, diags
 	}
 	return v, marks, diags

@@ -77,8 +77,8 @@ func (e *evaluator) values(node hclsyntax.Expression, l *local) []diag.Value {
 // maxShown bounds a text in a message, in characters.
 const maxShown = 60
 
-// Describe says in a few words what a value is, as in `is "abc"` or `is object
-// with 2 attributes`. It shows nothing of sensitive values.
+// Describe says in a few words what a value is, as in `is "abc"` or `is an
+// object with 2 attributes`. It shows nothing of sensitive values.
 func Describe(v cty.Value) string {
 	if v.IsMarked() || v.ContainsMarked() {
 		_, m := Plain(v)
@@ -112,11 +112,11 @@ func Describe(v cty.Value) string {
 	n := v.LengthInt()
 	switch {
 	case ty.IsObjectType():
-		return fmt.Sprintf("is object with %s", count(n, "attribute"))
+		return fmt.Sprintf("is an object with %s", count(n, "attribute"))
 	case ty.IsTupleType():
-		return fmt.Sprintf("is tuple with %s", count(n, "element"))
+		return fmt.Sprintf("is a list with %s", count(n, "element"))
 	}
-	return fmt.Sprintf("is %s with %s", ty.FriendlyName(), count(n, "element"))
+	return fmt.Sprintf("is %s with %s", diag.WithArticle(ty.FriendlyName()), count(n, "element"))
 }
 
 func count(n int, what string) string {

@@ -162,6 +162,7 @@ func (e *evaluator) fromHCL(in hcl.Diagnostics, node hclsyntax.Expression, l *lo
 	values := e.values(node, l)
 	for _, d := range out {
 		d.Values = values
+		inWords(d)
 	}
 	return out
 }

@@ -65,11 +65,15 @@ func (e *evaluator) binary(n *hclsyntax.BinaryOpExpr, l *local) (cty.Value, diag
 		}
 	}
 	if n.Op.Type == cty.Number || n.Op.Impl.Params()[0].Type == cty.Number {
+		// Before it is converted: a text of many digits takes long.
 		for _, v := range []cty.Value{lhs, rhs} {
 			if numberBomb(v) {
 				return cty.UnknownVal(n.Op.Type), append(diags, outOfRange(rng)...)
 			}
 		}
+	}
+	if moreDiags := e.checkOperands(n, lhs, rhs, l); moreDiags != nil {
+		return cty.UnknownVal(n.Op.Type), append(diags, moreDiags...)
 	}
 	v, hclDiags := (&hclsyntax.BinaryOpExpr{LHS: lit(lhs, n.LHS), Op: n.Op, RHS: lit(rhs, n.RHS), SrcRange: n.SrcRange}).Value(nil)
 	diags = append(diags, e.fromHCL(hclDiags, n, l)...)
@@ -131,6 +135,9 @@ func (e *evaluator) unary(n *hclsyntax.UnaryOpExpr, l *local) (cty.Value, diag.L
 	if n.Op.Type == cty.Number && numberBomb(v) {
 		return cty.UnknownVal(cty.Number), append(diags, outOfRange(rng)...)
 	}
+	if moreDiags := e.checkOperand(n, v, l); moreDiags != nil {
+		return cty.UnknownVal(n.Op.Type), append(diags, moreDiags...)
+	}
 	v, hclDiags := (&hclsyntax.UnaryOpExpr{Op: n.Op, Val: lit(v, n.Val), SrcRange: n.SrcRange, SymbolRange: n.SymbolRange}).Value(nil)
 	return v, append(diags, e.fromHCL(hclDiags, n, l)...)
 }
@@ -150,6 +157,7 @@ func (e *evaluator) template(n *hclsyntax.TemplateExpr, l *local) (cty.Value, di
 		if partDiags.HasErrors() {
 			v = cty.UnknownVal(cty.String)
 		}
+		diags = append(diags, e.checkPart(part, v, l)...)
 		total += textLen(v)
 		values[i] = v
 	}

@@ -43,7 +43,9 @@ func (e *evaluator) traversal(n hclsyntax.Expression, l *local) (cty.Value, diag
 		if hclDiags.HasErrors() {
 			e.noteStart(c, used, start)
 			stepDiags := e.fromHCL(hclDiags, n, l)
-			suggestStep(stepDiags, step, v)
+			for _, d := range stepDiags {
+				explainStep(d, step, v)
+			}
 			return cty.DynamicVal, append(diags, stepDiags...)
 		}
 		v = next
@@ -147,10 +149,10 @@ func (e *evaluator) unknownName(c chain, l *local) diag.List {
 		}
 	}
 	detail := "There is nothing called " + name + " here." + diag.DidYouMean(name, known)
-	switch {
+	switch hint, other := elsewhere()[name]; {
+	case other:
+		detail = "There is nothing called " + name + " here. " + hint
 	case len(c.steps) > 0:
-	case name == "count":
-		detail = "There is no count in sysc; use for_each."
 	default:
 		if _, near := diag.Suggest(name, known); !near {
 			detail += " A text is written in quotes: \"" + name + "\"."
@@ -159,35 +161,12 @@ func (e *evaluator) unknownName(c chain, l *local) diag.List {
 	return diag.List{diag.New(diag.Error, rng, "Unknown name", "%s", detail)}
 }
 
-// suggestStep adds the name that was probably meant to the error of a step.
-func suggestStep(diags diag.List, step hcl.Traverser, v cty.Value) {
-	var name string
-	switch t := step.(type) {
-	case hcl.TraverseAttr:
-		name = t.Name
-	case hcl.TraverseIndex:
-		if !t.Key.IsKnown() || t.Key.IsMarked() || t.Key.IsNull() || t.Key.Type() != cty.String {
-			return
-		}
-		name = t.Key.AsString()
-	}
-	v, _ = v.Unmark()
-	if !v.IsKnown() || v.IsNull() {
-		return
-	}
-	var names []string
-	switch ty := v.Type(); {
-	case ty.IsObjectType():
-		for attr := range ty.AttributeTypes() {
-			names = append(names, attr)
-		}
-	case ty.IsMapType():
-		for it := v.ElementIterator(); it.Next(); {
-			k, _ := it.Element()
-			names = append(names, k.AsString())
-		}
-	}
-	for _, d := range diags {
-		d.Detail += diag.DidYouMean(name, names)
+// elsewhere is how sysc says what names of other languages of this family do.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"count":     "Use for_each, and each.key for what is different.",
+		"terraform": "A definition does not know who uses it; declare a variable.",
+		"resource":  "What a machine has is read as config.NAME, what a build makes as derivation.NAME.out.",
+		"data":      "What is pinned from outside is input.NAME; files are read by file(…) or source(…), and fetched by fetchurl(…).",
 	}
 }

@@ -1,8 +1,6 @@
 package eval
 
 import (
-	"strings"
-
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
@@ -28,7 +26,7 @@ type UserFunction struct {
 // reported at the call: the same result may be right for other arguments.
 func (e *evaluator) user(n *hclsyntax.FunctionCallExpr, f *UserFunction, args []Arg) (cty.Value, diag.List) {
 	if len(args) < len(f.Params) || f.Rest == "" && len(args) > len(f.Params) {
-		return cty.DynamicVal, wrongArguments(n, f, len(args))
+		return cty.DynamicVal, wrongCount(n, len(f.Params), f.Params, f.Rest, len(args))
 	}
 	if f.running {
 		// Only a template can call it, as the texts of results are checked before.
@@ -82,15 +80,4 @@ func atCall(n *hclsyntax.FunctionCallExpr, f *UserFunction, diags diag.List) dia
 		out = append(out, &at)
 	}
 	return out
-}
-
-func wrongArguments(n *hclsyntax.FunctionCallExpr, f *UserFunction, have int) diag.List {
-	params := strings.Join(f.Params, ", ")
-	least := ""
-	if f.Rest != "" {
-		least = "at least "
-		params = strings.TrimPrefix(params+", "+f.Rest+"...", ", ")
-	}
-	return diag.Errorf(callRange(n), "Wrong number of function arguments",
-		"Function %q takes %s%s, %s(%s), and here are %d.", n.Name, least, count(len(f.Params), "argument"), n.Name, params, have)
 }

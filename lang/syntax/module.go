@@ -161,7 +161,7 @@ func (f *source) parse() (*hclsyntax.Body, diag.List) {
 	text, heredocs, hereDiags := extractHeredocs(f.src, f.name, tokens)
 	diags = append(diags, hereDiags...)
 	file, hclDiags := hclsyntax.ParseConfig(text, f.name, startPos)
-	diags = append(diags, FromHCL(hclDiags)...)
+	diags = append(diags, explain(text, FromHCL(hclDiags))...)
 	body, ok := file.Body.(*hclsyntax.Body)
 	if !ok {
 		return nil, diags
@@ -182,7 +182,7 @@ func ParseExpression(src []byte, name string) (*Expr, diag.List) {
 	}
 	text, heredocs, diags := extractHeredocs(src, name, tokens)
 	node, hclDiags := hclsyntax.ParseExpression(text, name, startPos)
-	diags = append(diags, FromHCL(hclDiags)...)
+	diags = append(diags, explain(text, FromHCL(hclDiags))...)
 	if diags.HasErrors() {
 		return nil, diags
 	}

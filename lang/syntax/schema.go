@@ -120,16 +120,18 @@ func (b *Block) CheckLabels(names ...string) diag.List {
 	switch {
 	case len(b.Labels) > len(names):
 		if len(names) == 0 {
-			return diag.Errorf(b.LabelRanges[0], "Extraneous label", "A %s block has no labels: write\n\n  %s {", b.Type, example)
+			return diag.Errorf(b.LabelRanges[0], "Extraneous label", "%s has no labels: write\n\n  %s {", capital(diag.WithArticle(b.Type+" block")), example)
 		}
 		return diag.Errorf(b.LabelRanges[len(names)], "Extraneous label",
-			"A %s block has %d label(s), for %s.", b.Type, len(names), strings.Join(names, " and "))
+			"%s has no label but its %s: write\n\n  %s {", capital(diag.WithArticle(b.Type+" block")), strings.Join(names, " and "), example)
 	case len(b.Labels) < len(names):
 		return diag.Errorf(b.TypeRange, "Missing label",
-			"A %s block needs a label for its %s: write\n\n  %s {", b.Type, names[len(b.Labels)], example)
+			"%s needs a label for its %s: write\n\n  %s {", capital(diag.WithArticle(b.Type+" block")), names[len(b.Labels)], example)
 	}
 	return nil
 }
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 func (s BlockSchema) example() string {
 	out := s.Type

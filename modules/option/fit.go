@@ -115,7 +115,7 @@ func (t *Type) fitEither(v cty.Value, m mode) (cty.Value, *Mismatch) {
 func (t *Type) fitSequence(v cty.Value, marks cty.ValueMarks, m mode) (cty.Value, *Mismatch) {
 	ty := v.Type()
 	if !ty.IsListType() && !ty.IsTupleType() && !ty.IsSetType() {
-		return cty.NilVal, mismatch("%s is required, got %s", t.words(), Describe(v))
+		return cty.NilVal, mismatch("%s is required, got %s%s", t.words(), Describe(v), t.inBrackets(v))
 	}
 	if t.Kind == KindTuple && (ty.IsSetType() || v.LengthInt() != len(t.Parts)) {
 		return cty.NilVal, mismatch("%s is required, got %s", t.words(), Describe(v))
@@ -141,6 +141,17 @@ func (t *Type) fitSequence(v cty.Value, marks cty.ValueMarks, m mode) (cty.Value
 		return setOf(t.Elem, out), nil
 	}
 	return listOf(t.Elem, out), nil
+}
+
+// inBrackets says how a value that is no list becomes the only element of one.
+func (t *Type) inBrackets(v cty.Value) string {
+	if v.Type() != cty.String && v.Type() != cty.Number || t.Kind == KindTuple {
+		return ""
+	}
+	if _, err := t.Elem.Fit(v); err != nil {
+		return ""
+	}
+	return "; write [" + Describe(v) + "]"
 }
 
 func (t *Type) fitMap(v cty.Value, marks cty.ValueMarks, m mode) (cty.Value, *Mismatch) {

@@ -179,9 +179,26 @@ func (n *Node) wrongKey(it Item) diag.List {
 	return nil
 }
 
+// topLevel are types of blocks that are often looked for in the wrong place. Never
+// written to.
+var topLevel = []string{"assert", "config", "derivation", "environment", "function", "input", "locals", "module", "option", "output", "system", "test", "variable"}
+
+// otherwise says what is written in place of words that are no options. Never
+// written to.
+var otherwise = map[string]string{
+	"when":     "A condition is an argument: when = CONDITION",
+	"if":       "A condition is written when = CONDITION",
+	"modules":  "modules is an argument of system blocks.",
+	"platform": "platform is an argument of system blocks.",
+	"base":     "base is an argument of system blocks.",
+	"for_each": "for_each is for blocks that have a name; among options, dynamic blocks have it.",
+	"imports":  "A system names what it uses in its argument modules.",
+}
+
 func (n *Node) unknown(it Item) diag.List {
-	candidates := sortedKeys(n.opt.children)
-	known := append(n.Elsewhere(), candidates...)
+	known := append(n.Elsewhere(), sortedKeys(n.opt.children)...)
+	slices.Sort(known)
+	known = slices.Compact(known)
 	path := it.Key
 	if n.parent != nil {
 		path = n.Path() + "." + it.Key
@@ -191,9 +208,12 @@ func (n *Node) unknown(it Item) diag.List {
 		detail += fmt.Sprintf(" There is one called %s.", elsewhere)
 	} else if s, ok := diag.Suggest(it.Key, known); ok {
 		detail += fmt.Sprintf(" Did you mean %q?", s)
-	} else if len(candidates) > 0 && len(candidates) <= 20 {
-		where := "At this place there are"
-		detail += fmt.Sprintf(" %s: %s.", where, strings.Join(candidates, ", "))
+	} else if hint, ok := otherwise[it.Key]; ok {
+		detail += " " + hint
+	} else if slices.Contains(topLevel, it.Key) {
+		detail += fmt.Sprintf(" A block of type %s stands at the top of a file.", it.Key)
+	} else if len(known) > 0 && len(known) <= 20 {
+		detail += fmt.Sprintf(" At this place there are: %s.", strings.Join(known, ", "))
 	}
 	return diag.Errorf(it.KeyRange, "Unknown option", "%s", detail)
 }

@@ -41,8 +41,17 @@ func (n *Node) noValue(by diag.Range) diag.List {
 	if n.opt != nil && n.opt.Removed != "" {
 		return diag.Errorf(by, "Option was removed", "%s", n.Path()+": "+n.opt.Removed)
 	}
-	return diag.Errorf(by, "Option without a value",
+	diags := diag.Errorf(by, "Option without a value",
 		"Nothing defines %s (%s), it has no default, and it is needed here.", n.Path(), n.kind())
+	if i := n.parent.Instance(); i != nil {
+		for _, d := range i.definitions() {
+			if !d.declared && !d.rng.IsZero() {
+				diags[0].Related = append(diags[0].Related, diag.Related{Message: i.Path() + " is defined here", Range: d.rng})
+				break
+			}
+		}
+	}
+	return diags
 }
 
 // read finds the value, once.

@@ -139,6 +139,9 @@ func Object(attrs ...Attr) (*Type, error) {
 
 // Pattern admits strings that match the RE2 expression from end to end.
 func Pattern(expr string) (*Type, error) {
+	if _, err := regexp.Compile(expr); err != nil {
+		return nil, fmt.Errorf("pattern %s: %v", strconv.Quote(expr), err)
+	}
 	re, err := regexp.Compile(`\A(?:` + expr + `)\z`)
 	if err != nil {
 		return nil, fmt.Errorf("pattern %s: %v", strconv.Quote(expr), err)
