@@ -23,7 +23,7 @@ import (
 // name is what diagnostics call the file.
 func ParseVariables(src []byte, name string) (map[string]VariableValue, diag.List) {
 	if strings.HasSuffix(name, ".json") {
-		return parseJSONVariables(src, name)
+		return ParseJSONVariables(src, name)
 	}
 	attrs, diags := syntax.ParseAttributes(src, name)
 	out := map[string]VariableValue{}
@@ -33,7 +33,8 @@ func ParseVariables(src []byte, name string) (map[string]VariableValue, diag.Lis
 	return out, diags
 }
 
-func parseJSONVariables(src []byte, name string) (map[string]VariableValue, diag.List) {
+// ParseJSONVariables is [ParseVariables] for JSON, whatever the name.
+func ParseJSONVariables(src []byte, name string) (map[string]VariableValue, diag.List) {
 	r := &jsonReader{src: src, name: name, dec: json.NewDecoder(bytes.NewReader(src))}
 	r.dec.UseNumber()
 	fail := func(err error) (map[string]VariableValue, diag.List) {

@@ -183,6 +183,31 @@ func AmbientDigest(given map[string]VariableValue, name string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// Given returns the values that variables of the module have from outside, as they
+// were given: before they are converted to the variables' types. Those of sensitive
+// variables are left out, and their names returned, sorted.
+func (m *Module) Given() (values map[string]cty.Value, sensitive []string, diags diag.List) {
+	values = map[string]cty.Value{}
+	for _, b := range m.Definition.Variables {
+		name := b.Labels[0]
+		given, ok := m.opts.Variables[name]
+		if !ok {
+			continue
+		}
+		c, more := m.constraint(b)
+		diags = append(diags, more...)
+		if c.sensitive {
+			sensitive = append(sensitive, name)
+			continue
+		}
+		v, more := m.givenValue(given, c)
+		diags = append(diags, more...)
+		values[name] = v
+	}
+	slices.Sort(sensitive)
+	return values, sensitive, diags
+}
+
 // place is where a value is given, if that may be shown, or else where its variable
 // is declared.
 func (v VariableValue) place(b *syntax.Block) diag.Range {

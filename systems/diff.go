@@ -48,6 +48,7 @@ func Diff(old, new *Manifest, opts *DiffOptions) *Plan {
 		built(p, old, new)
 	}
 	p.Reboot = reboot(p)
+	p.Unchanged = p.Counts().unchanged(new)
 	return p
 }
 

@@ -45,6 +45,8 @@ type Plan struct {
 	// Root is set when the file systems differ, nil when either is not known. A
 	// change of the root that no declaration or package explains is still one.
 	Root *ValueChange `json:"root,omitempty"`
+	// Unchanged counts what is in both systems and the same.
+	Unchanged Unchanged `json:"unchanged"`
 	// Built is set when the new system is built, so that all of this is known.
 	Built bool `json:"built"`
 	// First is set when there is no old system.
@@ -130,6 +132,31 @@ type Counts struct {
 	Users       Count `json:"users"`
 	Groups      Count `json:"groups"`
 	Units       Count `json:"units"`
+}
+
+// Unchanged says how many of each kind stay as they are.
+type Unchanged struct {
+	Packages    int `json:"packages"`
+	Files       int `json:"files"`
+	Directories int `json:"directories"`
+	Symlinks    int `json:"symlinks"`
+	Users       int `json:"users"`
+	Groups      int `json:"groups"`
+	Units       int `json:"units"`
+}
+
+// unchanged counts what a system has that no change is about.
+func (c Counts) unchanged(new *Manifest) Unchanged {
+	rest := func(all int, c Count) int { return all - c.Add - c.Change }
+	return Unchanged{
+		Packages:    rest(len(new.Packages), c.Packages),
+		Files:       rest(len(new.Files), c.Files),
+		Directories: rest(len(new.Directories), c.Directories),
+		Symlinks:    rest(len(new.Symlinks), c.Symlinks),
+		Users:       rest(len(new.Users), c.Users),
+		Groups:      rest(len(new.Groups), c.Groups),
+		Units:       rest(len(new.Units), c.Units),
+	}
 }
 
 // A Count counts actions.

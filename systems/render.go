@@ -61,6 +61,9 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 	r.boot(p)
 	r.reboot(p)
 	r.out.WriteString("\n" + Summary(p) + "\n")
+	if text := p.Unchanged.text(); text != "" {
+		r.out.WriteString("Unchanged: " + text + ".\n")
+	}
 	_, err := io.WriteString(w, r.out.String())
 	return err
 }
@@ -278,6 +281,27 @@ func Summary(p *Plan) string {
 		return "Plan: the root changes."
 	}
 	return "Plan: " + strings.Join(parts, "; ") + "."
+}
+
+// text lists what there is of it, as in "3 packages, 1 file".
+func (u Unchanged) text() string {
+	var parts []string
+	for _, x := range []struct {
+		n         int
+		one, many string
+	}{
+		{u.Packages, "package", "packages"}, {u.Files, "file", "files"}, {u.Directories, "directory", "directories"}, {u.Symlinks, "symlink", "symlinks"},
+		{u.Users, "user", "users"}, {u.Groups, "group", "groups"}, {u.Units, "unit", "units"},
+	} {
+		switch x.n {
+		case 0:
+		case 1:
+			parts = append(parts, "1 "+x.one)
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", x.n, x.many))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 type counted struct {

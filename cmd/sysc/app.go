@@ -29,9 +29,10 @@ type app struct {
 	root     string // --root
 	json     bool
 	progress string
-	proxy    string    // --proxy
-	vars     []varFlag // --var and --var-file, in their order
-	offline  bool      // --offline
+	proxy    string       // --proxy
+	vars     []varFlag    // --var and --var-file, in their order
+	offline  bool         // --offline
+	saved    *savedValues // of the plan that is carried out, or nil
 
 	overrides []string        // --override
 	modules   *source.Fetcher // made when modules are needed
@@ -66,6 +67,7 @@ Exit codes:
     3  formatting needed, and nothing else (fmt --check, lint)
     5  verification failed: a signature or hash
     6  not reproducible (build --check)
+    7  refused: something has changed since the plan was made (switch FILE)
    10  a build failed
    11  a build took longer than it may
    12  transient: network, disk or memory full; try again

@@ -21,6 +21,7 @@ const (
 	exitFormat          = 3   // fmt --check: a file has another layout
 	exitVerification    = 5   // a signature or hash is wrong
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
+	exitRefused         = 7   // switch FILE: not what the plan was made for
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
 	exitTransient       = 12  // network, disk or memory full: the same command may work later

@@ -25,19 +25,25 @@ import (
 
 func (a *app) planCommand() *cobra.Command {
 	var detailed, all bool
+	var out string
 	cmd := &cobra.Command{
 		Use:   "plan [SYSTEM]",
 		Short: "Show what switch would change, and change nothing",
+		Long: `Show what switch would change, and change nothing. With --out the plan is saved in
+a file, for sysc switch FILE, which does that or, when the definition, the lock file
+or the machine is no longer what it was, nothing.`,
 		Example: "  sysc plan --root /tmp/machine\n" +
-			"  sysc plan --root /tmp/machine --detailed-exitcode   # 2 when there are changes",
+			"  sysc plan --root /tmp/machine --detailed-exitcode   # 2 when there are changes\n" +
+			"  sysc plan --root /tmp/machine --out next.plan",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.plan(cmd.Context(), firstArg(args), detailed, all)
+			return a.plan(cmd.Context(), firstArg(args), out, detailed, all)
 		},
 	}
 	a.rootFlag(cmd)
 	a.projectFlags(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when there are changes")
+	cmd.Flags().StringVar(&out, "out", "", "save the plan in `FILE`, for sysc switch FILE")
 	cmd.Flags().BoolVar(&all, "all", false, "list every package, not only those that the definition names")
 	return cmd
 }
@@ -55,6 +61,7 @@ type planned struct {
 	current *generation.Record // nil before the first switch
 	plan    *systems.Plan
 	work    workload
+	object  store.Path // of the system, "" when it has to be built first
 }
 
 // A workload is what realising a system takes.
@@ -63,7 +70,10 @@ type workload struct {
 	Fetch int64 `json:"fetch"` // bytes
 }
 
-func (a *app) plan(ctx context.Context, arg string, detailed, all bool) (err error) {
+func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (err error) {
+	if out != "" && a.root == "" {
+		return errors.New("a plan is saved for one machine: say which with --root DIR")
+	}
 	project, err := a.loadProject(ctx)
 	if err != nil {
 		return err
@@ -81,6 +91,9 @@ func (a *app) plan(ctx context.Context, arg string, detailed, all bool) (err err
 		err = a.printJSON(p.document())
 	} else {
 		err = a.printPlan(p, all)
+	}
+	if err == nil && out != "" {
+		err = a.savePlan(out, p, project)
 	}
 	if err == nil && detailed && !p.plan.Empty() {
 		return &exitCode{code: exitChanges}
@@ -161,6 +174,7 @@ func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.G
 	if err != nil {
 		return nil, err
 	}
+	p.object = paths[p.target.ref]
 	return func(text string) (string, bool) {
 		for _, r := range g.Refs(text) {
 			placeholder, err := g.Placeholder(r)

@@ -14,20 +14,33 @@ import (
 	"sysc/systems/activate"
 	debversion "sysc/systems/distro/debian/version"
 	"sysc/systems/generation"
+	"sysc/systems/savedplan"
 )
 
 func (a *app) switchCommand() *cobra.Command {
 	var flags buildFlags
 	cmd := &cobra.Command{
-		Use:   "switch [SYSTEM]",
+		Use:   "switch [SYSTEM | FILE]",
 		Short: "Build a system and make it the machine's current generation",
 		Long: `Build a system, record it as a new generation of the machine, and make that the
 current one by a single rename. Interrupted at any point, the old generation or
-the new one stands. When nothing changes, no generation is made.`,
-		Example: "  sysc switch --root /tmp/machine\n  sysc switch laptop --root /tmp/machine",
+the new one stands. When nothing changes, no generation is made.
+
+A FILE is a plan that sysc plan --out has saved: its definition, machine and values
+of variables are used, and it is refused, with exit code 7, when the definition, the
+lock file or the machine's current generation is another one than then.`,
+		Example: "  sysc switch --root /tmp/machine\n  sysc switch laptop --root /tmp/machine\n  sysc switch next.plan",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.switchTo(cmd.Context(), firstArg(args), flags)
+			arg := firstArg(args)
+			saved, err := openPlan(arg)
+			if err != nil {
+				return err
+			}
+			if saved != nil {
+				return a.switchSaved(cmd.Context(), cmd, saved, arg, flags)
+			}
+			return a.switchTo(cmd.Context(), arg, nil, flags)
 		},
 	}
 	a.rootFlag(cmd)
@@ -36,7 +49,9 @@ the new one stands. When nothing changes, no generation is made.`,
 	return cmd
 }
 
-func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err error) {
+// switchTo builds a system and makes it current: that of a saved plan, if that is
+// not nil and still holds.
+func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, flags buildFlags) (err error) {
 	machine, err := a.machine()
 	if err != nil {
 		return err
@@ -54,6 +69,13 @@ func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err e
 	if err != nil {
 		return err
 	}
+	var from *activate.State
+	if saved != nil {
+		if err := a.checkPlan(saved, p); err != nil {
+			return err
+		}
+		from = &activate.State{Number: saved.Current, System: saved.CurrentSystem}
+	}
 	if !p.plan.Empty() && !a.json {
 		if err := a.printPlan(p, false); err != nil {
 			return err
@@ -62,6 +84,11 @@ func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err e
 	paths, err := a.realise(ctx, st, project, []derivations.Ref{p.target.ref}, flags)
 	if err != nil {
 		return err
+	}
+	if saved != nil {
+		if err := a.checkObject(saved, paths[p.target.ref]); err != nil {
+			return err
+		}
 	}
 	system, err := systems.Load(ctx, st, paths[p.target.ref])
 	if err != nil {
@@ -72,9 +99,14 @@ func (a *app) switchTo(ctx context.Context, arg string, flags buildFlags) (err e
 		System:     system,
 		Store:      st,
 		Provenance: p.target.system.Definition.Provenance,
+		From:       from,
 		Now:        time.Now(),
 		Wait:       a.waitFor("the machine " + machine),
 	})
+	var changed *activate.ChangedError
+	if errors.As(err, &changed) {
+		return a.checkState(saved, changed.Have)
+	}
 	if err != nil {
 		if result == nil && !errors.Is(err, context.Canceled) {
 			return &exitCode{code: exitNotActivated, cause: err}

@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"sysc/lang"
@@ -40,9 +41,12 @@ func (a *app) variables() (values map[string]lang.VariableValue, texts map[strin
 	values, texts = map[string]lang.VariableValue{}, map[string][]byte{}
 	for _, entry := range os.Environ() {
 		name, value, _ := strings.Cut(entry, "=")
-		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" {
+		if rest, ok := strings.CutPrefix(name, prefix); ok && rest != "" && (a.saved == nil || slices.Contains(a.saved.secret, rest)) {
 			values[rest] = lang.VariableValue{Text: value, Source: name, Ambient: true}
 		}
+	}
+	if a.saved != nil {
+		maps.Copy(values, a.saved.values)
 	}
 	for _, v := range a.vars {
 		if v.file {

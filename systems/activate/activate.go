@@ -53,12 +53,46 @@ type Request struct {
 	Store  Store
 	// Provenance is what the system was made from, for the record.
 	Provenance systems.Provenance
+	// From, if not nil, is what has to be current: a change that was planned for
+	// something else is refused with [*ChangedError].
+	From *State
 	// Now is the time for the record.
 	Now time.Time
 	// Events is told what happens; nil for nobody.
 	Events func(Event)
 	// Wait is told who else holds the machine's lock, once; nil for nobody.
 	Wait func(holder string)
+}
+
+// A State is what is current on a machine. The zero State is nothing.
+type State struct {
+	Number generation.Number
+	System store.Path
+}
+
+// A ChangedError says that something else is current than was expected. Nothing was
+// changed.
+type ChangedError struct{ Want, Have State }
+
+// Error names both.
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("%s is current, not %s", e.Have, e.Want)
+}
+
+// String names the generation and its system.
+func (s State) String() string {
+	if s.Number == 0 {
+		return "no generation"
+	}
+	return fmt.Sprintf("generation %d (%s)", s.Number, s.System)
+}
+
+// StateOf returns what a record, or nil for nothing, makes current.
+func StateOf(current *generation.Record) State {
+	if current == nil {
+		return State{}
+	}
+	return State{current.Number, current.System}
 }
 
 // A Step is a stage of a switch.
@@ -119,6 +153,9 @@ func (e *ForeignError) Error() string {
 // current and what follows failed; the next Switch tries that again.
 func Switch(ctx context.Context, req Request) (*Result, error) {
 	return locked(ctx, req, true, func(s *switcher) (*Result, error) {
+		if have := StateOf(s.current); req.From != nil && *req.From != have {
+			return nil, &ChangedError{*req.From, have}
+		}
 		top, err := s.readTop(ctx, req.System.Manifest)
 		if err != nil {
 			return nil, err

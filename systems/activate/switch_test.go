@@ -82,6 +82,42 @@ func TestSwitchAgainMakesNoGeneration(t *testing.T) {
 	}
 }
 
+// A change that was planned for another state of the machine is refused, and leaves
+// it as it is.
+func TestSwitchFrom(t *testing.T) {
+	l := newLab(t)
+	system := l.build(definition())
+	from := func(s activate.State, system *systems.System) error {
+		req := l.request(system)
+		req.From = &s
+		_, err := activate.Switch(t.Context(), req)
+		return err
+	}
+	var changed *activate.ChangedError
+	if err := from(activate.State{Number: 1, System: system.Path}, system); !errors.As(err, &changed) || changed.Have != (activate.State{}) {
+		t.Errorf("from a generation that is not there: %v", err)
+	}
+	if l.exists("usr") {
+		t.Error("a refused switch changed the machine")
+	}
+	if err := from(activate.State{}, system); err != nil {
+		t.Fatal(err)
+	}
+	def := definition()
+	def.Hostname = "other"
+	other := l.build(def)
+	for _, s := range []activate.State{{}, {Number: 1, System: other.Path}, {Number: 2, System: system.Path}} {
+		if err := from(s, other); !errors.As(err, &changed) || changed.Have != (activate.State{Number: 1, System: system.Path}) {
+			t.Errorf("from %v: %v", s, err)
+		}
+	}
+	l.wantFile("etc/hostname", "testhost\n")
+	if err := from(activate.State{Number: 1, System: system.Path}, other); err != nil {
+		t.Error(err)
+	}
+	l.wantFile("etc/hostname", "other\n")
+}
+
 func TestSwitchOfOneFileTouchesOnlyItsDirectory(t *testing.T) {
 	l := newLab(t)
 	def := definition()
