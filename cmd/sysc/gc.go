@@ -30,7 +30,8 @@ func (a *app) gcCommand() *cobra.Command {
 		Use:   "gc",
 		Short: "Remove from the store what no generation, link or root needs",
 		Long: `Remove from the store what no generation, link or root needs, and no process
-that is at work uses.
+uses: no sysc that is at work, and none that runs from an object, has a file of
+it open, or has it in its environment.
 
 With --root and --keep or --older-than, delete generations of that machine first:
 all but the newest N, those that are older, or, with both, those that are both.
@@ -90,7 +91,11 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 	if len(deleted) > 0 {
 		a.say("%s %s of %s.", verb, plural(len(deleted), "generation"), a.root)
 	}
-	a.say("%s %s, %s; %s stay.", verb, plural(len(result.Objects), "object"), bytesize.Format(result.Bytes), plural(result.Kept, "object"))
+	stay := "stay"
+	if result.Kept == 1 {
+		stay = "stays"
+	}
+	a.say("%s %s, %s; %s %s.", verb, plural(len(result.Objects), "object"), bytesize.Format(result.Bytes), plural(result.Kept, "object"), stay)
 	if flags.DryRun && len(deleted) > 0 {
 		a.say("What only these generations need would go as well.")
 	}
@@ -178,6 +183,8 @@ func (a *app) gcExplain(ctx context.Context, st *localstore.Store, arg string) e
 
 func describeKeeper(k localstore.Keeper) string {
 	switch {
+	case k.Root.Process != nil:
+		return describeProcess(k.Root.Process)
 	case k.Root.Name == "":
 		return "a process that has the store open"
 	case k.Root.Unreachable:
@@ -186,4 +193,14 @@ func describeKeeper(k localstore.Keeper) string {
 		return k.Root.Link
 	}
 	return "root " + k.Root.Name
+}
+
+// processUses says what a process does with an object, by where that was found.
+var processUses = map[string]string{
+	"exe": "runs from it", "cwd": "is in it", "root": "has its root in it", "fd": "has a file of it open",
+	"maps": "has a file of it mapped", "mountinfo": "has it mounted", "environ": "has it in its environment",
+}
+
+func describeProcess(p *localstore.Process) string {
+	return fmt.Sprintf("process %d (%s), which %s", p.PID, printable(p.Name), processUses[p.By])
 }

@@ -193,12 +193,20 @@ func (a *app) storeRoots(ctx context.Context, st *localstore.Store, _ []string) 
 	if err != nil {
 		return err
 	}
+	running, err := st.Running(ctx)
+	if err != nil {
+		return err
+	}
+	roots = append(roots, running...)
 	if a.json {
 		return a.printJSON(list(roots))
 	}
 	for _, r := range roots {
 		from := r.Name
-		if r.Link != "" {
+		switch {
+		case r.Process != nil:
+			from = describeProcess(r.Process)
+		case r.Link != "":
 			from = r.Link
 		}
 		if r.Unreachable {

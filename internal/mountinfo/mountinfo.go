@@ -18,8 +18,13 @@ func Read(proc fs.FS) ([]Mount, error) {
 	if err != nil {
 		return nil, err
 	}
+	return Parse(string(data))
+}
+
+// Parse reads what stands in such a file, of any process.
+func Parse(text string) ([]Mount, error) {
 	var mounts []Mount
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(text) {
 		// An unknown number of fields before the dash.
 		before, after, ok := strings.Cut(line, " - ")
 		fields := strings.Fields(before)

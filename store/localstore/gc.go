@@ -53,11 +53,11 @@ type GCResult struct {
 	Bytes int64 `json:"bytes"`
 }
 
-// GC removes what no root leads to and nobody uses who has the store open: other
-// processes go on meanwhile. They wait for moments only, when they look something
-// up while what is behind the same gate is removed (see session.go). Realisations
-// stay, so that a graph resolves without building anew what it only passes
-// through.
+// GC removes what no root leads to and nobody uses, who has the store open or runs
+// from an object (see [Store.Running]): other processes go on meanwhile. They wait for
+// moments only, when they look something up while what is behind the same gate is
+// removed (see session.go). Realisations stay, so that a graph resolves without
+// building anew what it only passes through.
 //
 // Objects become invalid in one transaction before the first file goes, so that
 // a crash leaves garbage, never a valid object with a part missing.
@@ -154,10 +154,19 @@ func (c *collector) behind(ctx context.Context, gate *gatedDir, fn func() error)
 // transaction: what is registered before it is noted, what is registered after it
 // refers to nothing that has gone.
 func (c *collector) decide(ctx context.Context) error {
+	// Before the gate is closed, because it takes a while: a program that a session
+	// has started since is noted, even when that session ends.
+	running, err := c.s.Running(ctx)
+	if err != nil {
+		return err
+	}
 	return c.behind(ctx, c.s.objectDir, func() error {
 		starts, err := c.starts(ctx)
 		if err != nil {
 			return err
+		}
+		for _, r := range running {
+			starts = append(starts, r.Path)
 		}
 		transaction := c.s.db.write
 		if c.opts.DryRun {

@@ -15,8 +15,9 @@ import (
 
 // A Keeper is a reason why garbage collection leaves an object alone.
 type Keeper struct {
-	// Root leads to it. Its name is empty when there is none, but a process that
-	// has the store open uses Chain's first object.
+	// Root leads to it. Its name is empty when there is none, but a process uses
+	// Chain's first object: Root.Process, or if that is nil one that has the store
+	// open.
 	Root Root `json:"root"`
 	// Chain is a shortest chain of references from the root's object to the one
 	// asked for; both are in it.
@@ -24,8 +25,9 @@ type Keeper struct {
 }
 
 // KeptBy returns what keeps an object from being collected: each root that leads
-// to it, in the order of their names, then a use by another process. Nothing
-// means that the next collection takes it.
+// to it, in the order of their names, then a use by another process that has the
+// store open, then those of [Store.Running]. Nothing means that the next collection
+// takes it.
 func (s *Store) KeptBy(ctx context.Context, p store.Path) ([]Keeper, error) {
 	keepers, err := s.keptBy(ctx, p)
 	if err != nil {
@@ -49,28 +51,48 @@ func (s *Store) keptBy(ctx context.Context, p store.Path) ([]Keeper, error) {
 	for _, path := range used {
 		roots = append(roots, Root{Path: path})
 	}
+	running, err := s.Running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.keepers(ctx, append(roots, running...), p)
+}
+
+// keepers returns those of roots that lead to an object. Of those that are just in use
+// by a session one is reason enough.
+func (s *Store) keepers(ctx context.Context, roots []Root, p store.Path) ([]Keeper, error) {
 	var keepers []Keeper
+	chains := map[store.Path][]store.Path{}
+	inUse := false
 	for _, r := range roots {
-		valid, err := s.valid(ctx, []store.Path{r.Path})
-		if err != nil {
-			return nil, err
-		}
-		if !valid[r.Path] {
+		isUse := r.Name == "" && r.Process == nil
+		if isUse && inUse {
 			continue
 		}
-		chain, err := s.shortest(ctx, r.Path, p)
-		if err != nil {
-			return nil, err
+		chain, ok := chains[r.Path]
+		if !ok {
+			var err error
+			if chain, err = s.chain(ctx, r.Path, p); err != nil {
+				return nil, err
+			}
+			chains[r.Path] = chain
 		}
 		if len(chain) == 0 {
 			continue
 		}
 		keepers = append(keepers, Keeper{Root: r, Chain: chain})
-		if r.Name == "" {
-			break // one use is reason enough
-		}
+		inUse = inUse || isUse
 	}
 	return keepers, nil
+}
+
+// chain is a shortest chain of references from an object, which need not be valid.
+func (s *Store) chain(ctx context.Context, from, to store.Path) ([]store.Path, error) {
+	valid, err := s.valid(ctx, []store.Path{from})
+	if err != nil || !valid[from] {
+		return nil, err
+	}
+	return s.shortest(ctx, from, to)
 }
 
 // usedByOthers returns the objects that other sessions have noted, sorted.

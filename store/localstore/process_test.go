@@ -31,8 +31,11 @@ func TestHelperProcess(t *testing.T) {
 }
 
 func help(ctx context.Context, what string) error {
-	if what == "stress" {
+	switch what {
+	case "stress":
 		return stressWorker(ctx, os.Getenv("SYSC_STORE"))
+	case "wait":
+		return waitInObject()
 	}
 	s, err := Open(ctx, os.Getenv("SYSC_STORE"), nil)
 	if err != nil {

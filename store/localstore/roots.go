@@ -37,8 +37,10 @@ type Root struct {
 	// there, as when a disk is not mounted. The root counts until it has been so
 	// for GCOptions.Grace.
 	Unreachable bool `json:"unreachable,omitempty"`
-	seen        time.Time
-	moved       bool // the link leads to another object than was recorded
+	// Process uses the object; Name is empty then, see [Store.Running].
+	Process *Process `json:"process,omitempty"`
+	seen    time.Time
+	moved   bool // the link leads to another object than was recorded
 }
 
 // indirectRoots is the directory of indirect roots below roots.
