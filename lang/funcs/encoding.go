@@ -75,29 +75,46 @@ func urlDecode(s string) (string, error) {
 
 // boundedJSON refuses nesting that the decoder's recursion would not survive.
 func boundedJSON() function.Function {
-	return guarded(stdlib.JSONDecodeFunc, func(args []cty.Value) error {
-		depth, inString, escaped := 0, false, false
-		s := text(args[0])
-		if len(s) > maxDecoded {
-			return function.NewArgErrorf(0, "text of %d bytes, at most %d can be decoded", len(s), maxDecoded)
+	decode := stdlib.JSONDecodeFunc
+	normal := func(args []cty.Value) []cty.Value {
+		if args[0].IsKnown() && !args[0].IsNull() {
+			return []cty.Value{cty.StringVal(normalJSON(args[0].AsString()))}
 		}
-		for i := range len(s) {
-			switch c := s[i]; {
-			case escaped:
-				escaped = false
-			case inString:
-				escaped = c == '\\'
-				inString = c != '"'
-			case c == '"':
-				inString = true
-			case c == '[' || c == '{':
-				if depth++; depth > maxJSONDepth {
-					return function.NewArgErrorf(0, "nested more than %d levels deep", maxJSONDepth)
-				}
-			case c == ']' || c == '}':
-				depth--
+		return args
+	}
+	return function.New(&function.Spec{
+		Params: decode.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := checkJSON(text(args[0])); err != nil {
+				return cty.DynamicPseudoType, err
 			}
-		}
-		return nil
+			return decode.ReturnTypeForValues(normal(args))
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return decode.Call(normal(args)) },
 	})
+}
+
+func checkJSON(s string) error {
+	depth, inString, escaped := 0, false, false
+	if len(s) > maxDecoded {
+		return function.NewArgErrorf(0, "text of %d bytes, at most %d can be decoded", len(s), maxDecoded)
+	}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case escaped:
+			escaped = false
+		case inString:
+			escaped = c == '\\'
+			inString = c != '"'
+		case c == '"':
+			inString = true
+		case c == '[' || c == '{':
+			if depth++; depth > maxJSONDepth {
+				return function.NewArgErrorf(0, "nested more than %d levels deep", maxJSONDepth)
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return nil
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/internal/readlog"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
@@ -86,16 +87,31 @@ func (m Module) localPath(a eval.Arg) (string, diag.List) {
 	return clean, nil
 }
 
-// read returns the content of a file below the module's directory. A symbolic
-// link that leads out of it is an error.
-func (m Module) read(a eval.Arg) ([]byte, diag.List) {
+// locate opens the module's directory and returns the name under which what an
+// argument names stands there.
+func (m Module) locate(a eval.Arg) (*readlog.Root, string, diag.List) {
 	name, diags := m.localPath(a)
 	if diags.HasErrors() {
-		return nil, diags
+		return nil, "", diags
 	}
 	root, err := m.Reads.OpenRoot(m.Dir)
 	if err != nil {
-		return nil, m.fileError(a, name, err)
+		return nil, "", m.fileError(a, name, err)
+	}
+	real, err := onDisk(root, name)
+	if err != nil {
+		root.Close()
+		return nil, "", m.fileError(a, name, err)
+	}
+	return root, real, nil
+}
+
+// read returns the content of a file below the module's directory. A symbolic
+// link that leads out of it is an error.
+func (m Module) read(a eval.Arg) ([]byte, diag.List) {
+	root, name, diags := m.locate(a)
+	if diags.HasErrors() {
+		return nil, diags
 	}
 	defer root.Close()
 	info, err := root.Stat(name)
@@ -151,13 +167,9 @@ func (m Module) siblings(name string) []string {
 }
 
 func (m Module) exists(a eval.Arg) (bool, diag.List) {
-	name, diags := m.localPath(a)
+	root, name, diags := m.locate(a)
 	if diags.HasErrors() {
 		return false, diags
-	}
-	root, err := m.Reads.OpenRoot(m.Dir)
-	if err != nil {
-		return false, m.fileError(a, name, err)
 	}
 	defer root.Close()
 	info, err := root.Stat(name)

@@ -2,12 +2,14 @@ package funcs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
+	"golang.org/x/text/unicode/norm"
 
 	"sysc/lang/diag"
 	"sysc/lang/eval"
@@ -24,10 +26,11 @@ const (
 // from there match a pattern. Symbolic links are not followed below it.
 func (m Module) fileSet(c eval.Call) (cty.Value, diag.List) {
 	none := cty.UnknownVal(cty.Set(cty.String))
-	dir, diags := m.localPath(c.Args[0])
+	root, dir, diags := m.locate(c.Args[0])
 	if diags.HasErrors() {
 		return none, diags
 	}
+	defer root.Close()
 	glob, diags := c.Args[1].PlainText("pattern")
 	if diags.HasErrors() {
 		return none, diags
@@ -36,12 +39,8 @@ func (m Module) fileSet(c eval.Call) (cty.Value, diag.List) {
 	if err != nil {
 		return none, diag.Errorf(c.Args[1].Range, "Invalid pattern", "%q is no pattern for file names: %v.", glob, err)
 	}
-	root, err := m.Reads.OpenRoot(m.Dir)
-	if err != nil {
-		return none, m.fileError(c.Args[0], dir, err)
-	}
-	defer root.Close()
 	var names []cty.Value
+	seen := map[string]string{}
 	visited := 0
 	err = root.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -57,9 +56,15 @@ func (m Module) fileSet(c eval.Call) (cty.Value, diag.List) {
 		if dir == "." {
 			rel = name
 		}
-		if d.Type().IsRegular() && pattern.MatchString(rel) {
-			names = append(names, cty.StringVal(rel))
+		shown := norm.NFC.String(rel)
+		if !d.Type().IsRegular() || !pattern.MatchString(shown) {
+			return nil
 		}
+		if other, taken := seen[shown]; taken {
+			return fmt.Errorf("it has two files whose names differ only in how their characters are composed, %+q and %+q", other, rel)
+		}
+		seen[shown] = rel
+		names = append(names, cty.StringVal(shown))
 		return nil
 	})
 	if err != nil {

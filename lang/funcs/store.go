@@ -37,13 +37,9 @@ var noPath = cty.UnknownVal(cty.String)
 // source makes a store object of a file or directory of the module. Its path is
 // known, because it follows from the content.
 func (m Module) source(c eval.Call) (cty.Value, diag.List) {
-	name, diags := m.localPath(c.Args[0])
+	root, name, diags := m.locate(c.Args[0])
 	if diags.HasErrors() {
 		return noPath, diags
-	}
-	root, err := m.Reads.OpenRoot(m.Dir)
-	if err != nil {
-		return noPath, m.fileError(c.Args[0], name, err)
 	}
 	defer root.Close()
 	info, err := root.Lstat(name)

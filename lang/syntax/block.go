@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"golang.org/x/text/unicode/norm"
 
 	"sysc/lang/diag"
 )
@@ -80,7 +81,7 @@ func (f *source) body(in *hclsyntax.Body, docs map[int]plainHeredoc) *Body {
 	for _, b := range in.Blocks {
 		block := &Block{
 			Type:      b.Type,
-			Labels:    b.Labels,
+			Labels:    normalLabels(b.Labels),
 			TypeRange: FromRange(b.TypeRange),
 			Range:     FromRange(b.DefRange()),
 			Body:      f.body(b.Body, docs),
@@ -103,6 +104,17 @@ func (f *source) argument(x hclsyntax.Expression, docs map[int]plainHeredoc) *Ex
 		}
 	}
 	return &Expr{node: x, file: f}
+}
+
+// normalLabels are labels as strings are: in Unicode's form C.
+func normalLabels(labels []string) []string {
+	for i, l := range labels {
+		if !norm.NFC.IsNormalString(l) {
+			labels = slices.Clone(labels)
+			labels[i] = norm.NFC.String(l)
+		}
+	}
+	return labels
 }
 
 // startPos is where every text begins.

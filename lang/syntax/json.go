@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+	"golang.org/x/text/unicode/norm"
 
 	"sysc/lang/diag"
 )
@@ -188,6 +189,10 @@ func (p *jsonParser) object(depth int) *jsonValue {
 		key := p.key()
 		if key == nil {
 			return nil
+		}
+		if !norm.NFC.IsNormalString(key.text) && !strings.Contains(key.text, "${") && !strings.Contains(key.text, "%{") {
+			p.diags = append(p.diags, willBeNormalised(FromRange(key.rng)))
+			key.text, key.offsets = norm.NFC.String(key.text), nil
 		}
 		p.space()
 		if p.next() != ':' {

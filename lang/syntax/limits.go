@@ -79,6 +79,11 @@ func (f *source) checkTokens(tokens hclsyntax.Tokens) diag.List {
 			diags = append(diags, checkNumber(tok)...)
 		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit:
 			diags = append(diags, checkNormal(tok)...)
+		case hclsyntax.TokenIdent:
+			if !norm.NFC.IsNormal(tok.Bytes) {
+				diags = append(diags, diag.Errorf(FromRange(tok.Range), "Name is not normalised",
+					"The characters of this name are composed in another way than those of %q, which looks the same: it is not in Unicode normalisation form C. Write it like that everywhere.", norm.NFC.String(string(tok.Bytes)))...)
+			}
 		}
 	}
 	return diags
