@@ -49,6 +49,8 @@ func (e *exitCode) Unwrap() error { return e.cause }
 func exitCodeOf(err error) int {
 	var chosen *exitCode
 	var wrongHash *download.HashError
+	var tooLong *download.SizeError
+	var wrongIndex *debian.MismatchError
 	var wrongResult *build.MismatchError
 	var wrongSignature *debian.SignatureError
 	var moved *source.MovedError
@@ -59,7 +61,7 @@ func exitCodeOf(err error) int {
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &wrongHash), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
+	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
 		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree):
 		return exitVerification
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):

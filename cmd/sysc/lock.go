@@ -84,24 +84,11 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 	if err != nil {
 		return err
 	}
-	storeDir, err := a.storePath()
-	if err != nil {
-		return err
-	}
-	client, err := a.client()
-	if err != nil {
-		return err
-	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	opts.Progress, opts.Modules = status.step, fetcher
 	fetcher.Progress = status.module
-	opts.Fetcher = func(s debian.Settings) debian.Fetcher {
-		return &debian.Downloads{
-			Client:   client,
-			Mirrors:  debian.Mirrors(s, a.getenv, "/"),
-			Dir:      filepath.Join(storeDir, "indexes"),
-			Progress: status.download,
-		}
+	if opts.Fetcher, err = a.indexFetcher(status); err != nil {
+		return err
 	}
 	changes, diags, err := project.Lock(ctx, opts)
 	status.clear()
@@ -116,6 +103,27 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 	}
 	a.printChanges(changes, all)
 	return nil
+}
+
+// indexFetcher returns what gets the indexes of inputs. Those that are named by digest
+// stay beside the store.
+func (a *app) indexFetcher(status *statusLine) (func(debian.Settings) debian.Fetcher, error) {
+	storeDir, err := a.storePath()
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	return func(s debian.Settings) debian.Fetcher {
+		return &debian.Downloads{
+			Client:   client,
+			Mirrors:  debian.Mirrors(s, a.getenv, "/"),
+			Dir:      filepath.Join(storeDir, "indexes"),
+			Progress: status.download,
+		}
+	}, nil
 }
 
 // printChanges lists what a lock file got.

@@ -2,6 +2,7 @@ package debian
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
@@ -49,12 +50,12 @@ type (
 func ReadUniverse(ctx context.Context, r Revision, architecture string, f Fetcher) (*Universe, error) {
 	lists := make([][]universe.Package, len(r.Indexes))
 	err := par.Do(ctx, len(r.Indexes), parallelIndexes, func(ctx context.Context, i int) error {
-		list, err := readIndex(ctx, r.Indexes[i], architecture, f)
-		if err != nil {
-			return fmt.Errorf("read index %s of %s: %w", r.Indexes[i].Path, r.Indexes[i].Archive, err)
-		}
-		lists[i] = list
-		return nil
+		index := r.Indexes[i]
+		return readIndex(ctx, index, f, func(plain io.Reader) (err error) {
+			origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
+			lists[i], err = universe.ReadIndex(plain, architecture, origin)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -66,7 +67,16 @@ func ReadUniverse(ctx context.Context, r Revision, architecture string, f Fetche
 	return &Universe{u: u}, nil
 }
 
-func readIndex(ctx context.Context, index Index, architecture string, f Fetcher) (_ []universe.Package, err error) {
+// readIndex gives what an index holds to parse. Whatever that returns, the error is
+// a [*MismatchError] when the bytes are not those of the index.
+func readIndex(ctx context.Context, index Index, f Fetcher, parse func(plain io.Reader) error) error {
+	if err := parseFetched(ctx, index, f, parse); err != nil {
+		return fmt.Errorf("read index %s of %s: %w", index.Path, index.Archive, err)
+	}
+	return nil
+}
+
+func parseFetched(ctx context.Context, index Index, f Fetcher, parse func(plain io.Reader) error) (err error) {
 	request := FetchRequest{Mirror: index.Archive, SHA256: index.SHA256, Size: index.Size, MaxSize: index.Size}
 	if index.ByHash != "" {
 		request.Paths = append(request.Paths, index.ByHash)
@@ -74,19 +84,13 @@ func readIndex(ctx context.Context, index Index, architecture string, f Fetcher)
 	request.Paths = append(request.Paths, index.Path)
 	body, err := f.Fetch(ctx, request)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
 	checked := &checkedReader{r: io.LimitReader(body, index.Size+1), h: sha256.New()}
-	packages, err := parseIndex(checked, index, architecture)
+	err = parseUnpacked(checked, index, parse)
 	// What is wrong with the bytes says more than what that led to.
-	if mismatch := checked.compare(index); mismatch != nil {
-		return nil, mismatch
-	}
-	if err != nil {
-		return nil, err
-	}
-	return packages, nil
+	return cmp.Or(checked.compare(index), err)
 }
 
 // A checkedReader hashes what is read.
@@ -117,16 +121,15 @@ func (c *checkedReader) compare(index Index) error {
 	}
 }
 
-// parseIndex reads the packages of an index.
-func parseIndex(r io.Reader, index Index, architecture string) ([]universe.Package, error) {
+// parseUnpacked unpacks an index while it is parsed.
+func parseUnpacked(r io.Reader, index Index, parse func(plain io.Reader) error) error {
 	plain, err := unpack(bufio.NewReaderSize(r, 64<<10), path.Ext(index.Path))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ahead := newReadAhead(&limitedReader{plain, maxIndex})
 	defer ahead.Close()
-	origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
-	return universe.ReadIndex(ahead, architecture, origin)
+	return parse(ahead)
 }
 
 // unpack returns what a compressed stream holds, going by its file's suffix.

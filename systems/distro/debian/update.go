@@ -97,8 +97,16 @@ func Update(ctx context.Context, archives []Archive, f Fetcher, now time.Time) (
 }
 
 func updateOne(ctx context.Context, a Archive, f Fetcher, now time.Time) ([]Index, error) {
-	dir := path.Join("dists", a.Suite)
-	file := path.Join(dir, "InRelease")
+	release, err := readRelease(ctx, a, f, now)
+	if err != nil {
+		return nil, err
+	}
+	return indexesOf(a, release)
+}
+
+// readRelease fetches an archive's Release file and verifies it.
+func readRelease(ctx context.Context, a Archive, f Fetcher, now time.Time) (*archive.Release, error) {
+	file := path.Join(a.dir(), "InRelease")
 	ring, err := archive.ReadRing(a.Keyring)
 	if err != nil {
 		return nil, err
@@ -124,11 +132,14 @@ func updateOne(ctx context.Context, a Archive, f Fetcher, now time.Time) ([]Inde
 			return nil, err
 		}
 	}
-	return indexesOf(a, release, dir)
+	return release, nil
 }
 
+// dir is where an archive's indexes are below the mirror's base address.
+func (a *Archive) dir() string { return path.Join("dists", a.Suite) }
+
 // indexesOf returns the indexes of the components that an archive is asked for.
-func indexesOf(a Archive, release *archive.Release, dir string) ([]Index, error) {
+func indexesOf(a Archive, release *archive.Release) ([]Index, error) {
 	if !slices.Contains(release.Architectures, a.Architecture) {
 		return nil, fmt.Errorf("no architecture %q, there is %s", a.Architecture, strings.Join(release.Architectures, ", "))
 	}
@@ -149,18 +160,23 @@ func indexesOf(a Archive, release *archive.Release, dir string) ([]Index, error)
 			if !ok {
 				return nil, fmt.Errorf("the Release file has no SHA-256 of the Packages of %s for %s", component, architecture)
 			}
-			index := Index{
-				Archive: a.Mirror, Suite: a.Suite, Component: component, Architecture: architecture,
-				Path: path.Join(dir, file.Path), Size: file.Size, SHA256: file.SHA256,
-				Date: release.Date, NotAutomatic: release.NotAutomatic,
-			}
-			if release.AcquireByHash {
-				index.ByHash = path.Join(dir, file.ByHash())
-			}
-			indexes = append(indexes, index)
+			indexes = append(indexes, a.index(release, file, component, architecture))
 		}
 	}
 	return indexes, nil
+}
+
+// index describes one of the files that a Release has.
+func (a *Archive) index(release *archive.Release, file archive.File, component, architecture string) Index {
+	index := Index{
+		Archive: a.Mirror, Suite: a.Suite, Component: component, Architecture: architecture,
+		Path: path.Join(a.dir(), file.Path), Size: file.Size, SHA256: file.SHA256,
+		Date: release.Date, NotAutomatic: release.NotAutomatic,
+	}
+	if release.AcquireByHash {
+		index.ByHash = path.Join(a.dir(), file.ByHash())
+	}
+	return index
 }
 
 func fetchAll(ctx context.Context, f Fetcher, r FetchRequest) ([]byte, error) {

@@ -164,8 +164,18 @@ func (r *Release) HasComponent(name string) bool {
 // Index returns the Packages index of a component and an architecture that is
 // the cheapest to read, which is gzip before xz, before the plain file.
 func (r *Release) Index(component, architecture string) (File, bool) {
+	return r.cheapest(component + "/binary-" + architecture + "/Packages")
+}
+
+// Contents returns the list of the files of the packages of a component and an
+// architecture, or "all", as Index does.
+func (r *Release) Contents(component, architecture string) (File, bool) {
+	return r.cheapest(component + "/Contents-" + architecture)
+}
+
+func (r *Release) cheapest(path string) (File, bool) {
 	for _, suffix := range []string{".gz", ".xz", ""} {
-		if f, ok := r.File(component + "/binary-" + architecture + "/Packages" + suffix); ok {
+		if f, ok := r.File(path + suffix); ok {
 			return f, true
 		}
 	}

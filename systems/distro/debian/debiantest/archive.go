@@ -2,8 +2,10 @@ package debiantest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,15 +98,19 @@ func (a *Archive) writeDists(dir string, index []byte) error {
 	if err := os.RemoveAll(dists); err != nil {
 		return err
 	}
+	contents, err := a.contents()
+	if err != nil {
+		return err
+	}
 	var sums strings.Builder
 	binary := "main/binary-" + a.Architecture
 	for _, f := range []struct {
 		name string
 		data []byte
-	}{{binary + "/Packages", index}, {binary + "/Packages.xz", packed.Bytes()}} {
+	}{{binary + "/Packages", index}, {binary + "/Packages.xz", packed.Bytes()}, {"main/Contents-" + a.Architecture + ".gz", contents}} {
 		sum := sha256.Sum256(f.data)
 		fmt.Fprintf(&sums, " %x %d %s\n", sum, len(f.data), f.name)
-		byHash := filepath.Join(dists, binary, "by-hash", "SHA256", fmt.Sprintf("%x", sum))
+		byHash := filepath.Join(dists, filepath.Dir(f.name), "by-hash", "SHA256", fmt.Sprintf("%x", sum))
 		if err := writeFile(byHash, f.data); err != nil {
 			return err
 		}
@@ -117,6 +123,25 @@ func (a *Archive) writeDists(dir string, index []byte) error {
 		return err
 	}
 	return writeFile(filepath.Join(dists, "InRelease"), signed)
+}
+
+// contents returns the list of the packages' files, compressed.
+func (a *Archive) contents() ([]byte, error) {
+	owners := map[string][]string{}
+	for _, p := range a.Packages {
+		for _, f := range p.Files {
+			if !f.Mode.IsDir() {
+				owners[f.Path] = append(owners[f.Path], "misc/"+p.Field("Package"))
+			}
+		}
+	}
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	for _, path := range slices.Sorted(maps.Keys(owners)) {
+		fmt.Fprintf(w, "%-60s %s\n", path, strings.Join(owners[path], ","))
+	}
+	err := w.Close()
+	return packed.Bytes(), err
 }
 
 func (a *Archive) release(sums string) string {
