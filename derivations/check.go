@@ -62,7 +62,10 @@ func (d *Derivation) checkOutputs() error {
 	if len(outputs) == 0 {
 		return fmt.Errorf("no outputs")
 	}
-	seen := make(map[string]bool)
+	var seen map[string]bool
+	if len(outputs) > 1 {
+		seen = make(map[string]bool)
+	}
 	for _, name := range outputs {
 		if !shellword.IsName(name) {
 			return fmt.Errorf("output %q: not letters, digits and _ only", name)
@@ -70,7 +73,9 @@ func (d *Derivation) checkOutputs() error {
 		if seen[name] {
 			return fmt.Errorf("output %q occurs twice", name)
 		}
-		seen[name] = true
+		if seen != nil {
+			seen[name] = true
+		}
 		if err := store.CheckName(d.ObjectName(name)); err != nil {
 			return err
 		}
@@ -93,14 +98,9 @@ func (d *Derivation) checkOutputs() error {
 	return nil
 }
 
-func (d *Derivation) checkExec() error {
-	if len(d.Args) == 0 || d.Args[0] == "" {
-		return fmt.Errorf("no program to run")
-	}
-	for _, a := range d.Args {
-		if strings.IndexByte(a, 0) >= 0 {
-			return fmt.Errorf("argument %q holds a NUL byte", a)
-		}
+func (d *Derivation) checkEnv() error {
+	if len(d.Env) == 0 {
+		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(d.Env)) {
 		switch {
@@ -111,6 +111,21 @@ func (d *Derivation) checkExec() error {
 		case strings.IndexByte(d.Env[key], 0) >= 0:
 			return fmt.Errorf("environment variable %q holds a NUL byte", key)
 		}
+	}
+	return nil
+}
+
+func (d *Derivation) checkExec() error {
+	if len(d.Args) == 0 || d.Args[0] == "" {
+		return fmt.Errorf("no program to run")
+	}
+	for _, a := range d.Args {
+		if strings.IndexByte(a, 0) >= 0 {
+			return fmt.Errorf("argument %q holds a NUL byte", a)
+		}
+	}
+	if err := d.checkEnv(); err != nil {
+		return err
 	}
 	if _, rest, err := store.ParseLogical(d.Root); err != nil || rest != "" {
 		return fmt.Errorf("root %q: want the path of a store object", d.Root)

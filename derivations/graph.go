@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"sysc/store"
 )
@@ -22,6 +23,10 @@ type Graph struct {
 	outputs map[string]output     // by the id of the placeholder
 	sources map[string]store.Path // by id
 	source  map[store.Path]Source
+	// unindexed is how many of order are not in outputs: a graph that was read from a
+	// snapshot gets them when somebody needs one.
+	unindexed int
+	index     sync.Once
 }
 
 type node struct {
@@ -87,12 +92,27 @@ func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 	}
 	g.nodes[h] = &node{derivation: d, origin: o}
 	g.order = append(g.order, h)
+	g.addOutputs(h, d)
+	return h, nil
+}
+
+func (g *Graph) addOutputs(h Hash, d *Derivation) {
 	for _, name := range d.OutputNames() {
 		ref := Ref{Derivation: h, Output: name}
 		id := placeholderID(ref)
 		g.outputs[id] = output{ref: ref, path: id + "-" + d.ObjectName(name)}
 	}
-	return h, nil
+}
+
+// output returns what a placeholder's id stands for.
+func (g *Graph) output(id string) (output, bool) {
+	g.index.Do(func() {
+		for _, h := range g.order[:g.unindexed] {
+			g.addOutputs(h, g.nodes[h].derivation)
+		}
+	})
+	out, ok := g.outputs[id]
+	return out, ok
 }
 
 // findInputs sets Inputs and completes Sources from what the texts name.
@@ -125,7 +145,7 @@ func (g *Graph) findInputs(d *Derivation) error {
 // store path, or nothing at all.
 func (g *Graph) pathAt(text string, at int) (Ref, store.Path, error) {
 	id := text[at : at+store.IDLen]
-	if out, ok := g.outputs[id]; ok {
+	if out, ok := g.output(id); ok {
 		if !strings.HasPrefix(text[at:], out.path) {
 			end := min(len(text), at+len(out.path))
 			return Ref{}, "", fmt.Errorf("text has %q, which is a damaged form of %q", text[at:end], out.path)
