@@ -26,6 +26,7 @@ var notEvaluating = []string{
 	"systems/distro/debian/fetcher.go",     // fetches
 	"systems/distro/debian/hostsources.go", // is asked for mirrors when something is fetched
 	"modules/editor",                       // evaluates and remembers nothing
+	"modules/evalcache",                    // keeps what was evaluated
 	"modules/source",                       // fetches
 	"modules/locking.go",                   // asks archives
 	"modules/test.go",                      // reads what was built

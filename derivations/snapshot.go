@@ -123,7 +123,7 @@ func (e *snapshotEncoder) derivation(d *Derivation, index map[Hash]int) {
 	}
 	e.texts(l.DisallowedReferences)
 	e.texts(l.DisallowedRequisites)
-	for _, n := range []int64{l.MaxSize, l.MaxClosureSize, int64(run.Timeout), int64(run.Silence), run.Log} {
+	for _, n := range []int64{l.MaxSize, l.MaxClosureSize, int64(run.Timeout), int64(run.Silence), run.Log, run.Memory} {
 		e.uint(uint64(n))
 	}
 	if f := d.Fixed; f != nil {
@@ -323,7 +323,8 @@ func (d *snapshotDecoder) derivation(to *Derivation) {
 	}
 	l.DisallowedReferences, l.DisallowedRequisites = d.list(), d.list()
 	l.MaxSize, l.MaxClosureSize = int64(d.uint()), int64(d.uint())
-	run.Timeout, run.Silence, run.Log = time.Duration(d.uint()), time.Duration(d.uint()), int64(d.uint())
+	run.Timeout, run.Silence = time.Duration(d.uint()), time.Duration(d.uint())
+	run.Log, run.Memory = int64(d.uint()), int64(d.uint())
 	if has(1) {
 		to.Fixed = d.fixed()
 	}

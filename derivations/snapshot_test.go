@@ -60,7 +60,7 @@ func snapshotExample(t testing.TB) (*Graph, Ref) {
 			References: &none, Requisites: &[]string{path(tool)}, DisallowedReferences: []string{path(root)}, DisallowedRequisites: []string{path(root)},
 			MaxSize: 1, MaxClosureSize: 2,
 		},
-		RunLimits: RunLimits{Timeout: time.Second, Silence: time.Minute, Log: 3},
+		RunLimits: RunLimits{Timeout: time.Second, Silence: time.Minute, Log: 3, Memory: 1 << 20},
 	}, Origin{Label: "derivation.top"})
 	return g, top
 }
@@ -117,7 +117,7 @@ func TestSnapshotHasAll(t *testing.T) {
 	}{
 		{Derivation{}, "Name Platform Builder Args Env Attrs Root WritableRoot Inputs Sources Outputs Limits RunLimits Fixed"},
 		{Limits{}, "References Requisites DisallowedReferences DisallowedRequisites MaxSize MaxClosureSize"},
-		{RunLimits{}, "Timeout Silence Log"},
+		{RunLimits{}, "Timeout Silence Log Memory"},
 		{Fixed{}, "Kind Digest Executable Size"},
 		{Origin{}, "Label Position Places"},
 		{Source{}, "Name File Dir Content Executable"},

@@ -161,12 +161,15 @@ func (m *Module) noteVariable(name string, c constraint, given bool) {
 	case given && c.sensitive:
 		m.opts.Reads.Spoil("a sensitive variable has a value")
 	case m.opts.Address == "":
-		m.opts.Reads.Note(VariableFact(name), AmbientDigest(m.opts.Variables, name))
+		m.opts.Reads.Note(variableFact+name, AmbientDigest(m.opts.Variables, name))
 	}
 }
 
-// VariableFact is what reading a variable of the root module is noted as.
-func VariableFact(name string) string { return "variable " + name }
+const variableFact = "variable "
+
+// FactVariable returns the variable that something noted is about: what a variable of
+// the root module was, for which [AmbientDigest] stands.
+func FactVariable(fact string) (name string, ok bool) { return strings.CutPrefix(fact, variableFact) }
 
 // AmbientDigest is what it is noted to be: other for another value of the environment,
 // and for none. Values that are meant for the definition are not told apart: whoever

@@ -468,16 +468,30 @@ func contradiction(r rootRequest, e *debian.UnsatisfiableError) *diag.Diagnostic
 // Mirrors returns the addresses of all inputs' mirrors by name, for fetching
 // packages: see debian.Mirrors.
 func (p *Project) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
-	out := map[string][]string{}
+	all, diags := p.archives()
+	return mirrorsOf(all, env, hostRoot), diags
+}
+
+// archives returns the settings of all inputs.
+func (p *Project) archives() ([]debian.Settings, diag.List) {
+	var all []debian.Settings
 	var diags diag.List
 	for _, m := range p.work.modules() {
 		for _, label := range labels(m.Definition.Inputs) {
 			in, more := p.input(m, label, diag.Range{})
 			diags = append(diags, more...)
 			if in != nil {
-				maps.Copy(out, debian.Mirrors(in.settings, env, hostRoot))
+				all = append(all, in.settings)
 			}
 		}
 	}
-	return out, diags.Sort()
+	return all, diags.Sort()
+}
+
+func mirrorsOf(archives []debian.Settings, env func(string) string, hostRoot string) map[string][]string {
+	out := map[string][]string{}
+	for _, s := range archives {
+		maps.Copy(out, debian.Mirrors(s, env, hostRoot))
+	}
+	return out
 }

@@ -345,8 +345,8 @@ func (p *Project) Validate(ctx context.Context) diag.List {
 }
 
 // provenance is what a system is marked with.
-func (p *Project) provenance() systems.Provenance {
-	return systems.Provenance{Revision: p.opts.Revision, Dirty: p.opts.Dirty, LockDigest: p.lockDigest, Version: p.opts.Version}
+func (o *Options) provenance(lockDigest string) systems.Provenance {
+	return systems.Provenance{Revision: o.Revision, Dirty: o.Dirty, LockDigest: lockDigest, Version: o.Version}
 }
 
 // readFile reads a file of a module's directory, which no link may leave.

@@ -118,7 +118,7 @@ func (s *System) base() (string, diag.List) {
 // read fills the definition.
 func (s *System) read(r *reader) diag.List {
 	def := systems.Definition{
-		Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.provenance(),
+		Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.opts.provenance(s.w.p.lockDigest),
 	}
 	request, outputs, diags := s.request(r)
 	if !diags.HasErrors() {

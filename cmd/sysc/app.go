@@ -34,6 +34,8 @@ type app struct {
 	offline  bool         // --offline
 	saved    *savedValues // of the plan that is carried out, or nil
 
+	noEvalCache bool // --no-eval-cache
+
 	overrides []string        // --override
 	modules   *source.Fetcher // made when modules are needed
 	// atEnd is done when the run is over.

@@ -14,6 +14,7 @@ import (
 	"sysc/derivations/build"
 	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
+	"sysc/modules"
 	"sysc/store"
 )
 
@@ -165,24 +166,17 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 	if outLink != "" && dryRun {
 		return errors.New("--dry-run makes nothing that --out-link could lead to")
 	}
-	project, err := a.loadProject(ctx)
-	if err != nil {
-		return err
-	}
 	if len(args) == 0 {
 		args = []string{""}
 	}
-	var targets []*target
-	var want []derivations.Ref
-	for _, arg := range args {
-		more, err := a.evaluateTargets(ctx, project, arg)
-		if err != nil {
-			return err
-		}
-		targets = append(targets, more...)
+	def, err := a.evaluate(ctx, modules.WantTargets, args...)
+	if err != nil {
+		return err
 	}
+	targets := def.Targets
+	var want []derivations.Ref
 	for _, t := range targets {
-		want = append(want, t.ref)
+		want = append(want, t.Ref)
 	}
 	if outLink != "" && len(targets) != 1 {
 		return errors.New("--out-link goes with one target")
@@ -192,7 +186,7 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	programs := build.Programs(project.Graph(), want, again.recursive)
+	programs := build.Programs(def.Graph(), want, again.recursive)
 	if again.check {
 		flags.check = programs
 	}
@@ -200,9 +194,9 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 		flags.rebuild = programs
 	}
 	if dryRun {
-		return a.planBuild(ctx, st, project, want, flags)
+		return a.planBuild(ctx, st, def, want, flags)
 	}
-	paths, err := a.realise(ctx, st, project, want, flags)
+	paths, err := a.realise(ctx, st, def, want, flags)
 	if err != nil {
 		return err
 	}
@@ -211,8 +205,8 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 	}
 	built := make([]builtTarget, len(targets))
 	for i, t := range targets {
-		p := paths[t.ref]
-		built[i] = builtTarget{Target: t.label, Path: st.PhysicalPath(p), Object: p}
+		p := paths[t.Ref]
+		built[i] = builtTarget{Target: t.Label, Path: st.PhysicalPath(p), Object: p}
 	}
 	if outLink != "" {
 		link, err := filepath.Abs(outLink)

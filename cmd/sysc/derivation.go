@@ -51,15 +51,10 @@ type listedDerivation struct {
 }
 
 func (a *app) derivationShow(ctx context.Context, arg string, recursive bool) error {
-	project, err := a.loadProject(ctx)
+	g, ref, _, err := a.derivationOf(ctx, arg)
 	if err != nil {
 		return err
 	}
-	ref, _, err := a.derivationOf(ctx, project, arg)
-	if err != nil {
-		return err
-	}
-	g := project.Graph()
 	hashes := []derivations.Hash{ref.Derivation}
 	if recursive {
 		hashes = g.Behind([]derivations.Ref{ref})

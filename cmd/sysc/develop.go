@@ -51,36 +51,32 @@ func atDash(cmd *cobra.Command, args []string) (before, after []string) {
 }
 
 func (a *app) develop(ctx context.Context, arg string, command []string, flags buildFlags) error {
-	project, err := a.loadProject(ctx)
+	def, t, err := a.evaluateOne(ctx, modules.WantOne, arg)
 	if err != nil {
 		return err
 	}
-	t, err := a.evaluateTarget(ctx, project, arg)
-	if err != nil {
-		return err
-	}
-	return a.enter(ctx, project, t, command, flags, "In the environment of %s. This directory is /build/%s; "+build.ScriptPath+" builds; exit leaves.")
+	return a.enter(ctx, def, t, command, flags, "In the environment of %s. This directory is /build/%s; "+build.ScriptPath+" builds; exit leaves.")
 }
 
 // enter runs a command, or a shell, in the environment of a target. hint, which a
 // terminal shows, takes the target and the name of the directory.
-func (a *app) enter(ctx context.Context, project *modules.Project, t *target, command []string, flags buildFlags, hint string) error {
+func (a *app) enter(ctx context.Context, def *modules.Answer, t *modules.Target, command []string, flags buildFlags, hint string) error {
 	here, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	ref := t.entered()
+	ref := t.Entered()
 	return a.withStore(ctx, func(st *localstore.Store) error {
-		d, _ := project.Graph().Derivation(ref.Derivation)
-		if _, err := a.realise(ctx, st, project, d.Inputs, flags); err != nil {
+		d, _ := def.Graph().Derivation(ref.Derivation)
+		if _, err := a.realise(ctx, st, def, d.Inputs, flags); err != nil {
 			return err
 		}
 		o := a.enterOptions(d.Name, command)
 		o.Dir = here
 		if o.Terminal != nil {
-			a.say(hint, t.label, filepath.Base(here))
+			a.say(hint, t.Label, filepath.Base(here))
 		}
-		result, err := build.Develop(ctx, st, project.Graph(), ref, o)
+		result, err := build.Develop(ctx, st, def.Graph(), ref, o)
 		return commandError(result, err)
 	})
 }
@@ -140,25 +136,11 @@ there stays, for as long as the directory does.`,
 
 // environmentShell enters an environment block, the only one by default.
 func (a *app) environmentShell(ctx context.Context, name string, command []string, flags buildFlags) error {
-	project, err := a.loadProject(ctx)
+	def, t, err := a.evaluateOne(ctx, modules.WantEnvironment, name)
 	if err != nil {
 		return err
 	}
-	names := project.Environments()
-	switch {
-	case name != "":
-	case len(names) == 0:
-		return fmt.Errorf("there is no environment in %s; sysc develop enters that of a derivation, sysc shell --failed what a failed build has left", project.Dir())
-	case len(names) > 1:
-		return fmt.Errorf("there are several environments, say which: %s", strings.Join(names, ", "))
-	default:
-		name = names[0]
-	}
-	t, err := a.evaluateTarget(ctx, project, "environment."+strings.TrimPrefix(name, "environment."))
-	if err != nil {
-		return err
-	}
-	return a.enter(ctx, project, t, command, flags, "In %s. This directory is /build/%s; exit leaves.")
+	return a.enter(ctx, def, t, command, flags, "In %s. This directory is /build/%s; exit leaves.")
 }
 
 func (a *app) shell(ctx context.Context, name string, command []string) error {

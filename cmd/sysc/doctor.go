@@ -33,6 +33,7 @@ func (a *app) doctor(ctx context.Context) error {
 		return err
 	}
 	e := &examination{proc: os.DirFS("/proc"), store: storeDir, now: time.Now()}
+	e.evaluations, _ = a.evaluationsPath()
 	findings, err := e.examine(ctx)
 	if err != nil {
 		return err
@@ -84,7 +85,9 @@ type finding struct {
 type examination struct {
 	proc  fs.FS
 	store string // directory, which need not exist
-	now   time.Time
+	// evaluations is the directory where they are remembered, "" for none.
+	evaluations string
+	now         time.Time
 }
 
 func (e *examination) examine(ctx context.Context) ([]finding, error) {
@@ -93,7 +96,7 @@ func (e *examination) examine(ctx context.Context) ([]finding, error) {
 		return nil, err
 	}
 	findings = append(findings, checkLandlock(sandbox.LandlockVersion()), e.checkCgroups(), checkIDs(os.Getuid()))
-	for _, check := range []func() ([]finding, error){e.checkSpace, e.checkClock, e.checkMounts, e.checkProcesses, e.checkLeftovers} {
+	for _, check := range []func() ([]finding, error){e.checkSpace, e.checkClock, e.checkMounts, e.checkProcesses, e.checkLeftovers, e.checkEvaluations} {
 		more, err := check()
 		if err != nil {
 			return nil, fmt.Errorf("examine the machine: %w", err)

@@ -214,3 +214,27 @@ func (e *examination) checkLeftovers() ([]finding, error) {
 		fmt.Sprintf("Processes that were killed left %s in store %s, such as %s.", plural(len(left), "file"), e.store, left[0]),
 		"sysc gc --store " + shellword.Quote(e.store)}}, nil
 }
+
+// checkEvaluations looks whether evaluations can be remembered.
+func (e *examination) checkEvaluations() ([]finding, error) {
+	const fix = "export XDG_CACHE_HOME=DIR, with a directory where you may write"
+	if e.evaluations == "" {
+		return []finding{{"evaluations", stateAdvice, "Evaluations are not remembered: neither $XDG_CACHE_HOME nor $HOME names a directory.", fix}}, nil
+	}
+	for dir := e.evaluations; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir != "/" {
+			continue // it will be made
+		}
+		if err == nil && !info.IsDir() {
+			err = unix.ENOTDIR
+		}
+		if err == nil {
+			err = unix.Access(dir, unix.W_OK|unix.X_OK)
+		}
+		if err != nil {
+			return []finding{{"evaluations", stateAdvice, fmt.Sprintf("Evaluations are not remembered in %s: %s: %v.", e.evaluations, dir, err), fix}}, nil
+		}
+		return []finding{{"evaluations", stateOK, fmt.Sprintf("Evaluations are remembered in %s.", e.evaluations), ""}}, nil
+	}
+}

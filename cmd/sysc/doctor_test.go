@@ -111,3 +111,28 @@ func TestDoctorsLeftovers(t *testing.T) {
 		t.Error("nonsense in mountinfo is no error")
 	}
 }
+
+func TestDoctorsEvaluations(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, dir, state string }{
+		{"not made yet", filepath.Join(dir, "a", "b"), stateOK},
+		{"there", dir, stateOK},
+		{"nowhere", "", stateAdvice},
+		{"below a file", filepath.Join(file, "b"), stateAdvice},
+		{"a file", file, stateAdvice},
+	} {
+		got, err := (&examination{evaluations: c.dir}).checkEvaluations()
+		if err != nil || len(got) != 1 {
+			t.Fatalf("%s: got %+v, %v", c.name, got, err)
+		}
+		fix := ""
+		if c.state == stateAdvice {
+			fix = "XDG_CACHE_HOME"
+		}
+		checkFinding(t, c.name, got[0], c.state, fix)
+	}
+}

@@ -31,9 +31,9 @@ type buildPlan struct {
 }
 
 // planBuild prints what a build would do.
-func (a *app) planBuild(ctx context.Context, st *localstore.Store, project *modules.Project, want []derivations.Ref, flags buildFlags) error {
+func (a *app) planBuild(ctx context.Context, st *localstore.Store, def *modules.Answer, want []derivations.Ref, flags buildFlags) error {
 	plan := buildPlan{Build: []plannedStep{}, Fetch: []plannedStep{}}
-	_, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
+	_, err := build.Realise(ctx, st, def.Graph(), want, &build.Options{
 		DryRun:  true,
 		Rebuild: flags.rebuild,
 		Check:   flags.check,

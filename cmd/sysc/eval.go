@@ -87,7 +87,7 @@ func (a *app) newEvaluation(ctx context.Context, system string) (*evaluation, er
 		return nil, err
 	}
 	e := &evaluation{app: a, project: project}
-	name, err := systemName(project, system)
+	name, err := project.SystemName(system, hostname())
 	if err != nil && system == "" {
 		return e, nil // names of the module are known all the same
 	}

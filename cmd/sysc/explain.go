@@ -42,7 +42,7 @@ func (a *app) explain(ctx context.Context, system, path string) error {
 	if err != nil {
 		return err
 	}
-	name, err := systemName(project, system)
+	name, err := project.SystemName(system, hostname())
 	if err != nil {
 		return err
 	}

@@ -51,17 +51,13 @@ func (a *app) graph(ctx context.Context, arg, kind, format string) error {
 	if format != "dot" && format != "svg" && format != "json" {
 		return fmt.Errorf("read --format %q: want dot, svg or json", format)
 	}
-	find := map[string]func(context.Context, *modules.Project, string) (graphed, error){
+	find := map[string]func(context.Context, string) (graphed, error){
 		"derivations": a.derivationGraph, "modules": a.moduleGraph, "options": a.optionGraph,
 	}[kind]
 	if find == nil {
 		return fmt.Errorf("read --type %q: want derivations, modules or options", kind)
 	}
-	project, err := a.loadProject(ctx)
-	if err != nil {
-		return err
-	}
-	g, err := find(ctx, project, arg)
+	g, err := find(ctx, arg)
 	if err != nil {
 		return err
 	}
@@ -101,34 +97,35 @@ type drawnEdge struct {
 	Output string `json:"output"`
 }
 
-func (a *app) derivationGraph(ctx context.Context, project *modules.Project, arg string) (graphed, error) {
-	ref, label, err := a.derivationOf(ctx, project, arg)
+func (a *app) derivationGraph(ctx context.Context, arg string) (graphed, error) {
+	g, ref, label, err := a.derivationOf(ctx, arg)
 	if err != nil {
 		return nil, err
 	}
-	return drawGraph(project.Graph(), ref, label), nil
+	return drawGraph(g, ref, label), nil
 }
 
 // derivationOf finds what an argument names: a target of build, or a derivation by
 // its hash.
-func (a *app) derivationOf(ctx context.Context, project *modules.Project, arg string) (derivations.Ref, string, error) {
+func (a *app) derivationOf(ctx context.Context, arg string) (g *derivations.Graph, ref derivations.Ref, label string, err error) {
 	key, err := store.ParseDerivationHash(arg)
 	if err != nil {
-		t, err := a.evaluateTarget(ctx, project, arg)
+		def, t, err := a.evaluateOne(ctx, modules.WantOne, arg)
 		if err != nil {
-			return derivations.Ref{}, "", err
+			return nil, ref, "", err
 		}
-		return t.ref, t.label, nil
+		return def.Graph(), t.Ref, t.Label, nil
 	}
-	if err := a.evaluateAll(ctx, project); err != nil {
-		return derivations.Ref{}, "", err
+	def, err := a.evaluate(ctx, modules.WantAll)
+	if err != nil {
+		return nil, ref, "", err
 	}
 	hash := derivations.Hash(key)
-	d, ok := project.Graph().Derivation(hash)
+	d, ok := def.Graph().Derivation(hash)
 	if !ok {
-		return derivations.Ref{}, "", fmt.Errorf("no derivation in %s has the hash %s", project.Dir(), arg)
+		return nil, ref, "", fmt.Errorf("no derivation in %s has the hash %s", def.Dir(), arg)
 	}
-	return derivations.Ref{Derivation: hash, Output: d.OutputNames()[0]}, arg, nil
+	return def.Graph(), derivations.Ref{Derivation: hash, Output: d.OutputNames()[0]}, arg, nil
 }
 
 func drawGraph(g *derivations.Graph, ref derivations.Ref, label string) *drawnGraph {

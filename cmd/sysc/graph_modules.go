@@ -33,7 +33,11 @@ type drawnModuleUsing struct {
 	OutputsOnly bool   `json:"outputs_only"`
 }
 
-func (a *app) moduleGraph(ctx context.Context, project *modules.Project, arg string) (graphed, error) {
+func (a *app) moduleGraph(ctx context.Context, arg string) (graphed, error) {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return nil, err
+	}
 	name := strings.TrimPrefix(arg, "system.")
 	g, diags := project.ModuleGraph(ctx, name)
 	if err := a.diagnose(diags, project.Files()); err != nil {
@@ -91,8 +95,12 @@ type drawnOptionReading struct {
 	Condition bool   `json:"condition"`
 }
 
-func (a *app) optionGraph(ctx context.Context, project *modules.Project, arg string) (graphed, error) {
-	name, err := systemName(project, arg)
+func (a *app) optionGraph(ctx context.Context, arg string) (graphed, error) {
+	project, err := a.loadProject(ctx)
+	if err != nil {
+		return nil, err
+	}
+	name, err := project.SystemName(arg, hostname())
 	if err != nil {
 		return nil, err
 	}

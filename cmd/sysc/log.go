@@ -14,6 +14,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/modules"
 	"sysc/store"
 	"sysc/store/localstore"
 )
@@ -168,15 +169,11 @@ func (a *app) loggedSteps(ctx context.Context, arg string) (steps *loggedSteps, 
 	if p, err := objectPath(arg); err == nil {
 		return a.stepsOfObject(ctx, p)
 	}
-	project, err := a.loadProject(ctx)
+	def, t, err := a.evaluateOne(ctx, modules.WantOne, arg)
 	if err != nil {
 		return nil, err
 	}
-	t, err := a.evaluateTarget(ctx, project, arg)
-	if err != nil {
-		return nil, err
-	}
-	return a.stepsBehind(ctx, project.Graph(), t.ref, t.label)
+	return a.stepsBehind(ctx, def.Graph(), t.Ref, t.Label)
 }
 
 // stepsOfObject finds the steps that made an object.
@@ -195,18 +192,15 @@ func (a *app) stepsOfObject(ctx context.Context, p store.Path) (*loggedSteps, er
 // stepsOfHash finds a derivation of the definition.
 func (a *app) stepsOfHash(ctx context.Context, hash derivations.Hash) (*loggedSteps, error) {
 	label := hash.String()
-	project, err := a.loadProject(ctx)
+	def, err := a.evaluate(ctx, modules.WantAll)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("there is no log of %s, and no definition to look in", label), err)
 	}
-	if err := a.evaluateAll(ctx, project); err != nil {
-		return nil, err
-	}
-	d, ok := project.Graph().Derivation(hash)
+	d, ok := def.Graph().Derivation(hash)
 	if !ok {
-		return nil, fmt.Errorf("there is no log of %s, and no derivation in %s has that hash", label, project.Dir())
+		return nil, fmt.Errorf("there is no log of %s, and no derivation in %s has that hash", label, def.Dir())
 	}
-	return a.stepsBehind(ctx, project.Graph(), derivations.Ref{Derivation: hash, Output: d.OutputNames()[0]}, label)
+	return a.stepsBehind(ctx, def.Graph(), derivations.Ref{Derivation: hash, Output: d.OutputNames()[0]}, label)
 }
 
 // stepsBehind finds a step of a graph, and those that it needs.

@@ -57,7 +57,7 @@ func firstArg(args []string) string {
 
 // A planned is a plan with what it is about.
 type planned struct {
-	target  *target
+	target  *modules.Target
 	current *generation.Record // nil before the first switch
 	plan    *systems.Plan
 	work    workload
@@ -74,7 +74,7 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 	if out != "" && a.root == "" {
 		return errors.New("a plan is saved for one machine: say which with --root DIR")
 	}
-	project, err := a.loadProject(ctx)
+	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	p, err := a.makePlan(ctx, st, project, arg)
+	p, err := a.makePlan(ctx, st, def.Graph(), target)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 		err = a.printPlan(p, all)
 	}
 	if err == nil && out != "" {
-		err = a.savePlan(out, p, project)
+		err = a.savePlan(out, p, def)
 	}
 	if err == nil && detailed && !p.plan.Empty() {
 		return &exitCode{code: exitChanges}
@@ -101,22 +101,18 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 	return err
 }
 
-// makePlan evaluates a system and compares it with what is current.
-func (a *app) makePlan(ctx context.Context, st *localstore.Store, project *modules.Project, arg string) (*planned, error) {
-	p := &planned{}
-	var err error
-	if p.target, err = a.evaluateSystem(ctx, project, arg); err != nil {
-		return nil, err
-	}
+// makePlan compares a system with what is current.
+func (a *app) makePlan(ctx context.Context, st *localstore.Store, g *derivations.Graph, target *modules.Target) (*planned, error) {
+	p := &planned{target: target}
 	old, err := a.currentManifest(p)
 	if err != nil {
 		return nil, err
 	}
-	known, err := a.lookUp(ctx, st, project.Graph(), p)
+	known, err := a.lookUp(ctx, st, g, p)
 	if err != nil {
 		return nil, err
 	}
-	manifest, contents := systems.MakeManifest(p.target.system.Definition, known)
+	manifest, contents := systems.MakeManifest(*p.target.System, known)
 	p.plan = systems.Diff(old, manifest, &systems.DiffOptions{
 		Contents:        contentsOf(ctx, st, contents),
 		CompareVersions: debversion.Compare,
@@ -152,12 +148,12 @@ func (a *app) currentManifest(p *planned) (*systems.Manifest, error) {
 // function that it returns replaces placeholders in a text by the paths of
 // objects, as far as they are known.
 func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.Graph, p *planned) (func(string) (string, bool), error) {
-	want := []derivations.Ref{p.target.ref}
-	for _, f := range p.target.system.Definition.Files {
+	want := []derivations.Ref{p.target.Ref}
+	for _, f := range p.target.System.Files {
 		want = append(want, g.Refs(f.Content)...)
 		want = append(want, g.Refs(f.Source)...)
 	}
-	for _, u := range p.target.system.Definition.Units {
+	for _, u := range p.target.System.Units {
 		want = append(want, g.Refs(u.Content)...)
 	}
 	paths, err := build.Realise(ctx, st, g, want, &build.Options{
@@ -174,7 +170,7 @@ func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.G
 	if err != nil {
 		return nil, err
 	}
-	p.object = paths[p.target.ref]
+	p.object = paths[p.target.Ref]
 	return func(text string) (string, bool) {
 		for _, r := range g.Refs(text) {
 			placeholder, err := g.Placeholder(r)
@@ -232,11 +228,11 @@ func (a *app) printPlan(p *planned, all bool) error {
 func (p *planned) heading() string {
 	switch {
 	case p.current == nil:
-		return p.target.label + ": first generation"
+		return p.target.Label + ": first generation"
 	case p.plan.Empty():
-		return fmt.Sprintf("%s: generation %d", p.target.label, p.current.Number)
+		return fmt.Sprintf("%s: generation %d", p.target.Label, p.current.Number)
 	}
-	return fmt.Sprintf("%s: change of generation %d", p.target.label, p.current.Number)
+	return fmt.Sprintf("%s: change of generation %d", p.target.Label, p.current.Number)
 }
 
 // A planDocument is a plan as JSON.
@@ -251,7 +247,7 @@ type planDocument struct {
 }
 
 func (p *planned) document() planDocument {
-	d := planDocument{FormatVersion: "1.0", System: p.target.label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Plan: p.plan}
+	d := planDocument{FormatVersion: "1.0", System: p.target.Label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Plan: p.plan}
 	if p.current != nil {
 		d.Current = int(p.current.Number)
 	}

@@ -6,15 +6,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"sysc/derivations"
 	"sysc/lang/diag"
 	"sysc/modules"
-	"sysc/systems"
 )
 
 // projectFlags adds the flags of verbs that evaluate a definition.
@@ -22,6 +19,7 @@ func (a *app) projectFlags(cmd *cobra.Command) {
 	cmd.Flags().Var(&varFlags{list: &a.vars}, "var", "set a variable, as in `NAME=VALUE`")
 	cmd.Flags().Var(&varFlags{list: &a.vars, file: true}, "var-file", "take the values of variables from `FILE`, HCL or .json; no file is read unasked")
 	cmd.Flags().StringArrayVar(&a.overrides, "override", nil, "use the module in a directory in place of a source, as in `module.NAME=DIR`")
+	cmd.Flags().BoolVar(&a.noEvalCache, "no-eval-cache", false, "evaluate anew, whatever is remembered, and remember nothing")
 	cmd.Flags().BoolVar(&a.offline, "offline", false, "fetch no modules: what sysc.lock has must be in the store")
 }
 
@@ -34,6 +32,17 @@ func (a *app) loadProject(ctx context.Context) (*modules.Project, error) {
 // loadProjectFetching is loadProject; without fetch, modules are those that the
 // store has.
 func (a *app) loadProjectFetching(ctx context.Context, fetch bool) (*modules.Project, error) {
+	opts, err := a.projectOptions(ctx, fetch)
+	if err != nil {
+		return nil, err
+	}
+	project, diags := modules.Load(ctx, a.dir, opts)
+	return project, a.diagnose(diags, project.Files())
+}
+
+// projectOptions says how the definition is to be evaluated, as the flags and the
+// environment have it.
+func (a *app) projectOptions(ctx context.Context, fetch bool) (*modules.Options, error) {
 	info, err := os.Stat(a.dir)
 	if err != nil {
 		return nil, err
@@ -46,12 +55,7 @@ func (a *app) loadProjectFetching(ctx context.Context, fetch bool) (*modules.Pro
 		return nil, err
 	}
 	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts}
-	if err := a.moduleOptions(ctx, opts, fetch); err != nil {
-		return nil, err
-	}
-	opts.Revision, opts.Dirty = gitRevision(ctx, a.dir)
-	project, diags := modules.Load(ctx, a.dir, opts)
-	return project, a.diagnose(diags, project.Files())
+	return opts, a.moduleOptions(ctx, opts, fetch)
 }
 
 // releaseVersion is the version that required_version is compared with: the one
@@ -103,141 +107,43 @@ func inRepository(dir string) bool {
 	}
 }
 
-// systemName chooses the system of verbs that take none: the only one, or the
-// one that is called like this machine.
-func systemName(project *modules.Project, arg string) (string, error) {
-	if name, ok := strings.CutPrefix(arg, "system."); ok {
-		return name, nil
-	}
-	names := project.Systems()
-	switch {
-	case arg != "":
-		return arg, nil
-	case len(names) == 1:
-		return names[0], nil
-	case len(names) == 0:
-		return "", fmt.Errorf("there is no system in %s", project.Dir())
-	}
-	if host, err := os.Hostname(); err == nil {
-		for _, name := range names {
-			if name == host {
-				return name, nil
-			}
-		}
-	}
-	return "", fmt.Errorf("there are several systems, say which: %s", strings.Join(names, ", "))
-}
-
-// A target is something to build: its output in the graph, and, when it is a
-// system, its definition.
-type target struct {
-	label  string
-	ref    derivations.Ref
-	system *modules.System
-	// shell is a derivation that is built in the environment that the target is, if
-	// it is one.
-	shell *derivations.Ref
-}
-
-// entered is the derivation whose environment is entered.
-func (t *target) entered() derivations.Ref {
-	if t.shell != nil {
-		return *t.shell
-	}
-	return t.ref
-}
-
-// evaluateSystem evaluates a system and adds it to the project's graph.
-func (a *app) evaluateSystem(ctx context.Context, project *modules.Project, arg string) (*target, error) {
-	name, err := systemName(project, arg)
+// evaluate finds what is wanted of the definition in the directory that -C names, or
+// remembers what it was. Diagnostics are printed.
+func (a *app) evaluate(ctx context.Context, want modules.Wanted, names ...string) (*modules.Answer, error) {
+	opts, err := a.projectOptions(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	system, diags := project.System(ctx, name)
-	if err := a.diagnose(diags, project.Files()); err != nil {
-		return nil, err
+	if want == modules.WantSystem {
+		opts.Revision, opts.Dirty = gitRevision(ctx, a.dir)
 	}
-	ref, err := systems.Compose(project.Graph(), system.Definition)
+	answer, err := a.memory().Evaluate(ctx, a.dir, opts, modules.Request{Want: want, Names: names, Host: hostname()})
+	for _, diags := range answer.Shown {
+		if err := a.diagnose(diags, answer.Files()); err != nil {
+			return nil, err
+		}
+	}
+	// That an answer could not be kept, for instance because there is no room, is no
+	// reason to fail, and sysc doctor says so: the next evaluation takes longer.
+	return answer, err
+}
+
+// evaluateOne is evaluate for one target.
+func (a *app) evaluateOne(ctx context.Context, want modules.Wanted, name string) (*modules.Answer, *modules.Target, error) {
+	answer, err := a.evaluate(ctx, want, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return &target{label: "system." + name, ref: ref, system: system}, nil
+	return answer, &answer.Targets[0], nil
 }
 
-// evaluateTarget evaluates what an argument of build names: "system.NAME",
-// "derivation.NAME", "environment.NAME", "module.M.derivation.NAME", or a NAME that only one of the first two has. A key follows the name
-// of what is one of a for_each: derivation.NAME["KEY"], or without the quotes.
-// Without an argument it is the only system, or the only derivation where there is
-// no system.
-func (a *app) evaluateTarget(ctx context.Context, project *modules.Project, arg string) (*target, error) {
-	if name, ok := strings.CutPrefix(arg, "environment."); ok {
-		e, diags := project.Environment(ctx, name)
-		if err := a.diagnose(diags, project.Files()); err != nil {
-			return nil, err
-		}
-		return &target{label: e.Address, ref: e.Root, shell: &e.Shell}, nil
+// hostname is what this machine is called, "" when that is not known.
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return ""
 	}
-	name, isDerivation := strings.CutPrefix(arg, "derivation.")
-	isDerivation = isDerivation || strings.HasPrefix(arg, modules.ModulePrefix)
-	systemNames, derivationNames := project.Systems(), project.Derivations()
-	switch {
-	case isDerivation:
-	case arg == "" && len(systemNames) == 0 && len(derivationNames) == 1:
-		name, isDerivation = derivationNames[0], true
-	case arg == "" && len(systemNames) == 0 && len(derivationNames) > 1:
-		return nil, fmt.Errorf("there are several derivations in %s, say which: %s", project.Dir(), strings.Join(derivationNames, ", "))
-	default:
-		isDerivation = !slices.Contains(systemNames, arg) && project.IsDerivation(arg)
-	}
-	if !isDerivation {
-		return a.evaluateSystem(ctx, project, arg)
-	}
-	d, diags := project.Derivation(ctx, name)
-	if err := a.diagnose(diags, project.Files()); err != nil {
-		return nil, err
-	}
-	return &target{label: d.Address, ref: d.Ref()}, nil
-}
-
-// evaluateTargets is [app.evaluateTarget] for arguments that may name several
-// things: a block with for_each is all that it makes.
-func (a *app) evaluateTargets(ctx context.Context, project *modules.Project, arg string) ([]*target, error) {
-	names := []string{arg}
-	for _, name := range []string{arg, "derivation." + arg} {
-		if members, ok := project.Members(name); ok {
-			names = members
-			break
-		}
-	}
-	var targets []*target
-	for _, name := range names {
-		t, err := a.evaluateTarget(ctx, project, name)
-		if err != nil {
-			return nil, err
-		}
-		targets = append(targets, t)
-	}
-	return targets, nil
-}
-
-// evaluateAll adds everything that can be built to the project's graph.
-func (a *app) evaluateAll(ctx context.Context, project *modules.Project) error {
-	for _, name := range project.Derivations() {
-		if _, err := a.evaluateTarget(ctx, project, "derivation."+name); err != nil {
-			return err
-		}
-	}
-	for _, name := range project.Environments() {
-		if _, err := a.evaluateTarget(ctx, project, "environment."+name); err != nil {
-			return err
-		}
-	}
-	for _, name := range project.Systems() {
-		if _, err := a.evaluateSystem(ctx, project, "system."+name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return name
 }
 
 func (a *app) validateCommand() *cobra.Command {

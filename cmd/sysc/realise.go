@@ -17,7 +17,7 @@ import (
 	"sysc/derivations/build"
 	"sysc/derivations/builtin"
 	"sysc/internal/cgroup"
-	"sysc/modules"
+	"sysc/lang/diag"
 	"sysc/store"
 	"sysc/store/localstore"
 	"sysc/systems"
@@ -45,10 +45,19 @@ type buildFlags struct {
 	rebuild, check      []derivations.Hash
 }
 
+// A definition is what building needs to know of one: *modules.Answer, and
+// *modules.Project.
+type definition interface {
+	Dir() string
+	Graph() *derivations.Graph
+	Files() map[string][]byte
+	Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List)
+}
+
 // realise builds what is wanted, with progress, and shows what failed.
-func (a *app) realise(ctx context.Context, st *localstore.Store, project *modules.Project, want []derivations.Ref, flags buildFlags) (map[derivations.Ref]store.Path, error) {
-	mirrors, diags := project.Mirrors(a.getenv, "/")
-	if err := a.diagnose(diags, project.Files()); err != nil {
+func (a *app) realise(ctx context.Context, st *localstore.Store, def definition, want []derivations.Ref, flags buildFlags) (map[derivations.Ref]store.Path, error) {
+	mirrors, diags := def.Mirrors(a.getenv, "/")
+	if err := a.diagnose(diags, def.Files()); err != nil {
 		return nil, err
 	}
 	client, err := a.client()
@@ -61,7 +70,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	}
 	a.drawn = progress
 	drain, drained := a.signals.drain()
-	paths, err := build.Realise(ctx, st, project.Graph(), want, &build.Options{
+	paths, err := build.Realise(ctx, st, def.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,
 		Cores:       flags.cores,
 		Timeout:     flags.timeout,
@@ -86,7 +95,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, project *module
 	if err != nil {
 		a.showFailures(err)
 	} else {
-		rememberBuilds(st, project, want)
+		rememberBuilds(st, def, want)
 	}
 	if n := len(failures(err)); n > 1 {
 		err = fmt.Errorf("%d steps failed:\n%w", n, err)

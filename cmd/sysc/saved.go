@@ -23,23 +23,23 @@ import (
 )
 
 // savePlan writes a plan to a file.
-func (a *app) savePlan(path string, p *planned, project *modules.Project) error {
-	values, secret, diags := project.Given()
-	if err := a.diagnose(diags, project.Files()); err != nil {
+func (a *app) savePlan(path string, p *planned, def *modules.Answer) error {
+	values, secret, diags := def.Given()
+	if err := a.diagnose(diags, def.Files()); err != nil {
 		return err
 	}
-	lockDigest, err := lockDigest(project.Dir())
+	lockDigest, err := lockDigest(def.Dir())
 	if err != nil {
 		return err
 	}
 	state := activate.StateOf(p.current)
 	saved := savedplan.Plan{
-		System:     p.target.system.Name,
-		Derivation: p.target.ref.Derivation.String(), Output: p.target.ref.Output, Object: p.object,
+		System:     p.target.System.Name,
+		Derivation: p.target.Ref.Derivation.String(), Output: p.target.Ref.Output, Object: p.object,
 		Lock: lockDigest, Current: state.Number, CurrentSystem: state.System,
 		Variables: values, Secret: secret, Sysc: version,
 	}
-	if saved.Directory, err = filepath.Abs(project.Dir()); err != nil {
+	if saved.Directory, err = filepath.Abs(def.Dir()); err != nil {
 		return err
 	}
 	if saved.Machine, err = a.machine(); err != nil {
@@ -170,7 +170,7 @@ func (a *app) checkSavedLock(saved *savedplan.Plan) error {
 
 // checkPlan refuses a plan when what it is about is something else now.
 func (a *app) checkPlan(saved *savedplan.Plan, p *planned) error {
-	ref := derivations.Ref{Derivation: p.target.ref.Derivation, Output: p.target.ref.Output}
+	ref := derivations.Ref{Derivation: p.target.Ref.Derivation, Output: p.target.Ref.Output}
 	if ref.Derivation.String() != saved.Derivation || ref.Output != saved.Output {
 		why := "the definition has changed since the plan was made"
 		if saved.Sysc != version {

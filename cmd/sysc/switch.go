@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/derivations"
+	"sysc/modules"
 	"sysc/store/localstore"
 	"sysc/systems"
 	"sysc/systems/activate"
@@ -56,7 +57,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	if err != nil {
 		return err
 	}
-	project, err := a.loadProject(ctx)
+	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	p, err := a.makePlan(ctx, st, project, arg)
+	p, err := a.makePlan(ctx, st, def.Graph(), target)
 	if err != nil {
 		return err
 	}
@@ -81,16 +82,16 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 			return err
 		}
 	}
-	paths, err := a.realise(ctx, st, project, []derivations.Ref{p.target.ref}, flags)
+	paths, err := a.realise(ctx, st, def, []derivations.Ref{p.target.Ref}, flags)
 	if err != nil {
 		return err
 	}
 	if saved != nil {
-		if err := a.checkObject(saved, paths[p.target.ref]); err != nil {
+		if err := a.checkObject(saved, paths[p.target.Ref]); err != nil {
 			return err
 		}
 	}
-	system, err := systems.Load(ctx, st, paths[p.target.ref])
+	system, err := systems.Load(ctx, st, paths[p.target.Ref])
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 		Root:       machine,
 		System:     system,
 		Store:      st,
-		Provenance: p.target.system.Definition.Provenance,
+		Provenance: p.target.System.Provenance,
 		From:       from,
 		Now:        time.Now(),
 		Wait:       a.waitFor("the machine " + machine),
@@ -129,10 +130,10 @@ func (a *app) reportSwitch(p *planned, result *activate.Result) error {
 		}{result.Generation, result.Unchanged, result.BootEntry})
 	}
 	if result.Unchanged {
-		a.say("Nothing to do: %s is generation %d already.", p.target.label, result.Generation.Number)
+		a.say("Nothing to do: %s is generation %d already.", p.target.Label, result.Generation.Number)
 		return nil
 	}
-	text := fmt.Sprintf("Switched to generation %d of %s.", result.Generation.Number, p.target.label)
+	text := fmt.Sprintf("Switched to generation %d of %s.", result.Generation.Number, p.target.Label)
 	if result.BootEntry != "" {
 		text += " Boot entry: " + result.BootEntry + "."
 	}

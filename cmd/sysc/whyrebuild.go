@@ -74,32 +74,28 @@ type rebuildChange struct {
 
 // lastBuildName is what the store remembers a target's builds under: the same name
 // may mean something else in another directory.
-func lastBuildName(project *modules.Project, label string) string {
-	return project.Dir() + "\x00" + label
+func lastBuildName(def definition, label string) string {
+	return def.Dir() + "\x00" + label
 }
 
 // rememberBuilds keeps what targets consist of, for why-rebuild. That it cannot be
 // kept is no reason to fail: the targets are built.
-func rememberBuilds(st *localstore.Store, project *modules.Project, built []derivations.Ref) {
-	g := project.Graph()
+func rememberBuilds(st *localstore.Store, def definition, built []derivations.Ref) {
+	g := def.Graph()
 	for _, ref := range built {
-		build.RememberBuild(st.LogDir(), lastBuildName(project, g.Origin(ref.Derivation).Label), g, ref.Derivation)
+		build.RememberBuild(st.LogDir(), lastBuildName(def, g.Origin(ref.Derivation).Label), g, ref.Derivation)
 	}
 }
 
 func (a *app) whyRebuild(ctx context.Context, arg string) error {
-	project, err := a.loadProject(ctx)
+	def, t, err := a.evaluateOne(ctx, modules.WantOne, arg)
 	if err != nil {
 		return err
 	}
-	t, err := a.evaluateTarget(ctx, project, arg)
+	reason := &rebuildReason{Target: t.Label, Status: rebuildUnknown, Causes: []rebuildCause{}}
+	err = a.withStore(ctx, func(st *localstore.Store) error { return reason.find(ctx, st, def, t.Ref) })
 	if err != nil {
-		return err
-	}
-	reason := &rebuildReason{Target: t.label, Status: rebuildUnknown, Causes: []rebuildCause{}}
-	err = a.withStore(ctx, func(st *localstore.Store) error { return reason.find(ctx, st, project, t.ref) })
-	if err != nil {
-		return fmt.Errorf("find out why %s is built: %w", t.label, err)
+		return fmt.Errorf("find out why %s is built: %w", t.Label, err)
 	}
 	if a.json {
 		return a.printJSON(reason)
@@ -108,8 +104,8 @@ func (a *app) whyRebuild(ctx context.Context, arg string) error {
 }
 
 // find compares the target with what it was.
-func (r *rebuildReason) find(ctx context.Context, st *localstore.Store, project *modules.Project, ref derivations.Ref) error {
-	g := project.Graph()
+func (r *rebuildReason) find(ctx context.Context, st *localstore.Store, def *modules.Answer, ref derivations.Ref) error {
+	g := def.Graph()
 	_, err := build.Realise(ctx, st, g, []derivations.Ref{ref}, &build.Options{
 		DryRun: true,
 		Events: func(e build.Event) {
@@ -121,7 +117,7 @@ func (r *rebuildReason) find(ctx context.Context, st *localstore.Store, project 
 	if err != nil {
 		return err
 	}
-	last, err := build.RecallBuild(st.LogDir(), lastBuildName(project, g.Origin(ref.Derivation).Label))
+	last, err := build.RecallBuild(st.LogDir(), lastBuildName(def, g.Origin(ref.Derivation).Label))
 	if err != nil || last == nil {
 		return err
 	}

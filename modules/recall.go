@@ -1,0 +1,371 @@
+package modules
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"sysc/derivations"
+	"sysc/internal/readlog"
+	"sysc/lang"
+	"sysc/lang/diag"
+	"sysc/modules/evalcache"
+	"sysc/store"
+	"sysc/systems"
+	"sysc/systems/distro/debian"
+)
+
+// A Memory remembers what definitions gave. A nil one remembers nothing.
+type Memory struct {
+	// Cache is where evaluations are kept.
+	Cache *evalcache.Cache
+	// Program identifies this program: another one may evaluate in another way.
+	Program string
+}
+
+// An Answer is what was wanted of a definition, evaluated or remembered.
+type Answer struct {
+	// Targets are in the order of the request.
+	Targets []Target
+	// Shown are the diagnostics, in the lists and the order in which they are to be
+	// shown. When there are errors among them, there are no targets.
+	Shown []diag.List
+	// Remembered is set when nothing was evaluated, and nothing parsed.
+	Remembered bool
+	// Kept is why the evaluation could not be remembered, nil when it was, or when it
+	// is not to be. It is no reason to fail.
+	Kept error
+
+	dir      string
+	graph    *derivations.Graph
+	files    map[string][]byte
+	archives []debian.Settings
+	diags    diag.List // of archives
+	given    given
+}
+
+// given is what [Project.Given] returns.
+type given struct {
+	values    map[string]json.RawMessage
+	sensitive []string
+	diags     diag.List
+}
+
+// Dir is the directory of the definition, as the caller named it.
+func (a *Answer) Dir() string { return a.dir }
+
+// Graph is where the derivations are.
+func (a *Answer) Graph() *derivations.Graph { return a.graph }
+
+// Files are the texts that the diagnostics are about, by the names that they use.
+func (a *Answer) Files() map[string][]byte { return a.files }
+
+// Mirrors is [Project.Mirrors].
+func (a *Answer) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
+	return mirrorsOf(a.archives, env, hostRoot), a.diags
+}
+
+// Given is [Project.Given].
+func (a *Answer) Given() (values map[string]json.RawMessage, sensitive []string, diags diag.List) {
+	return a.given.values, a.given.sensitive, a.given.diags
+}
+
+// Evaluate finds what is wanted of the definition in a directory. When it was found
+// before and everything that was read then is as it was, the answer is the one that
+// was given then, and nothing is parsed.
+//
+// The answer is never nil. Errors of the definition are among what is shown; err is
+// for everything else.
+func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Request) (*Answer, error) {
+	options := Options{}
+	if opts != nil {
+		options = *opts
+	}
+	if m == nil || !options.told() {
+		a, _, err := answerOf(ctx, dir, options, r)
+		return a, err
+	}
+	key, err := m.key(dir, &options, r)
+	if err != nil {
+		return &Answer{dir: dir}, err
+	}
+	found, recallErr := m.recall(key, dir, &options)
+	if found != nil {
+		return found, nil
+	}
+	options.Reads = readlog.New()
+	a, p, err := answerOf(ctx, dir, options, r)
+	if err == nil && p != nil {
+		a.Kept = errors.Join(recallErr, m.remember(key, a, p))
+	}
+	return a, err
+}
+
+// answerOf evaluates. The project is nil when there were errors.
+func answerOf(ctx context.Context, dir string, opts Options, r Request) (*Answer, *Project, error) {
+	p, diags := Load(ctx, dir, &opts)
+	s := &seeker{p: p, host: r.Host}
+	err := s.show(diags)
+	a := &Answer{dir: dir}
+	if err == nil {
+		a.Targets, err = s.seek(ctx, r)
+		a.graph = p.Graph()
+		if err == nil {
+			a.archives, a.diags = p.archives()
+			a.given.values, a.given.sensitive, a.given.diags = p.Given()
+		}
+	}
+	a.Shown, a.files = s.shown, p.Files()
+	switch {
+	case errors.Is(err, errDiagnosed):
+		a.Targets = nil
+		return a, nil, nil
+	case err != nil:
+		return a, nil, err
+	}
+	return a, p, nil
+}
+
+// told reports whether all that decides is in what is hashed: files by their texts,
+// and values that are written.
+func (o *Options) told() bool {
+	for _, v := range o.Variables {
+		if _, ok := o.ValueFiles[v.Range.Filename]; !ok && (v.Expr != nil || v.Value != nil) {
+			return false
+		}
+	}
+	return o.Texts == nil
+}
+
+// key hashes what is known before anything is read.
+func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
+	here, err := filepath.Abs(".")
+	if err != nil {
+		return evalcache.Key{}, fmt.Errorf("find the definition: %w", err)
+	}
+	type variable struct{ Name, Source, Text, Range string }
+	k := struct {
+		Program, Here, Dir, Version, Platform, Host string
+		Want                                        Wanted
+		Names                                       []string
+		Variables                                   []variable
+		ValueFiles                                  map[string]store.Digest
+		Trees                                       map[string]string
+		Overrides                                   map[string]string
+	}{
+		Program: m.Program, Here: here, Dir: dir, Version: o.Version, Platform: o.Platform, Host: r.Host, Want: r.Want, Names: r.Names,
+		ValueFiles: map[string]store.Digest{}, Trees: map[string]string{}, Overrides: o.Overrides,
+	}
+	for _, name := range sortedKeys(o.Variables) {
+		if v := o.Variables[name]; !v.Ambient {
+			k.Variables = append(k.Variables, variable{name, v.Source, v.Text, v.Range.String()})
+		}
+	}
+	for name, text := range o.ValueFiles {
+		k.ValueFiles[name] = store.DigestOf(text)
+	}
+	for digest, dir := range o.Trees {
+		k.Trees[digest.String()] = dir
+	}
+	data, err := json.Marshal(k)
+	return sha256.Sum256(data), err
+}
+
+// A memo is what is kept beside the graph.
+type memo struct {
+	Targets    []memoTarget      `json:"targets"`
+	Shown      []diag.List       `json:"shown,omitempty"`
+	Files      map[string][]byte `json:"files,omitempty"`
+	Archives   []debian.Settings `json:"archives,omitempty"`
+	LockDigest string            `json:"lock_digest,omitempty"`
+	// Given are values of variables; sensitive ones are not remembered.
+	Given map[string]json.RawMessage `json:"given,omitempty"`
+}
+
+type memoTarget struct {
+	Label  string              `json:"label"`
+	Ref    memoRef             `json:"ref"`
+	Shell  *memoRef            `json:"shell,omitempty"`
+	Root   *memoRef            `json:"root,omitempty"` // of the system
+	System *systems.Definition `json:"system,omitempty"`
+}
+
+// A memoRef is an output: the position of its derivation in the graph, and its name.
+type memoRef struct {
+	At     int    `json:"at"`
+	Output string `json:"output"`
+}
+
+// remember keeps an answer, unless what was read forbids it.
+func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
+	if p.opts.Reads.Spoiled() != "" || len(a.diags)+len(a.given.sensitive)+len(a.given.diags) > 0 {
+		return nil
+	}
+	var refs []derivations.Ref
+	for _, t := range a.Targets {
+		refs = append(refs, t.Ref, t.Entered())
+		if t.System != nil {
+			refs = append(refs, t.System.Root)
+		}
+	}
+	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values}
+	for i := range kept.Archives {
+		kept.Archives[i].Keyring = nil // no mirror depends on it
+	}
+	at := map[derivations.Hash]int{}
+	for i, h := range a.graph.Behind(refs) {
+		at[h] = i
+	}
+	for _, t := range a.Targets {
+		kept.Targets = append(kept.Targets, memoOf(t, at))
+	}
+	about, err := json.Marshal(kept)
+	if err != nil {
+		return fmt.Errorf("remember an evaluation: %w", err)
+	}
+	return m.Cache.Put(key, framed(p.opts.Reads.Append(nil)), framed(about), a.graph.Snapshot(refs))
+}
+
+// memoOf writes a target down; at has the positions of derivations.
+func memoOf(t Target, at map[derivations.Hash]int) memoTarget {
+	note := func(r derivations.Ref) memoRef { return memoRef{at[r.Derivation], r.Output} }
+	mt := memoTarget{Label: t.Label, Ref: note(t.Ref)}
+	if t.Shell != nil {
+		shell := note(*t.Shell)
+		mt.Shell = &shell
+	}
+	if t.System != nil {
+		def := *t.System
+		root := note(def.Root)
+		mt.Root = &root
+		def.Root, def.Provenance = derivations.Ref{}, systems.Provenance{}
+		mt.System = &def
+	}
+	return mt
+}
+
+// framed puts the length in front.
+func framed(data []byte) []byte {
+	return append(binary.AppendUvarint(nil, uint64(len(data))), data...)
+}
+
+// unframe takes what framed made off the front of data.
+func unframe(data []byte) (part, rest []byte, err error) {
+	n, size := binary.Uvarint(data)
+	if size <= 0 || n > uint64(len(data)-size) {
+		return nil, nil, errors.New("an evaluation is cut short")
+	}
+	data = data[size:]
+	return data[:n], data[n:], nil
+}
+
+// filesOf returns the texts that diagnostics name places in.
+func filesOf(shown []diag.List, files map[string][]byte) map[string][]byte {
+	out := map[string][]byte{}
+	add := func(r *diag.Range) {
+		if r != nil {
+			if text, ok := files[r.Filename]; ok {
+				out[r.Filename] = text
+			}
+		}
+	}
+	for _, list := range shown {
+		for _, d := range list {
+			add(d.Subject)
+			add(d.Context)
+			for i := range d.Related {
+				add(&d.Related[i].Range)
+			}
+		}
+	}
+	return out
+}
+
+// recall returns the answer that is kept under a key, nil when there is none or it is
+// not true any more.
+func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, error) {
+	data, err := m.Cache.Get(key)
+	if data == nil {
+		return nil, err
+	}
+	noted, rest, err := unframe(data)
+	if err != nil {
+		return nil, err
+	}
+	about, graph, err := unframe(rest)
+	if err != nil {
+		return nil, err
+	}
+	reads, _, err := readlog.Decode(noted)
+	if err != nil {
+		return nil, err
+	}
+	changed, renewed := reads.Check(o.fact)
+	if changed != "" {
+		return nil, nil
+	}
+	a, err := o.answer(about, graph)
+	if err != nil {
+		return nil, err
+	}
+	a.dir = dir
+	if renewed {
+		a.Kept = m.Cache.Put(key, framed(reads.Append(nil)), rest)
+	}
+	return a, nil
+}
+
+// fact answers what [lang.AmbientDigest] was noted for.
+func (o *Options) fact(name string) string {
+	variable, ok := lang.FactVariable(name)
+	if !ok {
+		return ""
+	}
+	return lang.AmbientDigest(o.Variables, variable)
+}
+
+// answer reads what [Memory.remember] wrote.
+func (o *Options) answer(about, graph []byte) (*Answer, error) {
+	var kept memo
+	if err := json.Unmarshal(about, &kept); err != nil {
+		return nil, fmt.Errorf("recall an evaluation: %w", err)
+	}
+	g, err := derivations.ReadSnapshot(string(graph))
+	if err != nil {
+		return nil, fmt.Errorf("recall an evaluation: %w", err)
+	}
+	a := &Answer{Shown: kept.Shown, Remembered: true, graph: g, files: kept.Files, archives: kept.Archives, given: given{values: kept.Given}}
+	hashes := g.Hashes()
+	ref := func(r *memoRef) (derivations.Ref, error) {
+		if r == nil || r.At < 0 || r.At >= len(hashes) {
+			return derivations.Ref{}, errors.New("recall an evaluation: a target is not in its graph")
+		}
+		return derivations.Ref{Derivation: hashes[r.At], Output: r.Output}, nil
+	}
+	for _, mt := range kept.Targets {
+		t := Target{Label: mt.Label, System: mt.System}
+		if t.Ref, err = ref(&mt.Ref); err != nil {
+			return nil, err
+		}
+		if mt.Shell != nil {
+			shell, err := ref(mt.Shell)
+			if err != nil {
+				return nil, err
+			}
+			t.Shell = &shell
+		}
+		if t.System != nil {
+			if t.System.Root, err = ref(mt.Root); err != nil {
+				return nil, err
+			}
+			t.System.Provenance = o.provenance(kept.LockDigest)
+		}
+		a.Targets = append(a.Targets, t)
+	}
+	return a, nil
+}
