@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -12,7 +11,6 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
-	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store"
@@ -166,6 +164,9 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 	if outLink != "" && dryRun {
 		return errors.New("--dry-run makes nothing that --out-link could lead to")
 	}
+	if err := checkOutLink(outLink); err != nil {
+		return err
+	}
 	if len(args) == 0 {
 		args = []string{""}
 	}
@@ -209,14 +210,7 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 		built[i] = builtTarget{Target: t.Label, Path: st.PhysicalPath(p), Object: p}
 	}
 	if outLink != "" {
-		link, err := filepath.Abs(outLink)
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Symlink(built[0].Path, link); err != nil {
-			return err
-		}
-		if err := st.AddIndirectRoots(ctx, link); err != nil {
+		if err := makeOutLink(ctx, st, built[0].Object, outLink); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
 	"sysc/store"
 	"sysc/store/localstore"
@@ -37,6 +36,9 @@ Owners, times and modes other than the executable bit are not kept. Without
 }
 
 func (a *app) storeAdd(ctx context.Context, st *localstore.Store, path, name, outLink string) error {
+	if err := checkOutLink(outLink); err != nil {
+		return err
+	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
@@ -58,10 +60,7 @@ func (a *app) storeAdd(ctx context.Context, st *localstore.Store, path, name, ou
 	}
 	m.end()
 	if outLink != "" {
-		if err := atomicfile.Symlink(st.PhysicalPath(o.Path), outLink); err != nil {
-			return err
-		}
-		if err := st.AddIndirectRoots(ctx, outLink); err != nil {
+		if err := makeOutLink(ctx, st, o.Path, outLink); err != nil {
 			return err
 		}
 	}
