@@ -56,13 +56,14 @@ func exitCodeOf(err error) int {
 	var moved *source.MovedError
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
+	var wrongCopy *source.VendorError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
-		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree):
+		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy):
 		return exitVerification
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient

@@ -19,6 +19,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/format"
 	"sysc/lang/syntax"
+	"sysc/modules/source"
 )
 
 // A formatter is one run of fmt.
@@ -140,7 +141,8 @@ func (f *formatter) path(path string) error {
 }
 
 // directory formats the files of a directory. A symbolic link is no file of it:
-// what it leads to is formatted where it stands.
+// what it leads to is formatted where it stands. Copies of other people's modules stay
+// what they are.
 func (f *formatter) directory(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -149,7 +151,7 @@ func (f *formatter) directory(dir string) error {
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
-		case strings.HasPrefix(e.Name(), "."):
+		case strings.HasPrefix(e.Name(), "."), e.Name() == source.VendorDir:
 		case e.IsDir() && f.recursive:
 			err = f.directory(path)
 		case e.Type().IsRegular() && strings.HasSuffix(e.Name(), syntax.Extension):

@@ -14,6 +14,7 @@ import (
 	"sysc/lang/syntax"
 	"sysc/modules"
 	"sysc/modules/lint"
+	"sysc/modules/source"
 )
 
 // A linter is one run of lint.
@@ -149,7 +150,7 @@ func definitionsBelow(dir string) ([]string, error) {
 		}
 	}
 	for _, e := range entries {
-		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") || e.Name() == source.VendorDir {
 			continue
 		}
 		below, err := definitionsBelow(filepath.Join(dir, e.Name()))

@@ -14,28 +14,34 @@ import (
 
 	"sysc/internal/bytesize"
 	"sysc/modules"
+	"sysc/modules/source"
 	"sysc/systems/distro/debian"
 )
 
 func (a *app) lockCommand() *cobra.Command {
-	var check bool
+	var check, vendor bool
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Pin what the definition needs and sysc.lock does not have yet",
 		Long: `Pin what the definition needs: versions of modules are chosen, inputs that are
 not locked are asked for their present state, the packages of systems and derivations
 are resolved, accounts get numbers. What is locked stays as it is; sysc update moves
-it forward.`,
-		Example: "  sysc lock -C examples/minimal\n  sysc lock --check    # exit code 2 when sysc lock would change something",
+it forward.
+
+With --vendor the modules that were fetched are copied to ` + source.VendorDir + `, to be committed with
+the definition: they are taken from there, and nothing is fetched. Where that directory
+is, lock and update keep it as sysc.lock says.`,
+		Example: "  sysc lock -C examples/minimal\n  sysc lock --vendor   # modules from git are copied beside the definition\n  sysc lock --check    # exit code 2 when sysc lock would change something",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if check {
 				return a.checkLock(cmd.Context())
 			}
-			return a.lock(cmd.Context(), modules.LockOptions{}, false)
+			return a.lock(cmd.Context(), modules.LockOptions{}, vendor, false)
 		},
 	}
 	a.projectFlags(cmd)
+	cmd.Flags().BoolVar(&vendor, "vendor", false, "copy the modules that were fetched beside sysc.lock")
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing, and fail when something would have to be written")
 	return cmd
 }
@@ -53,6 +59,9 @@ func (a *app) checkLock(ctx context.Context) error {
 	if err := a.diagnose(diags, project.Files()); err != nil {
 		return &exitCode{code: exitChanges}
 	}
+	if err := a.checkVendor(); err != nil {
+		return err
+	}
 	a.say("sysc.lock is up to date.")
 	return nil
 }
@@ -64,7 +73,7 @@ func (a *app) updateCommand() *cobra.Command {
 		Short:   "Move inputs and modules forward (default: all) and print what moved",
 		Example: "  sysc update\n  sysc update debian --all\n  sysc update module.web",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0}, all)
+			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0}, false, all)
 		},
 	}
 	a.projectFlags(cmd)
@@ -72,7 +81,7 @@ func (a *app) updateCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) error {
+func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor, all bool) error {
 	if a.offline {
 		return errors.New("locking asks servers for what they have now: leave out --offline, or use lock --check")
 	}
@@ -99,10 +108,14 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, all bool) erro
 		return err
 	}
 	if a.json {
-		return a.printJSON(changes)
+		err = a.printJSON(changes)
+	} else {
+		a.printChanges(changes, all)
 	}
-	a.printChanges(changes, all)
-	return nil
+	if err == nil && (vendor || a.hasVendorDir()) {
+		err = a.vendor(ctx)
+	}
+	return err
 }
 
 // indexFetcher returns what gets the indexes of inputs. Those that are named by digest

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -96,6 +99,7 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[store.Digest]str
 // there is one to get, and stays open until the end of the run.
 func (a *app) moduleFetcher() (*source.Fetcher, error) {
 	if a.modules != nil {
+		a.modules.Vendor = a.vendorDir()
 		return a.modules, nil
 	}
 	client, err := a.client()
@@ -103,7 +107,7 @@ func (a *app) moduleFetcher() (*source.Fetcher, error) {
 		return nil, err
 	}
 	var st *localstore.Store
-	a.modules = &source.Fetcher{Download: client, Store: func(ctx context.Context) (source.Store, error) {
+	a.modules = &source.Fetcher{Download: client, Vendor: a.vendorDir(), Store: func(ctx context.Context) (source.Store, error) {
 		if st == nil {
 			opened, err := a.openStore(ctx)
 			if err != nil {
@@ -111,9 +115,118 @@ func (a *app) moduleFetcher() (*source.Fetcher, error) {
 			}
 			st, a.atEnd = opened, append(a.atEnd, opened.Close)
 		}
-		return st, nil
+		return moduleStore{st}, nil
 	}}
 	return a.modules, nil
+}
+
+// A moduleStore is a store that takes copies of modules.
+type moduleStore struct{ *localstore.Store }
+
+// AddTreeDir implements source.Store. A work tree may share its files with others.
+func (s moduleStore) AddTreeDir(ctx context.Context, dir, name string) (store.Object, error) {
+	return s.AddDir(ctx, dir, &localstore.AddOptions{Name: name, Kind: store.KindTree, OutsideLinks: true})
+}
+
+// vendorDir is where copies of the definition's modules are.
+func (a *app) vendorDir() string { return filepath.Join(a.dir, source.VendorDir) }
+
+// hasVendorDir reports whether the definition has copies of its modules.
+func (a *app) hasVendorDir() bool {
+	info, err := os.Stat(a.vendorDir())
+	return err == nil && info.IsDir()
+}
+
+// vendor copies the modules of the lock file beside it.
+func (a *app) vendor(ctx context.Context) error {
+	locked, err := a.lockedModules()
+	if err != nil {
+		return err
+	}
+	if len(locked) == 0 && !a.hasVendorDir() {
+		a.say("There are no modules to copy.")
+		return nil
+	}
+	f, err := a.moduleFetcher()
+	if err != nil {
+		return err
+	}
+	var packages []source.Vendored
+	for _, key := range slices.Sorted(maps.Keys(locked)) {
+		m := locked[key]
+		dir, err := f.Get(ctx, m.Package, m.Pin)
+		if err != nil {
+			return fmt.Errorf("fetch module %s: %w", key, err)
+		}
+		packages = append(packages, source.Vendored{Package: m.Package, Pin: m.Pin, Dir: dir})
+	}
+	added, removed, empty, err := source.Vendor(a.vendorDir(), packages)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", source.VendorDir, err)
+	}
+	out := a.out
+	if a.json {
+		out = a.err // what was locked has been printed
+	}
+	for _, name := range removed {
+		fmt.Fprintf(out, "- %s/%s\n", source.VendorDir, name)
+	}
+	for _, name := range added {
+		fmt.Fprintf(out, "+ %s/%s\n", source.VendorDir, name)
+	}
+	for _, dir := range empty {
+		a.say("Note: %s is an empty directory, which git does not keep: the copy will not be what was locked after a clone.", dir)
+	}
+	if len(added)+len(removed) == 0 {
+		a.say("%s is up to date.", source.VendorDir)
+	}
+	return nil
+}
+
+// lockedModules are those of the lock file, none without one.
+func (a *app) lockedModules() (map[string]modules.LockedModule, error) {
+	file, _, err := lock.Read(nil, filepath.Join(a.dir, lock.FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return modules.LockedModules(file)
+}
+
+// checkVendor compares the copies of modules with the lock file.
+func (a *app) checkVendor() error {
+	if !a.hasVendorDir() {
+		return nil
+	}
+	locked, err := a.lockedModules()
+	if err != nil {
+		return err
+	}
+	unknown := map[string]bool{}
+	entries, err := os.ReadDir(a.vendorDir())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		unknown[e.Name()] = true
+	}
+	for _, key := range slices.Sorted(maps.Keys(locked)) {
+		m := locked[key]
+		delete(unknown, source.VendorName(m.Package, m.Pin))
+		ok, err := source.CheckVendored(a.vendorDir(), m.Package, m.Pin)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return &exitCode{code: exitChanges, cause: fmt.Errorf("%s has no copy of %s: run sysc lock", source.VendorDir, key)}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(unknown)) {
+		return &exitCode{code: exitChanges, cause: fmt.Errorf("%s has %s, which sysc.lock does not: run sysc lock", source.VendorDir, name)}
+	}
+	return nil
 }
 
 // module tells how much of a package has arrived.

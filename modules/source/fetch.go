@@ -58,6 +58,9 @@ type Store interface {
 	MakeObject(ctx context.Context, name string, kind store.Kind, root store.Digest, refs []store.Path) (store.Object, error)
 	Register(ctx context.Context, objects []store.Object, realisations []store.Realisation) error
 	TempDir(ctx context.Context, pattern string) (dir string, remove func() error, err error)
+	// AddTreeDir keeps what is in a directory, which may be hostile, as a canonical
+	// tree, and returns the object that it makes.
+	AddTreeDir(ctx context.Context, dir, name string) (store.Object, error)
 	// PhysicalPath is where an object's files are.
 	PhysicalPath(p store.Path) string
 }
@@ -70,6 +73,9 @@ type Fetcher struct {
 	Git   gitfetch.Client
 	// Download gets archives.
 	Download *download.Client
+	// Vendor is a directory with copies of packages ([VendorDir]), which are taken when
+	// the store has none; "" for none.
+	Vendor string
 	// Progress, if not nil, is told how many bytes of a package have arrived.
 	Progress func(p Package, done int64)
 }
@@ -163,8 +169,9 @@ func (f *Fetcher) Resolve(ctx context.Context, p Package, ref string) (commit st
 	return commit, explain(p, err)
 }
 
-// Open returns the directory of a pinned package when the store has it; else ok
-// is false. The directory stays until the store is closed.
+// Open returns the directory of a pinned package when the store has it, or else a
+// copy of it is in Vendor; without either ok is false. A copy that is not what was
+// locked is a [*VendorError]. The directory stays until the store is closed.
 func (f *Fetcher) Open(ctx context.Context, p Package, pin Pin) (dir string, ok bool, err error) {
 	at, valid := objectPath(p, pin)
 	if !valid {
@@ -177,7 +184,7 @@ func (f *Fetcher) Open(ctx context.Context, p Package, pin Pin) (dir string, ok 
 	_, err = st.Object(ctx, at)
 	switch {
 	case errors.Is(err, store.ErrNotExist):
-		return "", false, nil
+		return f.vendored(ctx, st, p, pin, at)
 	case err != nil:
 		return "", false, fmt.Errorf("open %s: %w", p, err)
 	}
