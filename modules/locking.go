@@ -366,18 +366,23 @@ func (l *locker) universe(ctx context.Context, in *input, revision debian.Revisi
 		return u, nil
 	}
 	l.opts.Progress("read", in.name)
+	u, err := readUniverse(ctx, revision, arch, l.opts.Fetcher(in.settings))
+	if err != nil {
+		return nil, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
+	}
+	l.universes[key] = u
+	return u, nil
+}
+
+// readUniverse reads the packages of one of the architectures of a revision.
+func readUniverse(ctx context.Context, revision debian.Revision, arch string, f debian.Fetcher) (*debian.Universe, error) {
 	var of debian.Revision
 	for _, index := range revision.Indexes {
 		if index.Architecture == arch || index.Architecture == "all" {
 			of.Indexes = append(of.Indexes, index)
 		}
 	}
-	u, err := debian.ReadUniverse(ctx, of, arch, l.opts.Fetcher(in.settings))
-	if err != nil {
-		return nil, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
-	}
-	l.universes[key] = u
-	return u, nil
+	return debian.ReadUniverse(ctx, of, arch, f)
 }
 
 // same reports whether the file on disk holds what would be written; what is not

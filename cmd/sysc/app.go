@@ -100,7 +100,7 @@ func (a *app) command() *cobra.Command {
 	}{
 		{"definition", "Definitions:", []*cobra.Command{
 			a.initCommand(), a.lockCommand(), a.updateCommand(), a.validateCommand(), a.fmtCommand(), a.lintCommand(), a.testCommand(),
-			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.searchCommand(), a.lspCommand(),
+			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.searchCommand(), a.whyCommand(), a.lspCommand(),
 		}},
 		{"machine", "Machines:", []*cobra.Command{
 			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.diffCommand(),

@@ -1,0 +1,151 @@
+package modules
+
+import (
+	"context"
+	"fmt"
+
+	"sysc/lang/diag"
+	"sysc/systems/distro/debian"
+)
+
+// A PackageReason says why a package is in roots of a definition.
+type PackageReason struct {
+	// Addresses are the roots that ask for the same packages, sorted: "system.laptop".
+	Addresses []string
+	// At is where the first of them names the package that the chain begins with; zero
+	// unless that is asked for.
+	At diag.Range
+	debian.Reason
+}
+
+// Why tells why a package is in those roots of the definition that have it, of which
+// targets are some, or nil for all. The indexes of the inputs are read as they were
+// locked. The diagnostics are what is wrong with the definition, and that there is no
+// such package; the error is as that of [Project.Lock].
+func (p *Project) Why(ctx context.Context, name string, targets []string, opts SearchOptions) ([]PackageReason, diag.List, error) {
+	w := p.newWork(p.lock, &pending{requests: map[string]rootRequest{}})
+	_, diags := w.collect()
+	if diags.HasErrors() {
+		return nil, diags.Sort(), nil
+	}
+	addresses, more := w.rootsOf(targets)
+	if diags = append(diags, more...); more.HasErrors() {
+		return nil, diags.Sort(), nil
+	}
+	a := &asker{w: w, opts: opts, universes: map[string]*debian.Universe{}, seen: map[string]int{}}
+	for _, address := range addresses {
+		more, err := a.ask(ctx, w.pending.requests[address], name)
+		diags = append(diags, more...)
+		if err != nil {
+			return nil, diags.Sort(), err
+		}
+	}
+	if len(a.reasons) == 0 && !diags.HasErrors() {
+		diags = append(diags, diag.Errorf(diag.Range{}, "No such package here", "%q is not in %s.%s Whether an input has it, sysc search says.",
+			name, listed(addresses), diag.DidYouMean(name, a.names()))...)
+	}
+	return a.reasons, diags.Sort(), nil
+}
+
+// listed names some of many.
+func listed(names []string) string {
+	const most = 3
+	text := ""
+	for i, name := range names {
+		switch {
+		case i == most:
+			return text + fmt.Sprintf(" and %d more", len(names)-most)
+		case i > 0:
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}
+
+// rootsOf returns the addresses of the roots that targets have, sorted; all for none.
+func (w *work) rootsOf(targets []string) ([]string, diag.List) {
+	all := sortedKeys(w.pending.requests)
+	if len(targets) == 0 {
+		return all, nil
+	}
+	var diags diag.List
+	chosen := map[string]bool{}
+	for _, target := range targets {
+		if _, ok := w.pending.requests[target]; !ok {
+			diags = append(diags, diag.Errorf(diag.Range{}, "Unknown root", "%s takes no packages of an input, or is not there.%s", target, diag.DidYouMean(target, all))...)
+		}
+		chosen[target] = true
+	}
+	return sortedKeys(chosen), diags
+}
+
+// An asker asks one root after another about a package.
+type asker struct {
+	w         *work
+	opts      SearchOptions
+	universes map[string]*debian.Universe
+	seen      map[string]int // index of a reason by request; -1 when there is none
+	reasons   []PackageReason
+	chosen    [][]debian.Package
+}
+
+func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List, error) {
+	packages, diags := locked(a.w.lock, r, a.w.revisions)
+	if diags.HasErrors() {
+		return diags, nil
+	}
+	in, diags := a.w.input(r.module, r.input, r.at)
+	if in == nil {
+		return diags, nil
+	}
+	key := fmt.Sprintf("%#v", r.lockRequest(""))
+	if i, ok := a.seen[key]; ok {
+		if i >= 0 {
+			a.reasons[i].Addresses = append(a.reasons[i].Addresses, r.address)
+		}
+		return diags, nil
+	}
+	u, err := a.universe(ctx, in, r.arch)
+	if err != nil {
+		return diags, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
+	}
+	a.chosen = append(a.chosen, packages)
+	reason, ok := u.Why(r.wants(), packages, name)
+	if !ok {
+		a.seen[key] = -1
+		return diags, nil
+	}
+	a.seen[key] = len(a.reasons)
+	found := PackageReason{Addresses: []string{r.address}, Reason: reason}
+	if reason.First == debian.AskedFor {
+		first := reason.Package.Name
+		if len(reason.Chain) > 0 {
+			first = reason.Chain[0].Package
+		}
+		found.At = r.place(first)
+	}
+	a.reasons = append(a.reasons, found)
+	return diags, nil
+}
+
+func (a *asker) universe(ctx context.Context, in *input, arch string) (*debian.Universe, error) {
+	key := in.name + "/" + arch
+	if u, ok := a.universes[key]; ok {
+		return u, nil
+	}
+	u, err := readUniverse(ctx, a.w.lock.Inputs[in.name].Revision, arch, a.opts.Fetcher(in.settings))
+	a.universes[key] = u
+	return u, err
+}
+
+// names are those of all packages that were chosen.
+func (a *asker) names() []string {
+	seen := map[string]bool{}
+	for _, packages := range a.chosen {
+		for _, p := range packages {
+			seen[p.Name] = true
+		}
+	}
+	return sortedKeys(seen)
+}
