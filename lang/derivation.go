@@ -166,7 +166,7 @@ func checkDerivationBody(b *syntax.Body) diag.List {
 		case "assert":
 			diags = append(diags, CheckAssert(blk)...)
 		case "dynamic":
-			diags = append(diags, checkDynamicAssert(blk)...)
+			diags = append(diags, CheckDynamicAssert(blk, "a derivation")...)
 		}
 	}
 	diags = append(diags, rest.Check("a derivation", derivationSchema)...)

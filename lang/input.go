@@ -30,7 +30,7 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 	in := &Input{Name: b.Labels[0], Block: b, Settings: map[string]cty.Value{}, Ranges: map[string]diag.Range{}}
 	var diags diag.List
 	for _, blk := range b.Body.Blocks {
-		diags = append(diags, diag.Errorf(blk.TypeRange, "Unsupported block type", "An input has arguments only.")...)
+		diags = append(diags, noBlocks(blk)...)
 	}
 	if b.Body.Attr("type") == nil {
 		diags = append(diags, diag.Errorf(b.Body.End, "Missing required argument",
@@ -56,6 +56,19 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 		return nil, diags
 	}
 	return in, diags
+}
+
+// noBlocks says what is written in an input in place of a block.
+func noBlocks(b *syntax.Block) diag.List {
+	name, detail := b.Type, "An input has arguments only."
+	if b.Type == "dynamic" {
+		name, detail = "suites", "A dynamic block makes blocks, and an input has arguments only, in which a for expression does the same."
+		if len(b.Labels) > 0 {
+			name = b.Labels[0]
+		}
+		return diag.Errorf(b.TypeRange, "Unsupported block type", "%s Write\n\n  %s = [for x in … : x]", detail, name)
+	}
+	return diag.Errorf(b.TypeRange, "Unsupported block type", "%s Write\n\n  %s = …", detail, name)
 }
 
 // static evaluates an expression that must be known before anything is locked or

@@ -189,24 +189,31 @@ func (r *fields) asserts() {
 			r.diags = append(r.diags, Assert(b, r.scope)...)
 			continue
 		}
-		d, _ := ParseDynamic(b) // checkDerivationBody has found it right
-		expansions, diags := d.Expand(r.scope)
-		r.diags = append(r.diags, diags...)
-		for _, x := range expansions {
-			r.diags = append(r.diags, Assert(d.Made(x), eval.NewScope(r.scope, x.Names))...)
-		}
+		r.diags = append(r.diags, DynamicAssert(b, r.scope)...) // checkDerivationBody has found it right
 	}
 }
 
-// checkDynamicAssert reports what is wrong with the text of a dynamic block in a
-// derivation, in which assert is the only type of block.
-func checkDynamicAssert(b *syntax.Block) diag.List {
+// CheckDynamicAssert reports what is wrong with the text of a dynamic block where
+// assert is the only type of block that it may make. what names the place, as in
+// "a derivation".
+func CheckDynamicAssert(b *syntax.Block, what string) diag.List {
 	d, diags := ParseDynamic(b)
 	if d == nil {
 		return diags
 	}
 	if d.Type != "assert" {
-		return append(diags, diag.Errorf(d.TypeRange, "Unsupported block type", "Blocks of type %q are not expected in a derivation.%s", d.Type, diag.DidYouMean(d.Type, []string{"assert"}))...)
+		return append(diags, diag.Errorf(d.TypeRange, "Unsupported block type", "Blocks of type %q are not made by dynamic ones in %s.%s", d.Type, what, diag.DidYouMean(d.Type, []string{"assert"}))...)
 	}
 	return append(diags, CheckAssert(d.Made(Expansion{Labels: make([]string, len(d.Labels))}))...)
+}
+
+// DynamicAssert evaluates what a dynamic block asserts that [CheckDynamicAssert] has
+// found right, where names mean what they do in scope.
+func DynamicAssert(b *syntax.Block, scope *eval.Scope) diag.List {
+	d, _ := ParseDynamic(b)
+	expansions, diags := d.Expand(scope)
+	for _, x := range expansions {
+		diags = append(diags, Assert(d.Made(x), eval.NewScope(scope, x.Names))...)
+	}
+	return diags
 }

@@ -7,7 +7,8 @@ import (
 	"sysc/modules/option"
 )
 
-// An assertion is an assert block, in an option or at the top of a file.
+// An assertion is an assert block, in an option or at the top of a file, or a
+// dynamic block in an option that makes some.
 type assertion struct {
 	block *syntax.Block
 	site  *site
@@ -15,7 +16,11 @@ type assertion struct {
 
 // Check evaluates the assertion at an option, an instance, or the root.
 func (a assertion) Check(n *option.Node) diag.List {
-	diags := lang.Assert(a.block, a.site.at(n))
+	check := lang.Assert
+	if a.block.Type == "dynamic" {
+		check = lang.DynamicAssert
+	}
+	diags := check(a.block, a.site.at(n))
 	inst := n.Instance()
 	if inst == nil {
 		return diags
@@ -39,10 +44,16 @@ func (a assertion) Check(n *option.Node) diag.List {
 func (d *declarer) asserts(b *syntax.Block, o *option.Option) diag.List {
 	var diags diag.List
 	for _, sub := range b.Body.Blocks {
-		if sub.Type != "assert" {
+		var more diag.List
+		switch sub.Type {
+		case "assert":
+			more = lang.CheckAssert(sub)
+		case "dynamic":
+			more = lang.CheckDynamicAssert(sub, "an option")
+		default:
 			continue
 		}
-		if more := lang.CheckAssert(sub); more != nil {
+		if more != nil {
 			diags = append(diags, more...)
 			continue
 		}

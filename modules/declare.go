@@ -21,7 +21,7 @@ func optionBody() syntax.Schema {
 	} {
 		s.Attrs = append(s.Attrs, syntax.AttrSchema{Name: name})
 	}
-	s.Blocks = []syntax.BlockSchema{{Type: "option", Labels: []string{"name"}, Once: true}, {Type: "assert"}}
+	s.Blocks = []syntax.BlockSchema{{Type: "option", Labels: []string{"name"}, Once: true}, {Type: "assert"}, {Type: "dynamic", Labels: []string{"type"}}}
 	return s
 }
 

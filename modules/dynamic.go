@@ -19,7 +19,7 @@ type dynamicSource struct {
 
 func (s *dynamicSource) Range() diag.Range            { return s.block.Block.Range }
 func (s *dynamicSource) Text() string                 { return s.block.Block.Header() + " { … }" }
-func (s *dynamicSource) Elements() []diag.Range       { return nil }
+func (s *dynamicSource) Elements(int) []diag.Range    { return nil }
 func (s *dynamicSource) Items() ([]option.Item, bool) { return nil, false }
 
 func (s *dynamicSource) Form() option.Form {

@@ -82,17 +82,7 @@ func (s exprSource) Items() ([]option.Item, bool) {
 	return items, true
 }
 
-func (s exprSource) Elements() []diag.Range {
-	parts, ok := s.expr.Elements()
-	if !ok {
-		return nil
-	}
-	places := make([]diag.Range, len(parts))
-	for i, p := range parts {
-		places[i] = p.Range()
-	}
-	return places
-}
+func (s exprSource) Elements(n int) []diag.Range { return s.expr.ElementRanges(n) }
 
 func (s exprSource) Value(n *option.Node) (cty.Value, diag.List) {
 	v, diags := eval.Evaluate(s.expr, s.site.at(n))
@@ -163,10 +153,10 @@ type bodySource struct {
 	items []option.Item
 }
 
-func (s *bodySource) Range() diag.Range      { return s.rng }
-func (s *bodySource) Text() string           { return "{ … }" }
-func (s *bodySource) Form() option.Form      { return option.FormBlock }
-func (s *bodySource) Elements() []diag.Range { return nil }
+func (s *bodySource) Range() diag.Range         { return s.rng }
+func (s *bodySource) Text() string              { return "{ … }" }
+func (s *bodySource) Form() option.Form         { return option.FormBlock }
+func (s *bodySource) Elements(int) []diag.Range { return nil }
 
 // Value is not how bodies are read: whoever needs a block's value asks for its
 // items. It answers for the case that nobody thought of.
@@ -221,10 +211,10 @@ type labelSource struct {
 	site  *site
 }
 
-func (s *labelSource) Range() diag.Range      { return s.block.Range }
-func (s *labelSource) Text() string           { return s.block.Header() + " { … }" }
-func (s *labelSource) Form() option.Form      { return option.FormLabelled }
-func (s *labelSource) Elements() []diag.Range { return nil }
+func (s *labelSource) Range() diag.Range         { return s.block.Range }
+func (s *labelSource) Text() string              { return s.block.Header() + " { … }" }
+func (s *labelSource) Form() option.Form         { return option.FormLabelled }
+func (s *labelSource) Elements(int) []diag.Range { return nil }
 
 func (s *labelSource) Items() ([]option.Item, bool) {
 	return []option.Item{{

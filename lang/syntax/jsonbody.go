@@ -57,9 +57,9 @@ var (
 
 func jsonOption() *jsonContext {
 	c := &jsonContext{
-		blocks: map[string]int{"option": 1, "assert": 0},
+		blocks: map[string]int{"option": 1, "assert": 0, "dynamic": 1},
 		static: map[string]bool{"type": true, "freeform": true},
-		inner:  map[string]*jsonContext{},
+		inner:  map[string]*jsonContext{"dynamic": jsonDynamic},
 	}
 	c.inner["option"] = c
 	return c

@@ -17,7 +17,13 @@ func (n *Node) checkNames() {
 		return
 	}
 	idx := n.index(diag.Range{})
-	n.ev.report(idx.wrong)
+	for _, w := range idx.wrong {
+		// What makes many instances makes the same mistake in each of them.
+		if !n.ev.reported[w.place] {
+			n.ev.reported[w.place] = true
+			n.ev.report(w.diags)
+		}
+	}
 	for _, key := range idx.keys {
 		c := n.child(key)
 		for _, d := range idx.defs[key] {

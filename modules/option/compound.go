@@ -67,7 +67,7 @@ func (n *Node) combineEither(t *Type, best []candidate, c *contest) *result {
 	}
 	for _, b := range best {
 		if _, err := t.Fit(b.value); err != nil {
-			n.ev.report(n.mismatch(b.def, err))
+			n.ev.report(n.mismatch(b, err))
 			return &result{state: failed}
 		}
 	}

@@ -14,6 +14,8 @@ type Evaluation struct {
 	elsewhere []string
 	stack     []frame
 	diags     diag.List
+	// reported are the keys that nothing can have of which that is said.
+	reported map[wrongPlace]bool
 	// trace is nil unless somebody wants to know what reads what.
 	trace trace
 }
@@ -47,7 +49,7 @@ type frame struct {
 // NewEvaluation returns an evaluation of a schema's options, without
 // definitions.
 func NewEvaluation(s *Schema) *Evaluation {
-	ev := &Evaluation{elsewhere: s.Elsewhere}
+	ev := &Evaluation{elsewhere: s.Elsewhere, reported: map[wrongPlace]bool{}}
 	ev.root = &Node{ev: ev, opt: s.root, shape: shapeGroup, given: []*definition{}}
 	return ev
 }

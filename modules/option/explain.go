@@ -213,7 +213,7 @@ func piecesOf(t *Type, fitted []candidate, gone []cty.Value) []Piece {
 	var out []Piece
 	for _, f := range fitted {
 		values, _ := elements(f.raw)
-		places := f.def.source.Elements()
+		places := f.def.source.Elements(len(values))
 		for i, v := range values {
 			v, err := t.Elem.Fit(v)
 			if err != nil || slices.ContainsFunc(gone, func(g cty.Value) bool { return same(g, v) }) {

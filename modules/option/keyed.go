@@ -22,7 +22,20 @@ type index struct {
 	given []*definition
 	// wrong are the problems with names and forms: they are shown when the names of
 	// all definitions are checked, and hurt nobody before that.
-	wrong diag.List
+	wrong []wrongItem
+}
+
+// A wrongItem is what is wrong with the name or form of an item.
+type wrongItem struct {
+	place wrongPlace
+	diags diag.List
+}
+
+// A wrongPlace is a key as it is written somewhere, among those of one option.
+type wrongPlace struct {
+	opt *Option
+	at  diag.Range
+	key string
 }
 
 // definitions returns everything that contributes to n, in order, conditions
@@ -145,12 +158,12 @@ func (n *Node) kind() string {
 // file puts one item of definition d under its key.
 func (n *Node) file(idx *index, d *definition, it Item, replaced bool) {
 	if wrong := n.wrongKey(it); wrong != nil {
-		idx.wrong = append(idx.wrong, wrong...)
+		idx.wrong = append(idx.wrong, wrongItem{wrongPlace{n.opt, it.KeyRange, it.Key}, wrong})
 		return
 	}
 	c := n.child(it.Key)
 	if wrong := c.wrongForm(it); wrong != nil {
-		idx.wrong = append(idx.wrong, wrong...)
+		idx.wrong = append(idx.wrong, wrongItem{wrongPlace{n.opt, it.KeyRange, it.Key}, wrong})
 		return
 	}
 	part := d.inherit(it.Def, c)

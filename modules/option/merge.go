@@ -384,7 +384,7 @@ func (n *Node) fit(t *Type, best []candidate) (fitted []candidate, ok bool) {
 	for _, b := range best {
 		v, err := t.Fit(b.value)
 		if err != nil {
-			n.ev.report(n.mismatch(b.def, err))
+			n.ev.report(n.mismatch(b, err))
 			ok = false
 			continue
 		}
@@ -396,11 +396,13 @@ func (n *Node) fit(t *Type, best []candidate) (fitted []candidate, ok bool) {
 	return fitted, ok
 }
 
-func (n *Node) mismatch(d *definition, err *Mismatch) diag.List {
+func (n *Node) mismatch(c candidate, err *Mismatch) diag.List {
+	d := c.def
 	at := d.source.Range()
 	var i int
 	if _, scanErr := fmt.Sscanf(err.Path, "[%d]", &i); scanErr == nil {
-		if places := d.source.Elements(); i < len(places) {
+		values, _ := elements(c.value)
+		if places := d.source.Elements(len(values)); i < len(places) {
 			at = places[i]
 		}
 	}

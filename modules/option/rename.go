@@ -308,10 +308,10 @@ type chain struct {
 	def  *definition
 }
 
-func (c *chain) Range() diag.Range      { return c.def.source.Range() }
-func (c *chain) Text() string           { return c.def.source.Text() }
-func (c *chain) Form() Form             { return FormExpr }
-func (c *chain) Elements() []diag.Range { return nil }
+func (c *chain) Range() diag.Range         { return c.def.source.Range() }
+func (c *chain) Text() string              { return c.def.source.Text() }
+func (c *chain) Form() Form                { return FormExpr }
+func (c *chain) Elements(int) []diag.Range { return nil }
 
 // Value puts the value into objects with the keys.
 func (c *chain) Value(at *Node) (cty.Value, diag.List) {

@@ -27,9 +27,9 @@ type Source interface {
 	// Items returns its keyed parts in the order of the text, when the text shows
 	// them without evaluation: blocks, and object constructors with plain keys.
 	Items() (items []Item, ok bool)
-	// Elements returns the places of the elements of a list constructor, nil for
-	// anything else.
-	Elements() []diag.Range
+	// Elements returns the places of the elements of a list that has n of them, nil
+	// when the text does not show them.
+	Elements(n int) []diag.Range
 	// Value evaluates it where it contributes to node at, for names such as self.
 	// The value is unknown when that failed, or when it needs something whose own
 	// failure is reported elsewhere.
@@ -97,10 +97,10 @@ type valueSource struct {
 	origin Source
 }
 
-func (s valueSource) Range() diag.Range      { return s.origin.Range() }
-func (s valueSource) Text() string           { return Describe(s.value) }
-func (s valueSource) Form() Form             { return FormExpr }
-func (s valueSource) Elements() []diag.Range { return nil }
+func (s valueSource) Range() diag.Range         { return s.origin.Range() }
+func (s valueSource) Text() string              { return Describe(s.value) }
+func (s valueSource) Form() Form                { return FormExpr }
+func (s valueSource) Elements(int) []diag.Range { return nil }
 
 func (s valueSource) Value(*Node) (cty.Value, diag.List) { return s.value, nil }
 
@@ -132,6 +132,6 @@ type literal struct{ value cty.Value }
 func (l literal) Range() diag.Range                  { return diag.Range{} }
 func (l literal) Text() string                       { return Describe(l.value) }
 func (l literal) Form() Form                         { return FormExpr }
-func (l literal) Elements() []diag.Range             { return nil }
+func (l literal) Elements(int) []diag.Range          { return nil }
 func (l literal) Items() ([]Item, bool)              { return itemsOf(l.value, l) }
 func (l literal) Value(*Node) (cty.Value, diag.List) { return l.value, nil }
