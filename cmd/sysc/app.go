@@ -106,7 +106,7 @@ func (a *app) command() *cobra.Command {
 			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.diffCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
-			a.buildCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),
+			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),
 		}},
 		{"store", "The store:", []*cobra.Command{a.storeCommand(), a.gcCommand(), a.whyDependsCommand()}},
 		{"sysc", "sysc itself:", []*cobra.Command{a.doctorCommand(), versionCommand()}},

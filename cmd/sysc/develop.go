@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/derivations"
 	"sysc/derivations/build"
 	"sysc/derivations/sandbox"
 	"sysc/modules"
@@ -59,26 +60,36 @@ func (a *app) develop(ctx context.Context, arg string, command []string, flags b
 }
 
 // enter runs a command, or a shell, in the environment of a target. hint, which a
-// terminal shows, takes the target and the name of the directory.
+// terminal shows, takes the target and the name of the directory; "" for none.
 func (a *app) enter(ctx context.Context, def *modules.Answer, t *modules.Target, command []string, flags buildFlags, hint string) error {
+	return a.withStore(ctx, func(st *localstore.Store) error {
+		return a.enterDerivation(ctx, st, def, t.Entered().Derivation, command, flags, func(dir string) string {
+			if hint == "" {
+				return ""
+			}
+			return fmt.Sprintf(hint, t.Label, dir)
+		})
+	})
+}
+
+// enterDerivation runs a command, or a shell, where a derivation would be built. A
+// terminal shows the hint.
+func (a *app) enterDerivation(ctx context.Context, st *localstore.Store, def *modules.Answer, hash derivations.Hash, command []string, flags buildFlags, hint func(dir string) string) error {
 	here, err := os.Getwd()
 	if err != nil {
 		return err
 	}
-	ref := t.Entered()
-	return a.withStore(ctx, func(st *localstore.Store) error {
-		d, _ := def.Graph().Derivation(ref.Derivation)
-		if _, err := a.realise(ctx, st, def, d.Inputs, flags); err != nil {
-			return err
-		}
-		o := a.enterOptions(d.Name, command)
-		o.Dir = here
-		if o.Terminal != nil {
-			a.say(hint, t.Label, filepath.Base(here))
-		}
-		result, err := build.Develop(ctx, st, def.Graph(), ref, o)
-		return commandError(result, err)
-	})
+	d, _ := def.Graph().Derivation(hash)
+	if _, err := a.realise(ctx, st, def, d.Inputs, flags); err != nil {
+		return err
+	}
+	o := a.enterOptions(d.Name, command)
+	o.Dir = here
+	if text := hint(filepath.Base(here)); o.Terminal != nil && text != "" {
+		a.say("%s", text)
+	}
+	result, err := build.Develop(ctx, st, def.Graph(), derivations.Ref{Derivation: hash, Output: d.OutputNames()[0]}, o)
+	return commandError(result, err)
 }
 
 // enterOptions connects a command with what this one is connected with.
