@@ -4,6 +4,7 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,7 +29,7 @@ func Write(path string, perm os.FileMode, write func(io.Writer) error) (err erro
 	dir, base := filepath.Split(path)
 	f, err := os.CreateTemp(dirOrDot(dir), "."+clip(base)+".*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", path, cause(err))
 	}
 	tmp := f.Name()
 	defer func() {
@@ -51,9 +52,23 @@ func Write(path string, perm os.FileMode, write func(io.Writer) error) (err erro
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
-		return err
+		return cause(err)
 	}
 	return SyncDir(dirOrDot(dir))
+}
+
+// cause is an error without the temporary name that it is about, which says nothing
+// to anybody.
+func cause(err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }
 
 // Symlink makes path a symbolic link to target, in place of what was there
@@ -63,11 +78,11 @@ func Symlink(target, path string) error {
 	dir = dirOrDot(dir)
 	tmp, err := linkAside(target, dir, base)
 	if err != nil {
-		return fmt.Errorf("link %s: %w", path, err)
+		return fmt.Errorf("link %s: %w", path, cause(err))
 	}
 	if err := os.Rename(tmp, path); err != nil {
 		os.Remove(tmp)
-		return fmt.Errorf("link %s: %w", path, err)
+		return fmt.Errorf("link %s: %w", path, cause(err))
 	}
 	return SyncDir(dir)
 }

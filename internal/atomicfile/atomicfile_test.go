@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,8 +55,9 @@ func TestWriteFileFails(t *testing.T) {
 	if err := Symlink("x", dir+"/taken"); err == nil {
 		t.Error("replaced a directory by a link")
 	}
-	if err := WriteFile(dir+"/no/such", nil, 0o644); err == nil {
-		t.Error("no directory, but no error")
+	err := WriteFile(dir+"/no/such", nil, 0o644)
+	if want := "write " + dir + "/no/such: no such file or directory"; err == nil || err.Error() != want || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 	only(t, dir, "taken")
 }
