@@ -119,8 +119,34 @@ func (a *app) command() *cobra.Command {
 		root.SetHelpCommandGroupID(g.id) // the last one
 		root.SetCompletionCommandGroupID(g.id)
 	}
+	refuseUnknown(root)
 	return root
 }
+
+// refuseUnknown makes it an error, and no help, when a verb of several is given
+// another one: cobra does so for the first verb only.
+func refuseUnknown(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		if sub.HasSubCommands() && !sub.Runnable() {
+			sub.RunE = func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				hint := ""
+				if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+					hint = fmt.Sprintf(", did you mean %s?", strings.Join(near, " or "))
+				}
+				return fmt.Errorf("unknown command %q for %q%s (see %s --help)", args[0], cmd.CommandPath(), hint, cmd.CommandPath())
+			}
+			sub.SuggestionsMinimumDistance = suggestDistance
+			sub.DisableFlagsInUseLine = true
+		}
+		refuseUnknown(sub)
+	}
+}
+
+// suggestDistance is how many letters of a verb may be wrong.
+const suggestDistance = 2
 
 // usageArgs wraps a check of arguments, so that its error tells where help is.
 func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
@@ -150,11 +176,26 @@ func (a *app) openStore(ctx context.Context) (*localstore.Store, error) {
 	return a.openStoreWith(ctx, a.storeOptions())
 }
 
-// openFullStore is openStore for who wants to make room.
+// openFullStore is openExisting for who wants to make room.
 func (a *app) openFullStore(ctx context.Context) (*localstore.Store, error) {
-	opts := a.storeOptions()
+	opts := a.existingOptions()
 	opts.UseReserve = true
 	return a.openStoreWith(ctx, opts)
+}
+
+// openExisting is openStore for who makes nothing: a name that was mistyped is an
+// error then, and no empty store.
+func (a *app) openExisting(ctx context.Context) (*localstore.Store, error) {
+	return a.openStoreWith(ctx, a.existingOptions())
+}
+
+// withExisting is withStore for who makes nothing.
+func (a *app) withExisting(ctx context.Context, use func(*localstore.Store) error) error {
+	st, err := a.openExisting(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(st), st.Close())
 }
 
 // withStore opens the store for one call.
@@ -177,12 +218,22 @@ func (a *app) openStoreWith(ctx context.Context, opts *localstore.Options) (*loc
 	if errors.Is(err, localstore.ErrDamaged) {
 		err = fmt.Errorf("%w: sysc store verify --repair makes a new one from what is on disk", err)
 	}
+	if errors.Is(err, localstore.ErrNone) {
+		err = fmt.Errorf("%w: sysc build and sysc store add make one, --store DIR names another", err)
+	}
 	return st, err
 }
 
 // storeOptions lets the store tell what it waits for and what it does.
 func (a *app) storeOptions() *localstore.Options {
 	return &localstore.Options{Wait: func(what, holder string) { a.waitFor(what)(holder) }, Progress: &a.work}
+}
+
+// existingOptions are for a store that has to be there.
+func (a *app) existingOptions() *localstore.Options {
+	opts := a.storeOptions()
+	opts.Existing = true
+	return opts
 }
 
 func (a *app) storePath() (string, error) {
@@ -247,5 +298,8 @@ func (a *app) report(err error) {
 			label = "\x1b[1;31mError:\x1b[0m "
 		}
 		a.say("%s%s", label, strings.TrimRight(text, "\n"))
+		if isDiskFull(err) && !strings.Contains(text, "sysc gc") {
+			a.say("Where the store's disk is full, sysc gc makes room.")
+		}
 	}
 }

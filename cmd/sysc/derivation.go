@@ -15,8 +15,9 @@ import (
 
 func (a *app) derivationCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "derivation",
-		Short: "Look into the steps that a build consists of",
+		Use:     "derivation",
+		Short:   "Look into the steps that a build consists of",
+		Example: "  sysc derivation show derivation.hello",
 	}
 	cmd.AddCommand(a.derivationShowCommand())
 	return cmd

@@ -65,12 +65,16 @@ func exitCodeOf(err error) int {
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
 		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy):
 		return exitVerification
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
+	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):
 		return chosen.code
 	}
 	return exitError
+}
+
+func isDiskFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // errDiagnostics stands for diagnostics that have been printed.

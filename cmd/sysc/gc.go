@@ -38,7 +38,12 @@ all but the newest N, those that are older, or, with both, those that are both.
 The current one stays in any case.`,
 		Example: "  sysc gc --dry-run\n  sysc gc --root /tmp/machine --keep 5 --older-than 30d\n  sysc gc --explain ./result",
 		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.gc(cmd.Context(), &flags) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := flags.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return a.gc(cmd.Context(), &flags)
+		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&flags.DryRun, "dry-run", false, "change nothing, say what would go")
@@ -48,6 +53,24 @@ The current one stays in any case.`,
 	f.StringVar(&flags.olderThan, "older-than", "", "delete generations older than `AGE` (36h, 30d)")
 	a.rootFlag(cmd)
 	return cmd
+}
+
+// check refuses what would be passed over in silence.
+func (f *gcFlags) check(given func(name string) bool) error {
+	if given("explain") {
+		for _, other := range []string{"dry-run", "max-free", "keep", "older-than", "root"} {
+			if given(other) {
+				return fmt.Errorf("--explain collects nothing: leave out --%s", other)
+			}
+		}
+	}
+	if given("root") && !given("keep") && !given("older-than") {
+		return errors.New("--root goes with --keep or --older-than, which say what generations go")
+	}
+	if given("keep") && f.keep < 1 {
+		return fmt.Errorf("read --keep: %d is no number of generations that can stay: at least the current one does", f.keep)
+	}
+	return nil
 }
 
 func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
@@ -113,9 +136,6 @@ func (a *app) deleteOld(ctx context.Context, flags *gcFlags) ([]generation.Numbe
 		if age, err = parseAge(flags.olderThan); err != nil {
 			return nil, fmt.Errorf("read --older-than: %w", err)
 		}
-	}
-	if flags.keep < 0 {
-		return nil, fmt.Errorf("read --keep: %d is no number of generations", flags.keep)
 	}
 	profile, err := a.openProfile()
 	if err != nil {

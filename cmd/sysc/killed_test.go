@@ -103,6 +103,7 @@ func newWorkshop(t *testing.T, seed uint64, most time.Duration) *workshop {
 	}
 	w.define()
 	w.sysc("lock")
+	w.sysc("build", "derivation.all", "--dry-run") // makes the store, to be looked at whatever is killed
 	return w
 }
 

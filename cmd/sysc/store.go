@@ -18,8 +18,9 @@ import (
 
 func (a *app) storeCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "store",
-		Short: "Look into the store, add to it, look after it",
+		Use:     "store",
+		Short:   "Look into the store, add to it, look after it",
+		Example: "  sysc store add ./firmware --out-link ./fw\n  sysc store info ./fw\n  sysc store verify",
 	}
 	cmd.AddCommand(
 		a.storeAddCommand(), a.storeCatCommand(), a.storeLsCommand(), a.storeCheckoutCommand(), a.storeDiffCommand(),
@@ -54,10 +55,19 @@ func (a *app) storeCommand() *cobra.Command {
 	return cmd
 }
 
-// storeVerb makes a verb that gets the open store.
+// storeVerb makes a verb that gets the open store, which has to be there.
 func (a *app) storeVerb(cmd *cobra.Command, run func(context.Context, *localstore.Store, []string) error) *cobra.Command {
+	return storeVerbWith(a.withExisting, cmd, run)
+}
+
+// storeFillVerb makes one that puts something in: it makes the store.
+func (a *app) storeFillVerb(cmd *cobra.Command, run func(context.Context, *localstore.Store, []string) error) *cobra.Command {
+	return storeVerbWith(a.withStore, cmd, run)
+}
+
+func storeVerbWith(with func(context.Context, func(*localstore.Store) error) error, cmd *cobra.Command, run func(context.Context, *localstore.Store, []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.withStore(cmd.Context(), func(st *localstore.Store) error { return run(cmd.Context(), st, args) })
+		return with(cmd.Context(), func(st *localstore.Store) error { return run(cmd.Context(), st, args) })
 	}
 	return cmd
 }

@@ -18,7 +18,7 @@ import (
 
 func (a *app) storeAddCommand() *cobra.Command {
 	var name, outLink string
-	cmd := a.storeVerb(&cobra.Command{
+	cmd := a.storeFillVerb(&cobra.Command{
 		Use:   "add PATH",
 		Short: "Add a file or directory, and print the object's path",
 		Long: `Add a file or directory, and print the object's path.
@@ -114,6 +114,14 @@ func lookUp(ctx context.Context, st *localstore.Store, arg string) (store.Object
 	return o, file, e, nil
 }
 
+// wrongType refuses what a user has named, which no verb follows when it is a link.
+func wrongType(arg string, e tree.Entry, want string) error {
+	if e.Type == tree.Link {
+		return fmt.Errorf("%s is a link to %q, not a %s", arg, e.Target, want)
+	}
+	return fmt.Errorf("%s is a %v, not a %s", arg, e.Type, want)
+}
+
 func (a *app) storeCatCommand() *cobra.Command {
 	return a.storeVerb(&cobra.Command{
 		Use:     "cat OBJECT[/FILE]",
@@ -121,12 +129,12 @@ func (a *app) storeCatCommand() *cobra.Command {
 		Example: "  sysc store cat ./result/etc/os-release",
 		Args:    usageArgs(cobra.ExactArgs(1)),
 	}, func(ctx context.Context, st *localstore.Store, args []string) error {
-		_, file, e, err := lookUp(ctx, st, args[0])
+		_, _, e, err := lookUp(ctx, st, args[0])
 		if err != nil {
 			return err
 		}
 		if e.Type != tree.File {
-			return fmt.Errorf("%q is a %v, not a file", file, e.Type)
+			return wrongType(args[0], e, "file")
 		}
 		blob, err := st.OpenBlob(ctx, e.Digest)
 		if err != nil {
@@ -244,7 +252,7 @@ them. Owners and extended attributes are left out.`,
 		Example: "  sysc store checkout ./result ./out --copy",
 		Args:    usageArgs(cobra.ExactArgs(2)),
 	}, func(ctx context.Context, st *localstore.Store, args []string) error {
-		o, file, e, err := lookUp(ctx, st, args[0])
+		o, _, e, err := lookUp(ctx, st, args[0])
 		if err != nil {
 			return err
 		}
@@ -252,7 +260,7 @@ them. Owners and extended attributes are left out.`,
 			e.Type, e.Digest = tree.Dir, o.Tree
 		}
 		if e.Type != tree.Dir {
-			return fmt.Errorf("%q is a %v, not a directory", file, e.Type)
+			return wrongType(args[0], e, "directory")
 		}
 		m := a.newStoreMeter()
 		defer m.end()
@@ -271,12 +279,12 @@ func (a *app) storeDiffCommand() *cobra.Command {
 	}, func(ctx context.Context, st *localstore.Store, args []string) error {
 		var tops [2]store.Digest
 		for i, arg := range args {
-			_, file, e, err := lookUp(ctx, st, arg)
+			_, _, e, err := lookUp(ctx, st, arg)
 			if err != nil {
 				return err
 			}
 			if e.Type != tree.Dir {
-				return fmt.Errorf("%q is a %v, not a directory", file, e.Type)
+				return wrongType(arg, e, "directory")
 			}
 			tops[i] = e.Digest
 		}

@@ -83,17 +83,25 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 	opts.Progress = t.progress
 	m := a.newMeter(t.step)
 	defer m.end()
+	var exported export.ExportResult
 	write := func(w io.Writer) error {
 		result, err := export.Export(ctx, w, st, paths, opts)
 		if err == nil {
 			m.end()
 			a.say("Exported %s, %s.", plural(result.Objects, "object"), bytesize.Format(result.Bytes))
 		}
+		exported = result
 		return err
 	}
 	if output != "" {
 		const shared = 0o644
-		return atomicfile.Write(output, shared, write)
+		if err := atomicfile.Write(output, shared, write); err != nil || !a.json {
+			return err
+		}
+		return a.printJSON(exported)
+	}
+	if a.json {
+		return errors.New("standard output is for the stream: --json goes with --output")
 	}
 	if isTerminal(a.out) {
 		return errors.New("a stream is not for a terminal: redirect standard output, or name a file with --output")
@@ -104,7 +112,7 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 func (a *app) storeImportCommand() *cobra.Command {
 	var keys []string
 	var unsigned bool
-	cmd := a.storeVerb(&cobra.Command{
+	cmd := a.storeFillVerb(&cobra.Command{
 		Use:   "import [FILE]",
 		Short: "Take what sysc store export wrote, from a file or standard input",
 		Long: `Take what sysc store export wrote, from a file or standard input, and print the
@@ -187,7 +195,7 @@ func (a *app) printImport(result export.ImportResult) error {
 
 func (a *app) storeCopyCommand() *cobra.Command {
 	var from, to string
-	cmd := a.storeVerb(&cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "copy OBJECT...",
 		Short: "Copy objects with all that they refer to between two stores of this machine",
 		Long: `Copy objects with all that they refer to, from another store into this one or the
@@ -195,27 +203,37 @@ other way round. Both are trusted. What the receiving one has already is not
 copied again.`,
 		Example: "  sysc store copy ./result --to /mnt/backup/sysc",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
-	}, func(ctx context.Context, st *localstore.Store, args []string) (err error) {
-		if (from == "") == (to == "") {
-			return errors.New("say either --from DIR or --to DIR")
-		}
-		paths, err := objectPaths(args)
-		if err != nil {
-			return err
-		}
-		other, err := localstore.Open(ctx, from+to, a.storeOptions())
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, other.Close()) }()
-		if from != "" {
-			return a.storeCopy(ctx, other, st, paths)
-		}
-		return a.storeCopy(ctx, st, other, paths)
-	})
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if (from == "") == (to == "") {
+				return errors.New("say either --from DIR or --to DIR")
+			}
+			paths, err := objectPaths(args)
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			if from != "" {
+				return withOther(ctx, from, a.existingOptions(), func(other *localstore.Store) error {
+					return a.withStore(ctx, func(st *localstore.Store) error { return a.storeCopy(ctx, other, st, paths) })
+				})
+			}
+			return a.withExisting(ctx, func(st *localstore.Store) error {
+				return withOther(ctx, to, a.storeOptions(), func(other *localstore.Store) error { return a.storeCopy(ctx, st, other, paths) })
+			})
+		},
+	}
 	cmd.Flags().StringVar(&from, "from", "", "copy from the store in `DIR` into this one")
 	cmd.Flags().StringVar(&to, "to", "", "copy from this store into the one in `DIR`")
 	return cmd
+}
+
+// withOther opens another store than that of the flags.
+func withOther(ctx context.Context, dir string, opts *localstore.Options, use func(*localstore.Store) error) error {
+	st, err := localstore.Open(ctx, dir, opts)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(st), st.Close())
 }
 
 // storeCopy is an export and an import at once.
@@ -273,6 +291,12 @@ are there are not replaced.`,
 				if err := writeNew(filepath.Join(a.dir, args[0]+file.suffix), file.text, file.mode); err != nil {
 					return err
 				}
+			}
+			if a.json {
+				return a.printJSON(struct {
+					Name   string `json:"name"`
+					Public string `json:"public"`
+				}{args[0], key.Public().String()})
 			}
 			fmt.Fprintln(a.out, key.Public())
 			return nil

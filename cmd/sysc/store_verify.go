@@ -31,7 +31,7 @@ that needs it makes it again. A damaged database is made anew from what is on di
 			if repair {
 				return a.storeRepair(cmd.Context(), from)
 			}
-			return a.withStore(cmd.Context(), func(st *localstore.Store) error { return a.storeVerify(cmd.Context(), st) })
+			return a.withExisting(cmd.Context(), func(st *localstore.Store) error { return a.storeVerify(cmd.Context(), st) })
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "mend what can be mended")
@@ -81,7 +81,7 @@ func (a *app) storeRepair(ctx context.Context, from []string) (err error) {
 	defer func() { err = errors.Join(err, st.Close()) }()
 	var others []*localstore.Store
 	for _, dir := range from {
-		other, err := localstore.Open(ctx, dir, nil)
+		other, err := localstore.Open(ctx, dir, a.existingOptions())
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (a *app) printRepair(result localstore.RepairResult, problems problemList) 
 
 // openDamaged opens the store, with a new database if it has to be.
 func (a *app) openDamaged(ctx context.Context) (*localstore.Store, error) {
-	st, err := a.openStore(ctx)
+	st, err := a.openExisting(ctx)
 	if err == nil {
 		m := a.newStoreMeter()
 		err = st.CheckDatabase(ctx)
@@ -152,5 +152,5 @@ func (a *app) openDamaged(ctx context.Context) (*localstore.Store, error) {
 	for _, p := range result.Left {
 		a.say("Left out %s", p)
 	}
-	return a.openStore(ctx)
+	return a.openExisting(ctx)
 }

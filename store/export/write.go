@@ -31,10 +31,12 @@ type ExportOptions struct {
 
 // ExportResult counts what a stream has.
 type ExportResult struct {
-	Objects, Realisations int
-	Blobs, Trees          int
+	Objects      int `json:"objects"`
+	Realisations int `json:"realisations"`
+	Blobs        int `json:"blobs"`
+	Trees        int `json:"trees"`
 	// Bytes is the length of the stream.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 }
 
 // Export writes the closure of paths to w. What the source lacks is

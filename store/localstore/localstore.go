@@ -39,6 +39,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -58,6 +59,9 @@ type Options struct {
 	// Jobs is how many files are worked on at once. 0 means as many as there
 	// are cores.
 	Jobs int
+	// Existing makes it an error when there is no store, [ErrNone], in place of
+	// making one.
+	Existing bool
 	// UseReserve gives up the room that is kept for collecting garbage, when the
 	// disk is so full that the store could not be opened otherwise.
 	UseReserve bool
@@ -94,8 +98,11 @@ const (
 // databaseName is the name of the database in the store's directory.
 const databaseName = "db.sqlite"
 
+// ErrNone says that there is no store where one was expected.
+var ErrNone = errors.New("there is no store")
+
 // Open opens the store in dir, which is made, with what belongs into it, when
-// it is missing. Neither dir nor one of its own directories nor the database may be
+// it is missing, unless opts says otherwise. Neither dir nor one of its own directories nor the database may be
 // a symbolic link. A link further up does no harm, for nothing in a store has the
 // path that dir is reached by: objects know each other by their logical paths. Nor
 // may the store have been written by a newer version of sysc ([VersionError]). A
@@ -266,9 +273,11 @@ func isTemp(name string) bool { return strings.HasPrefix(name, tempPrefix) }
 // used at all.
 func (s *Store) makeDirs() error {
 	switch info, err := os.Lstat(s.dir); {
+	case errors.Is(err, fs.ErrNotExist) && s.opts.Existing:
+		return ErrNone
 	case errors.Is(err, fs.ErrNotExist):
 		if err := os.MkdirAll(s.dir, 0o755); err != nil {
-			return err
+			return fmt.Errorf("%w; choose another one with --store", err)
 		}
 	case err != nil:
 		return err
@@ -277,6 +286,9 @@ func (s *Store) makeDirs() error {
 		return fmt.Errorf("it is a symbolic link; name the directory itself, %s", target)
 	case !info.IsDir():
 		return fmt.Errorf("it is not a directory")
+	}
+	if s.opts.Existing && !s.hasSomething() {
+		return ErrNone
 	}
 	if err := unix.Access(s.dir, unix.W_OK|unix.X_OK); err != nil {
 		if errors.Is(err, unix.EROFS) {
@@ -309,6 +321,15 @@ func (s *Store) makeDirs() error {
 		}
 	}
 	return nil
+}
+
+// hasSomething reports whether there is anything of a store, which there is not where
+// a disk is not mounted. It may be damaged.
+func (s *Store) hasSomething() bool {
+	return slices.ContainsFunc([]string{databaseName, "store", "blobs", "trees"}, func(name string) bool {
+		_, err := os.Lstat(s.path(name))
+		return err == nil
+	})
 }
 
 func isLink(info fs.FileInfo) bool { return info.Mode()&fs.ModeSymlink != 0 }

@@ -282,6 +282,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// Where there is no store, none is made for who looks for one.
+func TestOpenExisting(t *testing.T) {
+	missing, unmounted := filepath.Join(t.TempDir(), "missing"), t.TempDir()
+	for _, dir := range []string{missing, unmounted} {
+		if _, err := Open(t.Context(), dir, &Options{Existing: true}); !errors.Is(err, ErrNone) {
+			t.Errorf("%s: got %v", dir, err)
+		}
+	}
+	if _, err := os.Lstat(missing); err == nil {
+		t.Error("the directory was made")
+	}
+	if names, err := os.ReadDir(unmounted); err != nil || len(names) > 0 {
+		t.Errorf("made %v, %v", names, err)
+	}
+	s := newStore(t)
+	must(t, s.Close())
+	again, err := Open(t.Context(), s.Dir(), &Options{Existing: true})
+	must(t, err)
+	must(t, again.Close())
+}
+
 func TestOpenReadOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	must(t, open(t, dir).Close())

@@ -44,7 +44,7 @@ func Find(ctx context.Context, src Source, root store.Digest, name string) (Entr
 		}
 		next, ok := t.Lookup(part)
 		if !ok {
-			return Entry{}, fmt.Errorf("find %q: %q: %w", name, strings.Join(parts[:i+1], "/"), store.ErrNotExist)
+			return Entry{}, missing(name, strings.Join(parts[:i+1], "/"))
 		}
 		at = next
 	}
@@ -98,7 +98,7 @@ func Resolve(ctx context.Context, src Source, root store.Digest, name string) (s
 		at := path.Join(here.path, part)
 		e, ok := t.Lookup(part)
 		if !ok {
-			return "", Entry{}, fmt.Errorf("resolve %q: %q: %w", name, at, store.ErrNotExist)
+			return "", Entry{}, missing(name, at)
 		}
 		if e.Type != Link {
 			if len(stack) > MaxDepth {
@@ -119,8 +119,23 @@ func Resolve(ctx context.Context, src Source, root store.Digest, name string) (s
 	}
 }
 
+// A missingError says that a tree has no such name. It is store.ErrNotExist, whose
+// text would be wrong: the tree is there.
+type missingError string
+
+func (e missingError) Error() string { return string(e) }
+
+func (e missingError) Unwrap() error { return store.ErrNotExist }
+
+func missing(name, at string) error {
+	if strings.Trim(name, "/") == at {
+		return missingError(fmt.Sprintf("there is no %q", at))
+	}
+	return missingError(fmt.Sprintf("find %q: there is no %q", name, at))
+}
+
 func notDir(name string, at []string) error {
-	return fmt.Errorf("find %q: %q is not a directory: %w", name, strings.Join(at, "/"), store.ErrNotExist)
+	return missingError(fmt.Sprintf("find %q: %q is not a directory", name, strings.Join(at, "/")))
 }
 
 // split cuts a path into names. Empty ones and "." are dropped; ".." is
