@@ -38,6 +38,18 @@ func TestDocumentedExamples(t *testing.T) {
 	}
 }
 
+// TestGettingStarted: the page shows what init writes.
+func TestGettingStarted(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "getting-started.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "```hcl\n" + fmt.Sprintf(firstDefinition, "laptop", "amd64") + "```\n"
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/getting-started.md does not have\n%s", want)
+	}
+}
+
 // A docSection is a part of a page that stands for itself.
 type docSection struct {
 	title  string

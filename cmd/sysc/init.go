@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,8 @@ is made when it is missing. What is there already is never changed.`,
 // firstFile is the file that init writes.
 const firstFile = "main" + syntax.Extension
 
-// firstDefinition is what is in it; the %s is the system's name.
+// firstDefinition is what is in it, as docs/getting-started.md explains line by line:
+// first the system's name, then the architecture as Debian calls it.
 const firstDefinition = `# The definition of a machine. What it may say: sysc options.
 
 # Where packages come from. sysc.lock holds what it has today.
@@ -57,7 +59,12 @@ system "%[1]s" {
   base     = input.debian
   hostname = "%[1]s"
 
-  packages = ["apt", "dbus", "systemd-sysv"]
+  packages = [
+    "apt",          # knows the archive, on the machine itself
+    "dbus",         # what programs talk to one another by
+    "systemd-sysv", # the first process, which starts all others
+    # "linux-image-%[2]s", # a kernel; a container has its host's
+  ]
 
   file "/etc/motd" {
     content = "Welcome to ${system.name}.\n"
@@ -82,7 +89,7 @@ func (a *app) init(ctx context.Context, name string, noLock bool) error {
 		return err
 	}
 	path := filepath.Join(a.dir, firstFile)
-	if err := createFile(path, fmt.Appendf(nil, firstDefinition, name)); err != nil {
+	if err := createFile(path, fmt.Appendf(nil, firstDefinition, name, runtime.GOARCH)); err != nil {
 		return err
 	}
 	a.say("Wrote %s, with system %q.", path, name)
