@@ -357,7 +357,7 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 
 func sameRequest(a, b lock.Request) bool {
 	return a.Input == b.Input && a.Revision == b.Revision && a.Architecture == b.Architecture &&
-		a.Base == b.Base && a.Recommends == b.Recommends && slices.Equal(a.Packages, b.Packages)
+		a.Base == b.Base && a.Recommends == b.Recommends && slices.Equal(a.Exclude, b.Exclude) && slices.Equal(a.Packages, b.Packages)
 }
 
 func (l *locker) universe(ctx context.Context, in *input, revision debian.Revision, arch string) (*debian.Universe, error) {
@@ -439,7 +439,7 @@ func split(err error) []error {
 // place returns where a package is named; else where the request is.
 func (r rootRequest) place(want string) diag.Range {
 	name, _, _ := strings.Cut(want, " ")
-	for _, p := range r.named {
+	for _, p := range slices.Concat(r.named, r.excluded) {
 		if have, _, _ := strings.Cut(p.text, "="); have == name {
 			return p.at
 		}

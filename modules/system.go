@@ -3,6 +3,7 @@ package modules
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"sysc/derivations"
 	"sysc/lang/diag"
@@ -149,6 +150,8 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	packages, more := s.w.sortPackages(s.w.module, list, base, `system "`+s.Name+`"`)
 	diags = append(diags, more...)
 	req.named, req.input = packages.named, base
+	req.excluded, more = r.excluded()
+	diags = append(diags, more...)
 	root := s.e.options.Root()
 	req.base = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")
@@ -167,13 +170,30 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	return req, packages.outputs, diags
 }
 
-// packages reads the option of that name with the place of each element.
-func (r *reader) packages() ([]wantedPackage, bool) {
-	v, ok := r.value(r.e.options.Root(), "packages")
+// excluded reads the packages that must not be there.
+func (r *reader) excluded() ([]wantedPackage, diag.List) {
+	list, _ := r.namedPackages("exclude_packages")
+	var diags diag.List
+	for _, p := range list {
+		if !packageName().MatchString(p.text) || strings.Contains(p.text, "=") {
+			diags = append(diags, diag.Errorf(p.at, "Not a package",
+				"%q is not the name of a package: names are lower-case letters, digits and + - . only, and all versions are excluded.", p.text)...)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b wantedPackage) int { return strings.Compare(a.text, b.text) })
+	return slices.CompactFunc(list, func(a, b wantedPackage) bool { return a.text == b.text }), diags
+}
+
+// packages reads the option of that name.
+func (r *reader) packages() ([]wantedPackage, bool) { return r.namedPackages("packages") }
+
+// namedPackages reads a list of packages with the place of each element.
+func (r *reader) namedPackages(name string) ([]wantedPackage, bool) {
+	v, ok := r.value(r.e.options.Root(), name)
 	if !ok {
 		return nil, false
 	}
-	n := r.option(r.e.options.Root(), "packages")
+	n := r.option(r.e.options.Root(), name)
 	ranges := n.Elements()
 	var out []wantedPackage
 	for i, text := range texts(v) {

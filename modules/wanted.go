@@ -33,8 +33,8 @@ type packageList struct {
 }
 
 // packageName is a name of Debian Policy, section 5.6.7, with a version behind
-// it if need be.
-var packageName = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+)?$`)
+// it if need be, or the beginning of one and "*".
+var packageName = lazyregexp.New(`^[a-z0-9][a-z0-9+.-]*(=[A-Za-z0-9.+~:-]+\*?)?$`)
 
 // sortPackages takes a list of module m apart. base is the name of the base input,
 // "" when there is none; what says whose list it is, as in `system "laptop"`.
@@ -122,6 +122,7 @@ type rootRequest struct {
 	module     *lang.Module
 	input      string
 	named      []wantedPackage
+	excluded   []wantedPackage // sorted by text, each once
 	base       debian.Base
 	recommends bool
 	arch       string
@@ -134,9 +135,13 @@ func (r rootRequest) lockRequest(revision string) lock.Request {
 	for i, p := range r.named {
 		names[i] = p.text
 	}
+	var excluded []string
+	for _, p := range r.excluded {
+		excluded = append(excluded, p.text)
+	}
 	return lock.Request{
 		Input: inputName(r.module, r.input), Revision: revision, Architecture: r.arch,
-		Base: string(r.base), Recommends: r.recommends, Packages: names,
+		Base: string(r.base), Recommends: r.recommends, Exclude: excluded, Packages: names,
 	}
 }
 
@@ -146,6 +151,9 @@ func (r rootRequest) wants() debian.Request {
 	for _, p := range r.named {
 		name, version, _ := strings.Cut(p.text, "=")
 		request.Packages = append(request.Packages, debian.Want{Name: name, Version: version})
+	}
+	for _, p := range r.excluded {
+		request.Exclude = append(request.Exclude, p.text)
 	}
 	return request
 }
@@ -201,6 +209,8 @@ func locked(f *lock.File, r rootRequest, ids revisionIDs) ([]debian.Package, dia
 		return nil, stale("sysc.lock has packages of architecture %s for %s, and %s is needed.", have.Architecture, r.address, want.Architecture)
 	case have.Base != want.Base || have.Recommends != want.Recommends:
 		return nil, stale("The packages of %s were locked with other base packages, or other recommended ones.", r.address)
+	case !slices.Equal(have.Exclude, want.Exclude):
+		return nil, stale("The packages of %s were locked with others excluded.", r.address)
 	}
 	return entry.Packages, nil
 }

@@ -80,7 +80,9 @@ type Request struct {
 	// Base is "required", "essential" or "none".
 	Base       string `json:"base"`
 	Recommends bool   `json:"recommends,omitempty"`
+	// Exclude are the names of packages that must not be there, sorted, each once.
+	Exclude []string `json:"exclude,omitempty"`
 	// Packages are the names asked for, sorted, each once; "git=1:2.47" asks for a
-	// version.
+	// version, "git=1:2*" for one that begins so.
 	Packages []string `json:"packages"`
 }

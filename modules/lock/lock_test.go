@@ -40,7 +40,7 @@ func sample() *File {
 		Resolutions: map[string]Resolution{"system.laptop": {
 			Request: Request{
 				Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "required",
-				Recommends: true, Packages: []string{"git", "vim"},
+				Recommends: true, Exclude: []string{"nano"}, Packages: []string{"git", "vim"},
 			},
 			Packages: []debian.Package{pkg("git"), pkg("libc6"), pkg("vim")},
 		}},

@@ -185,13 +185,20 @@ func (w *writer) request(r Request) {
 	if r.Recommends {
 		w.entry("recommends", true)
 	}
-	w.key("packages")
+	if len(r.Exclude) > 0 {
+		w.names("exclude", r.Exclude)
+	}
+	w.names("packages", r.Packages)
+	w.close("}")
+}
+
+func (w *writer) names(key string, names []string) {
+	w.key(key)
 	w.open("[")
-	for _, name := range r.Packages {
+	for _, name := range names {
 		w.value(name)
 	}
 	w.close("]")
-	w.close("}")
 }
 
 func (w *writer) ids(name string, ids map[string]uint32) {

@@ -39,6 +39,8 @@ type Request struct {
 	Packages []Want
 	// Base "" means [BaseRequired].
 	Base Base
+	// Exclude are the names of packages that must not be there; all of them exist.
+	Exclude []string
 	// Recommends takes in what packages recommend, as far as possible.
 	Recommends bool
 }
@@ -47,7 +49,7 @@ type Request struct {
 // error is several [*UnknownPackageError] in one (errors.Join), or an
 // [*UnsatisfiableError].
 func (u *Universe) Resolve(r Request) ([]Package, error) {
-	request := resolve.Request{Wants: r.Packages, Recommends: r.Recommends}
+	request := resolve.Request{Wants: r.Packages, Exclude: r.Exclude, Recommends: r.Recommends}
 	switch r.Base {
 	case "", BaseRequired:
 		request.Base = u.u.Base(true)

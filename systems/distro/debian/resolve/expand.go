@@ -62,10 +62,16 @@ func parseGroups(field string) []relation.Group {
 
 func (s *solver) expandGoals() *clause {
 	var violated *clause
-	for i, g := range s.goals {
-		if c := s.require(s.root, g.candidates, why{kind: goalKind, goal: i}); c != nil && violated == nil {
+	note := func(c *clause) {
+		if c != nil && violated == nil {
 			violated = c
 		}
+	}
+	for _, id := range s.barred {
+		note(s.add(&clause{lits: []lit{no(s.root), no(int32(id))}, why: why{kind: excluded, of: id}}))
+	}
+	for i, g := range s.goals {
+		note(s.require(s.root, g.candidates, why{kind: goalKind, goal: i}))
 	}
 	return violated
 }

@@ -30,6 +30,9 @@ type Request struct {
 	Wants []Want
 	// Base are packages that must be there in any case.
 	Base []universe.ID
+	// Exclude are the names of packages that must not be there. Every one is in the
+	// universe.
+	Exclude []string
 	// Recommends asks for what installed packages recommend, as far as that is
 	// possible. It never makes a request fail.
 	Recommends bool
@@ -40,8 +43,8 @@ type Want struct {
 	// Name is a package's name. A virtual one will do when exactly one package
 	// provides it.
 	Name string
-	// Version is "" for the best one, a version, or an operator and a version as
-	// in ">= 1.2".
+	// Version is "" for the best one, a version, the beginning of one as in "1.2*", or
+	// an operator and a version as in ">= 1.2".
 	Version string
 }
 
@@ -49,6 +52,9 @@ type Want struct {
 func (w Want) String() string {
 	if w.Version == "" {
 		return w.Name
+	}
+	if strings.HasSuffix(w.Version, "*") {
+		return w.Name + " (= " + w.Version + ")"
 	}
 	op, v := w.constraint()
 	return relation.Relation{Name: w.Name, Op: op, Version: v}.String()
@@ -78,9 +84,13 @@ func Resolve(u *universe.Universe, request Request) ([]Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSolver(u, goals, request.Recommends)
+	barred, err := barredPackages(u, request.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	s := newSolver(u, goals, barred, request.Recommends)
 	if core := s.solve(); core != nil {
-		return nil, explain(u, goals, core)
+		return nil, explain(u, goals, barred, core)
 	}
 	explicit := make(map[universe.ID]bool)
 	for _, g := range goals {
@@ -98,6 +108,20 @@ func Resolve(u *universe.Universe, request Request) ([]Choice, error) {
 		return strings.Compare(u.Package(a.ID).Name, u.Package(b.ID).Name)
 	})
 	return choices, nil
+}
+
+// barredPackages returns all versions of packages.
+func barredPackages(u *universe.Universe, names []string) ([]universe.ID, error) {
+	var ids []universe.ID
+	var unknown []error
+	for _, name := range names {
+		versions := u.Versions(name)
+		if len(versions) == 0 {
+			unknown = append(unknown, unknownPackage(u, Want{Name: name}))
+		}
+		ids = append(ids, versions...)
+	}
+	return ids, errors.Join(unknown...)
 }
 
 // A goal is a want or a base package, with what satisfies it.
@@ -128,7 +152,8 @@ func makeGoals(u *universe.Universe, request Request) ([]goal, error) {
 func wantGoal(u *universe.Universe, w Want) (goal, error) {
 	g := goal{text: w.String()}
 	r := relation.Relation{Name: w.Name}
-	if w.Version != "" {
+	beginning, isBeginning := strings.CutSuffix(w.Version, "*")
+	if w.Version != "" && !isBeginning {
 		r.Op, r.Version = w.constraint()
 		if err := version.Check(r.Version); err != nil {
 			return g, fmt.Errorf("package %q: %v", w.Name, err)
@@ -140,7 +165,7 @@ func wantGoal(u *universe.Universe, w Want) (goal, error) {
 		}
 	}
 	for _, id := range u.Versions(w.Name) {
-		if r.Satisfied(u.Package(id).Version) {
+		if v := u.Package(id).Version; r.Satisfied(v) && (!isBeginning || strings.HasPrefix(v, beginning)) {
 			g.candidates = append(g.candidates, id)
 		}
 	}

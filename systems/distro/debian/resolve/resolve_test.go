@@ -231,6 +231,52 @@ func TestUnsatisfiable(t *testing.T) {
 	}
 }
 
+func TestExclude(t *testing.T) {
+	u := parse(t, "a 1; Depends: b | c; Recommends: d\nb 1\nc 1\nd 1\ne 1; Depends: b\nf 1; Essential: yes\nb 2")
+	for _, tt := range []struct {
+		wants, exclude []string
+		want           string
+	}{
+		{[]string{"a"}, nil, "a! b d"},
+		{[]string{"a"}, []string{"b"}, "a! c d"},
+		{[]string{"a"}, []string{"d"}, "a! b"},
+		{[]string{"e"}, []string{"b"}, "package e cannot be installed: e -> b, but b is excluded"},
+		{[]string{"a"}, []string{"a"}, "package a cannot be installed: a, but a is excluded"},
+		{[]string{"a"}, []string{"bb"}, `no package "bb"; did you mean b?`},
+	} {
+		choices, err := Resolve(u, Request{Wants: request(tt.wants...).Wants, Recommends: true, Exclude: tt.exclude})
+		got := strings.Join(names(u, choices), " ")
+		if err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("%v without %v: got %q, want %q", tt.wants, tt.exclude, got, tt.want)
+		}
+	}
+	if _, err := Resolve(u, Request{Base: u.Base(true), Exclude: []string{"f"}}); err == nil || err.Error() != "package f (base system) cannot be installed: f, but f is excluded" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestBeginningOfVersion(t *testing.T) {
+	u := parse(t, "a 1.2-1\na 1.2-3\na 1.3\na 2; Conflicts: b\nb 1; Depends: a")
+	for version, want := range map[string]string{"1.2*": "a=1.2-3!", "1*": "a=1.3!", "*": "a!", "1.2-1": "a=1.2-1!"} {
+		choices, err := Resolve(u, Request{Wants: []Want{{Name: "a", Version: version}}})
+		if got := strings.Join(names(u, choices), " "); got != want || err != nil {
+			t.Errorf("%s: got %q, %v, want %q", version, got, err, want)
+		}
+	}
+	_, err := Resolve(u, Request{Wants: []Want{{Name: "a", Version: "3*"}}})
+	var unknown *UnknownPackageError
+	if !errors.As(err, &unknown) || unknown.Version != "3*" {
+		t.Errorf("got %v", err)
+	}
+	_, err = Resolve(u, Request{Wants: []Want{{Name: "a", Version: "2*"}, {Name: "b"}}})
+	if err == nil || !strings.Contains(err.Error(), "a (= 2*)") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestUnsatisfiableBase(t *testing.T) {
 	u := parse(t, "e 1; Essential: yes\nf 1; Essential: yes\na 1; Conflicts: e")
 	r := request("a")
@@ -290,6 +336,7 @@ func TestComplete(t *testing.T) {
 		for _, n := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3, rapid.ID).Draw(t, "wants") {
 			r.Wants = append(r.Wants, Want{Name: n})
 		}
+		r.Exclude = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"c", "d", "e"}), 0, 2, rapid.ID).Draw(t, "exclude")
 		choices, err := Resolve(u, r)
 		var unsatisfiable *UnsatisfiableError
 		switch {
@@ -358,6 +405,9 @@ func illegal(u *universe.Universe, r Request, set map[universe.ID]bool) string {
 	}
 	for id := range set {
 		p := u.Package(id)
+		if slices.Contains(r.Exclude, p.Name) {
+			return "excluded " + p.Name
+		}
 		groups, _ := relation.Parse(p.Depends)
 		for _, g := range groups {
 			if !met(g, id) {

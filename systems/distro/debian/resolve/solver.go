@@ -33,12 +33,13 @@ const (
 	depends       // a package needs one of these
 	excludes      // a package conflicts with or breaks another
 	versions      // two versions of one package
+	excluded      // the request excludes a package
 )
 
 // why says where a clause comes from, for the explanation.
 type why struct {
 	kind  kind
-	of    universe.ID    // the package whose field it is
+	of    universe.ID    // the package whose field it is, or that is excluded
 	other universe.ID    // excludes, versions: the other package
 	goal  int            // goalKind: index of the goal
 	group relation.Group // depends: the group; excludes: its one relation
@@ -61,6 +62,7 @@ type choice struct {
 type solver struct {
 	u          *universe.Universe
 	goals      []goal
+	barred     []universe.ID
 	recommends bool
 	root       int32
 
@@ -87,10 +89,10 @@ const (
 	ranks
 )
 
-func newSolver(u *universe.Universe, goals []goal, recommends bool) *solver {
+func newSolver(u *universe.Universe, goals []goal, barred []universe.ID, recommends bool) *solver {
 	n := u.Len() + 1
 	return &solver{
-		u: u, goals: goals, recommends: recommends,
+		u: u, goals: goals, barred: barred, recommends: recommends,
 		root:  int32(u.Len()),
 		value: make([]int8, n), level: make([]int32, n), reason: make([]*clause, n),
 		watches:  make(map[lit][]*clause),
