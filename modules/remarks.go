@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
 	"sysc/modules/option"
@@ -229,4 +230,24 @@ func oldOption(at *option.Option, steps []string) *option.Option {
 		at, labels = next, len(next.Labels)
 	}
 	return nil
+}
+
+// Builds reports whether the module of a block, or one that it uses, has anything to
+// be built by its address, as module.NAME.derivation.X; also when that is not known.
+func (p *Project) Builds(name string) bool { return builds(p.module, name) }
+
+func builds(m *lang.Module, name string) bool {
+	all, _ := m.Uses(name, diag.Range{}) // whoever needs them reports what is wrong
+	if all == nil || len(all.Keys) == 0 {
+		return true
+	}
+	child, _ := all.Instance(all.Keys[0], diag.Range{})
+	if child == nil {
+		return true
+	}
+	d := child.Definition
+	if len(d.Derivations)+len(d.Environments) > 0 {
+		return true
+	}
+	return slices.ContainsFunc(d.Uses, func(u *lang.Use) bool { return builds(child, u.Name) })
 }

@@ -88,7 +88,6 @@ const (
 	unusedVariable    = "unused-variable"
 	unusedInput       = "unused-input"
 	unusedFunction    = "unused-function"
-	unusedModule      = "unused-module"
 	shadowedName      = "shadowed-name"
 	constantCondition = "constant-condition"
 	repeatedCondition = "repeated-condition"
@@ -107,7 +106,6 @@ func Rules() []Rule {
 		{unusedFunction, "a function that nothing calls", (*run).unusedFunctions},
 		{unusedInput, "an input that nothing is from", (*run).unusedInputs},
 		{unusedLocal, "a local value that nothing reads", (*run).unusedLocals},
-		{unusedModule, "a module with import = false whose outputs nothing reads", (*run).unusedModules},
 		{unusedVariable, "a variable that nothing reads", (*run).unusedVariables},
 	}
 }

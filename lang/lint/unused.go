@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
 )
@@ -81,14 +82,18 @@ func (r *run) unusedFunctions() {
 	}
 }
 
-func (r *run) unusedModules() {
+// Unread returns the module blocks of which outputs alone count, and nothing reads
+// any.
+func (t *Text) Unread() []*lang.Use {
+	r := &run{Text: t}
 	read, known := r.readNames("module", nil)
-	for _, u := range r.Definition.Uses {
+	var out []*lang.Use
+	for _, u := range t.Definition.Uses {
 		if known && u.OutputsOnly && !read[u.Name] {
-			r.found(unusedModule, u.Block.Range, "Unused module",
-				"import = false leaves the outputs of module.%[1]s alone, and nothing reads any. Take the block out, or take out import and name it in the modules of a system.", u.Name)
+			out = append(out, u)
 		}
 	}
+	return out
 }
 
 // unusedInputs finds inputs that are named nowhere. A lone one is used without

@@ -54,3 +54,14 @@ func (r *run) unpinnedModules() {
 			"sysc.lock holds one commit, and sysc update takes whatever is newest, a new major version as well. Say which will do, as in\n\n  version = \"~> 1.2\"")
 	}
 }
+
+// unusedModules finds modules of which nothing counts: their outputs are not read,
+// and there is nothing in them that could be built by its address.
+func (r *run) unusedModules() {
+	for _, u := range r.text.Unread() {
+		if !r.project.Builds(u.Name) {
+			r.found(unusedModule, u.Block.Range, "Unused module",
+				"import = false leaves the outputs of module.%[1]s alone, and nothing reads any. Take the block out, or take out import and name it in the modules of a system.", u.Name)
+		}
+	}
+}

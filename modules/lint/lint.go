@@ -30,8 +30,8 @@ type Result struct {
 	Findings []Finding
 	// Errors are why the module cannot be looked at. There are no findings then.
 	Errors diag.List
-	// Skipped are the rules that need the options of systems, when these cannot be
-	// evaluated, and Cause is why.
+	// Skipped are the rules that evaluate the definition, when that is not possible, and
+	// Cause is why.
 	Skipped []string
 	Cause   diag.List
 	// Files are the texts, by the names that places have.
@@ -95,8 +95,8 @@ func (r *run) check(dir string, opts *Options) Result {
 	return out
 }
 
-// evaluate makes the project of the rules that need options of systems, and adds
-// the texts that it read.
+// evaluate makes the project of the rules that need it, and adds the texts that it
+// read.
 func (r *run) evaluate(dir string, opts *Options, files map[string][]byte) diag.List {
 	p, diags := modules.Load(r.ctx, dir, opts.Evaluation)
 	if !diags.HasErrors() {

@@ -16,6 +16,7 @@ const (
 	repeatedDefault = "repeated-default"
 	needlessForce   = "needless-force"
 	unpinnedModule  = "unpinned-module"
+	unusedModule    = "unused-module"
 )
 
 // A Rule looks for one thing.
@@ -23,7 +24,8 @@ type Rule struct {
 	Name string
 	// About is a sentence about what it finds, without a full stop.
 	About string
-	// Evaluates is set for a rule that needs the options of systems.
+	// Evaluates is set for a rule that needs more than the text: options of systems, or
+	// other modules.
 	Evaluates bool
 
 	check func(*run)
@@ -36,6 +38,7 @@ func Rules() []Rule {
 		{needlessForce, "a force(…) where no other definition would win", true, (*run).needlessForces},
 		{repeatedDefault, "a definition that says what the option's default says", true, (*run).repeatedDefaults},
 		{unpinnedModule, "a module from git without a version or ref", false, (*run).unpinnedModules},
+		{unusedModule, "a module with import = false of which nothing is read or built", true, (*run).unusedModules},
 	}
 	for _, t := range lint.Rules() {
 		rules = append(rules, Rule{t.Name, t.About, false, func(r *run) { r.findings = append(r.findings, t.Check(&r.text)...) }})
