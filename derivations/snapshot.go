@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sysc/internal/varint"
 	"sysc/store"
 )
 
@@ -56,10 +57,7 @@ type snapshotEncoder []byte
 
 func (e *snapshotEncoder) uint(n uint64) { *e = binary.AppendUvarint(*e, n) }
 
-func (e *snapshotEncoder) text(s string) {
-	e.uint(uint64(len(s)))
-	*e = append(*e, s...)
-}
+func (e *snapshotEncoder) text(s string) { *e = varint.AppendText(*e, s) }
 
 // count appends the length of a list, which may be nil: that is another list than an
 // empty one.
@@ -184,17 +182,13 @@ func (d *snapshotDecoder) fail(err error) {
 var errCut = errors.New("cut short")
 
 func (d *snapshotDecoder) uint() uint64 {
-	var n uint64
-	for i := 0; i < len(d.rest) && i < binary.MaxVarintLen64; i++ {
-		b := d.rest[i]
-		n |= uint64(b&0x7f) << (7 * i)
-		if b < 0x80 {
-			d.rest = d.rest[i+1:]
-			return n
-		}
+	n, rest, ok := varint.Cut(d.rest)
+	if !ok {
+		d.fail(errCut)
+		return 0
 	}
-	d.fail(errCut)
-	return 0
+	d.rest = rest
+	return n
 }
 
 // length reads the length of a text, or of a list whose elements have a byte at

@@ -3,7 +3,6 @@ package modules
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/internal/readlog"
+	"sysc/internal/varint"
 	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules/evalcache"
@@ -228,7 +228,8 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	if err != nil {
 		return fmt.Errorf("remember an evaluation: %w", err)
 	}
-	return m.Cache.Put(key, framed(p.opts.Reads.Append(nil)), framed(about), a.graph.Snapshot(refs))
+	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
+	return m.Cache.Put(key, varint.AppendText(head, string(about)), a.graph.Snapshot(refs))
 }
 
 // memoOf writes a target down; at has the positions of derivations.
@@ -247,21 +248,6 @@ func memoOf(t Target, at map[derivations.Hash]int) memoTarget {
 		mt.System = &def
 	}
 	return mt
-}
-
-// framed puts the length in front.
-func framed(data []byte) []byte {
-	return append(binary.AppendUvarint(nil, uint64(len(data))), data...)
-}
-
-// unframe takes what framed made off the front of data.
-func unframe(data []byte) (part, rest []byte, err error) {
-	n, size := binary.Uvarint(data)
-	if size <= 0 || n > uint64(len(data)-size) {
-		return nil, nil, errors.New("an evaluation is cut short")
-	}
-	data = data[size:]
-	return data[:n], data[n:], nil
 }
 
 // filesOf returns the texts that diagnostics name places in.
@@ -290,18 +276,15 @@ func filesOf(shown []diag.List, files map[string][]byte) map[string][]byte {
 // not true any more.
 func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, error) {
 	data, err := m.Cache.Get(key)
-	if data == nil {
+	if data == "" {
 		return nil, err
 	}
-	noted, rest, err := unframe(data)
-	if err != nil {
-		return nil, err
+	noted, rest, ok := varint.CutText(data)
+	about, graph, ok2 := varint.CutText(rest)
+	if !ok || !ok2 {
+		return nil, errors.New("recall an evaluation: it is cut short")
 	}
-	about, graph, err := unframe(rest)
-	if err != nil {
-		return nil, err
-	}
-	reads, _, err := readlog.Decode(noted)
+	reads, err := readlog.Decode(noted)
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +298,7 @@ func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, err
 	}
 	a.dir = dir
 	if renewed {
-		a.Kept = m.Cache.Put(key, framed(reads.Append(nil)), rest)
+		a.Kept = m.Cache.Put(key, varint.AppendText(nil, string(reads.Append(nil))), []byte(rest))
 	}
 	return a, nil
 }
@@ -330,12 +313,12 @@ func (o *Options) fact(name string) string {
 }
 
 // answer reads what [Memory.remember] wrote.
-func (o *Options) answer(about, graph []byte) (*Answer, error) {
+func (o *Options) answer(about, graph string) (*Answer, error) {
 	var kept memo
-	if err := json.Unmarshal(about, &kept); err != nil {
+	if err := json.Unmarshal([]byte(about), &kept); err != nil {
 		return nil, fmt.Errorf("recall an evaluation: %w", err)
 	}
-	g, err := derivations.ReadSnapshot(string(graph))
+	g, err := derivations.ReadSnapshot(graph)
 	if err != nil {
 		return nil, fmt.Errorf("recall an evaluation: %w", err)
 	}

@@ -3,6 +3,8 @@ package readlog
 import (
 	"encoding/binary"
 	"errors"
+
+	"sysc/internal/varint"
 )
 
 var errDamaged = errors.New("decode what was read: damaged")
@@ -21,13 +23,13 @@ func (l *Log) Append(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(roots)))
 	for _, root := range roots {
-		b = appendText(b, root)
+		b = varint.AppendText(b, root)
 	}
 	b = binary.AppendUvarint(b, uint64(len(l.reads)))
 	for _, r := range l.reads {
 		b = append(b, byte(r.op))
 		b = binary.AppendUvarint(b, uint64(at[r.root]))
-		b = appendText(appendText(appendText(b, r.name), r.arg), r.answer)
+		b = varint.AppendText(varint.AppendText(varint.AppendText(b, r.name), r.arg), r.answer)
 		b = r.stamp.append(b)
 	}
 	return b
@@ -45,13 +47,8 @@ func (s stamp) append(b []byte) []byte {
 	return b
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
-// Decode reads a log that [Log.Append] wrote, and returns what stands behind it. The
-// log is for [Log.Check] and Append.
-func Decode(data []byte) (*Log, []byte, error) {
+// Decode reads a log that [Log.Append] wrote. It is for [Log.Check] and Append.
+func Decode(data string) (*Log, error) {
 	d := decoder{rest: data}
 	roots := make([]string, d.count())
 	for i := range roots {
@@ -64,37 +61,37 @@ func Decode(data []byte) (*Log, []byte, error) {
 		r := read{question: question{op: op(d.byte())}}
 		root := d.uint()
 		if r.op == 0 || r.op >= opEnd || root >= uint64(len(roots)) || d.failed {
-			return nil, nil, errDamaged
+			return nil, errDamaged
 		}
 		r.root = roots[root]
 		r.name, r.arg, r.answer = d.text(), d.text(), d.text()
 		r.stamp = d.stamp()
 		l.reads = append(l.reads, r)
 	}
-	if d.failed {
-		return nil, nil, errDamaged
+	if d.failed || d.rest != "" {
+		return nil, errDamaged
 	}
-	return l, d.rest, nil
+	return l, nil
 }
 
 // A decoder takes values off the front of bytes. After the first that is not there
 // it has failed and returns nothing.
 type decoder struct {
-	rest   []byte
+	rest   string
 	failed bool
 }
 
 func (d *decoder) fail() {
-	d.rest, d.failed = nil, true
+	d.rest, d.failed = "", true
 }
 
 func (d *decoder) uint() uint64 {
-	n, size := binary.Uvarint(d.rest)
-	if size <= 0 {
+	n, rest, ok := varint.Cut(d.rest)
+	if !ok {
 		d.fail()
 		return 0
 	}
-	d.rest = d.rest[size:]
+	d.rest = rest
 	return n
 }
 
@@ -108,21 +105,21 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
-func (d *decoder) take(n uint64) []byte {
+func (d *decoder) take(n uint64) string {
 	if n > uint64(len(d.rest)) {
 		d.fail()
-		return nil
+		return ""
 	}
-	b := d.rest[:n]
+	s := d.rest[:n]
 	d.rest = d.rest[n:]
-	return b
+	return s
 }
 
-func (d *decoder) text() string { return string(d.take(d.uint())) }
+func (d *decoder) text() string { return d.take(d.uint()) }
 
 func (d *decoder) byte() byte {
-	if b := d.take(1); len(b) == 1 {
-		return b[0]
+	if s := d.take(1); s != "" {
+		return s[0]
 	}
 	return 0
 }
@@ -136,6 +133,6 @@ func (d *decoder) stamp() stamp {
 	if len(b) < size {
 		return stamp{}
 	}
-	n := func(i int) uint64 { return binary.LittleEndian.Uint64(b[8*i:]) }
+	n := func(i int) uint64 { return binary.LittleEndian.Uint64([]byte(b[8*i : 8*i+8])) }
 	return stamp{n(0), n(1), int64(n(2)), int64(n(3)), int64(n(4))}
 }

@@ -7,18 +7,20 @@
 package evalcache
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -54,49 +56,63 @@ func (c *Cache) Dir() string { return c.dir }
 
 func (c *Cache) path(k Key) string { return filepath.Join(c.dir, hex.EncodeToString(k[:])+suffix) }
 
-// Get returns what was kept under a key, nil when there is nothing. The error is that
+// Get returns what was kept under a key, "" when there is nothing. The error is that
 // of a file that cannot be read; what is damaged counts as nothing.
-func (c *Cache) Get(k Key) ([]byte, error) {
+func (c *Cache) Get(k Key) (string, error) {
 	name := c.path(k)
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return "", nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("recall an evaluation: %w", err)
+		return "", fmt.Errorf("recall an evaluation: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("recall an evaluation: %w", err)
+		return "", fmt.Errorf("recall an evaluation: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxEntry {
-		return nil, nil
+		return "", nil
 	}
-	data := make([]byte, info.Size())
-	if _, err := f.ReadAt(data, 0); err != nil {
-		return nil, fmt.Errorf("recall an evaluation: %w", err)
+	value, err := read(f, info.Size())
+	if err != nil {
+		return "", fmt.Errorf("recall an evaluation: %w", err)
 	}
-	value, ok := open(data)
-	if !ok {
-		return nil, nil
-	}
-	if now := time.Now(); now.Sub(info.ModTime()) > fresh {
-		// Another process may have removed it, which is fine.
+	if now := time.Now(); value != "" && now.Sub(info.ModTime()) > fresh {
+		// That it was used just now is not written down when another process has removed
+		// it, or nobody may.
 		_ = os.Chtimes(name, now, now)
 	}
 	return value, nil
 }
 
-// open takes the hash off, if it is right.
-func open(data []byte) ([]byte, bool) {
-	rest, ok := bytes.CutPrefix(data, []byte(magic))
-	if !ok || len(rest) < sha256.Size {
-		return nil, false
+// read reads a value of a file, "" when its hash is another one. The value is in memory
+// once.
+func read(f io.Reader, size int64) (string, error) {
+	head := make([]byte, len(magic)+sha256.Size)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return "", ignoreEnd(err)
 	}
-	value := rest[sha256.Size:]
-	sum := sha256.Sum256(value)
-	return value, bytes.Equal(sum[:], rest[:sha256.Size])
+	var value strings.Builder
+	value.Grow(int(max(size-int64(len(head)), 0)))
+	h := sha256.New()
+	const chunk = 256 << 10 // stays in the processor's cache while it is hashed
+	if _, err := io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(h, &value)}, struct{ io.Reader }{io.LimitReader(f, maxEntry)}, make([]byte, chunk)); err != nil {
+		return "", err
+	}
+	if string(head) != magic+string(h.Sum(nil)) {
+		return "", nil
+	}
+	return value.String(), nil
+}
+
+// ignoreEnd makes nothing of the error that a file is too short.
+func ignoreEnd(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return nil
+	}
+	return err
 }
 
 // Put keeps the parts of a value, one behind another, under a key. What is too large

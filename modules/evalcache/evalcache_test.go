@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func get(t *testing.T, c *Cache, n int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(value)
+	return value
 }
 
 func names(t *testing.T, c *Cache) []string {
@@ -157,7 +158,7 @@ func TestNoDirectory(t *testing.T) {
 	if err := c.Put(key(1), []byte("x")); err == nil {
 		t.Error("kept in a file")
 	}
-	if value, err := c.Get(key(1)); value != nil || err == nil {
+	if value, err := c.Get(key(1)); value != "" || err == nil {
 		t.Errorf("got %q, %v", value, err)
 	}
 }
@@ -177,7 +178,7 @@ func TestTogether(t *testing.T) {
 					t.Error(err)
 				}
 				value, err := c.Get(key(i % 5))
-				if err != nil || value != nil && !bytes.Equal(value, bytes.Repeat(value[:4], 501)) {
+				if err != nil || value != "" && value != strings.Repeat(value[:4], 501) {
 					t.Errorf("got %d bytes, %v", len(value), err)
 				}
 			}
