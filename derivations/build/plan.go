@@ -9,6 +9,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/store"
+	"sysc/store/localstore"
 )
 
 // A job is one derivation of the graph that what is wanted depends on.
@@ -94,12 +95,31 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 		p.jobs[h] = j
 		p.list = append(p.list, j)
 	}
-	for _, j := range p.list {
-		if err := p.lookUp(ctx, j); err != nil {
+	for _, level := range p.levels() {
+		if err := p.lookUp(ctx, level...); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// levels are the jobs by the length of the longest chain of inputs below them: those of
+// one level need nothing of one another.
+func (p *planner) levels() [][]*job {
+	var levels [][]*job
+	at := make(map[derivations.Hash]int, len(p.list))
+	for _, j := range p.list { // inputs come first
+		level := 0
+		for _, in := range j.d.Inputs {
+			level = max(level, at[in.Derivation]+1)
+		}
+		at[j.hash] = level
+		if level == len(levels) {
+			levels = append(levels, nil)
+		}
+		levels[level] = append(levels[level], j)
+	}
+	return levels
 }
 
 // stepWeight is what a step weighs beside the bytes that it handles: about as
@@ -167,31 +187,45 @@ func (p *planner) inputsKnown(j *job) bool {
 // path returns an output's path, or "" when it is not known yet.
 func (p *planner) path(r derivations.Ref) store.Path { return p.jobs[r.Derivation].outputs[r.Output] }
 
-// lookUp resolves a job and finds the paths of its outputs, as far as that is
-// possible without building.
-func (p *planner) lookUp(ctx context.Context, j *job) error {
-	if path, ok := derivations.FixedPath(j.d); ok {
-		j.outputs[derivations.DefaultOutput] = path
+// lookUp resolves jobs and finds the paths of their outputs, as far as that is possible
+// without building. None may need another of them.
+func (p *planner) lookUp(ctx context.Context, jobs ...*job) error {
+	var recorded []*job // whose outputs the store knows, if anybody does
+	var keys []localstore.RealisationKey
+	for _, j := range jobs {
+		path, fixed := derivations.FixedPath(j.d)
+		if fixed {
+			j.outputs[derivations.DefaultOutput] = path
+		}
+		if !p.inputsKnown(j) {
+			continue
+		}
+		if err := p.resolve(j); err != nil {
+			return err
+		}
+		if fixed {
+			continue
+		}
+		recorded = append(recorded, j)
+		for _, name := range j.d.OutputNames() {
+			keys = append(keys, localstore.RealisationKey{Derivation: j.key, Output: name})
+		}
 	}
-	if !p.inputsKnown(j) {
+	if len(keys) == 0 {
 		return nil
 	}
-	if err := p.resolve(j); err != nil {
+	known, err := p.store.Realisations(ctx, keys)
+	if err != nil {
 		return err
 	}
-	for _, name := range j.d.OutputNames() {
-		if _, ok := derivations.FixedPath(j.d); ok {
-			continue
+	for _, j := range recorded {
+		for _, name := range j.d.OutputNames() {
+			if path, ok := known[localstore.RealisationKey{Derivation: j.key, Output: name}]; ok {
+				j.outputs[name] = path
+			} else {
+				delete(j.outputs, name) // of other inputs, if there was one
+			}
 		}
-		path, err := p.store.Realisation(ctx, j.key, name)
-		if errors.Is(err, store.ErrNotExist) {
-			delete(j.outputs, name) // of other inputs, if there was one
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("look up %s: %w", j.d.Name, err)
-		}
-		j.outputs[name] = path
 	}
 	return nil
 }

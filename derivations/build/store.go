@@ -15,6 +15,9 @@ type Store interface {
 	builtin.Store
 	// Realisation returns the object recorded for an output. It need not be valid.
 	Realisation(ctx context.Context, d store.DerivationHash, output string) (store.Path, error)
+	// Realisations is Realisation for many at once; what is missing is missing in the
+	// result.
+	Realisations(ctx context.Context, keys []localstore.RealisationKey) (map[localstore.RealisationKey]store.Path, error)
 	// MakeObject describes an object with a tree that the store has.
 	MakeObject(ctx context.Context, name string, kind store.Kind, tree store.Digest, refs []store.Path) (store.Object, error)
 	// AddDir reads what a builder left.
