@@ -38,6 +38,7 @@ type app struct {
 
 	overrides []string        // --override
 	modules   *source.Fetcher // made when modules are needed
+	modulesIn *localstore.Store
 	// atEnd is done when the run is over.
 	atEnd []func() error
 

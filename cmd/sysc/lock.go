@@ -107,6 +107,13 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor, all bo
 	if err != nil {
 		return err
 	}
+	locked, err := a.lockedModules()
+	if err == nil {
+		err = a.keepModules(ctx, locked)
+	}
+	if err != nil {
+		return err
+	}
 	if a.json {
 		err = a.printJSON(changes)
 	} else {

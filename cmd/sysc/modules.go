@@ -71,7 +71,7 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[store.Digest]str
 	if err != nil {
 		return nil, err
 	}
-	trees := map[store.Digest]string{}
+	trees, found := map[store.Digest]string{}, map[string]modules.LockedModule{}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	defer status.clear()
 	f.Progress = status.module
@@ -89,10 +89,34 @@ func (a *app) moduleTrees(ctx context.Context, fetch bool) (map[store.Digest]str
 			ok = true
 		}
 		if ok {
-			trees[m.Pin.Tree] = dir
+			trees[m.Pin.Tree], found[key] = dir, m
 		}
 	}
-	return trees, nil
+	if !fetch {
+		return trees, nil
+	}
+	return trees, a.keepModules(ctx, found)
+}
+
+// keepModules keeps modules that the store has from garbage collection, for as long
+// as the lock file names them.
+func (a *app) keepModules(ctx context.Context, found map[string]modules.LockedModule) error {
+	texts := map[store.Path]string{}
+	for key, m := range found {
+		at, ok := source.Path(m.Package, m.Pin)
+		if !ok {
+			return fmt.Errorf("keep module %s: no name for its files", key)
+		}
+		texts[at] = m.Pin.Tree.String()
+	}
+	if len(texts) == 0 {
+		return nil
+	}
+	st, err := a.storeOfModules(ctx)
+	if err != nil {
+		return err
+	}
+	return st.AddFileRoots(ctx, filepath.Join(a.dir, lock.FileName), texts)
 }
 
 // moduleFetcher returns what gets modules into the store, which is opened when
@@ -106,18 +130,27 @@ func (a *app) moduleFetcher() (*source.Fetcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	var st *localstore.Store
 	a.modules = &source.Fetcher{Download: client, Vendor: a.vendorDir(), Store: func(ctx context.Context) (source.Store, error) {
-		if st == nil {
-			opened, err := a.openStore(ctx)
-			if err != nil {
-				return nil, err
-			}
-			st, a.atEnd = opened, append(a.atEnd, opened.Close)
+		st, err := a.storeOfModules(ctx)
+		if err != nil {
+			return nil, err
 		}
 		return moduleStore{st}, nil
 	}}
 	return a.modules, nil
+}
+
+// storeOfModules returns the store that modules are in, which stays open until the
+// end of the run.
+func (a *app) storeOfModules(ctx context.Context) (*localstore.Store, error) {
+	if a.modulesIn == nil {
+		opened, err := a.openStore(ctx)
+		if err != nil {
+			return nil, err
+		}
+		a.modulesIn, a.atEnd = opened, append(a.atEnd, opened.Close)
+	}
+	return a.modulesIn, nil
 }
 
 // A moduleStore is a store that takes copies of modules.

@@ -34,8 +34,9 @@ type Pin struct {
 	Tree store.Digest
 }
 
-// objectPath is the store's name of a tree.
-func objectPath(p Package, pin Pin) (store.Path, bool) {
+// Path is where a store has a pinned package, if it has it. ok is false when there
+// is no name for its files.
+func Path(p Package, pin Pin) (at store.Path, ok bool) {
 	const digits, most = 12, 60
 	version := cmp.Or(pin.Version, pin.Commit[:min(len(pin.Commit), digits)], "archive")
 	name := "module-" + cut(p.Name(), most) + "-" + cut(version, most)
@@ -173,7 +174,7 @@ func (f *Fetcher) Resolve(ctx context.Context, p Package, ref string) (commit st
 // copy of it is in Vendor; without either ok is false. A copy that is not what was
 // locked is a [*VendorError]. The directory stays until the store is closed.
 func (f *Fetcher) Open(ctx context.Context, p Package, pin Pin) (dir string, ok bool, err error) {
-	at, valid := objectPath(p, pin)
+	at, valid := Path(p, pin)
 	if !valid {
 		return "", false, fmt.Errorf("open %s: no name for its files", p)
 	}
@@ -239,7 +240,7 @@ func (f *Fetcher) Fetch(ctx context.Context, p Package, pin Pin) (_ Pin, dir str
 	if err != nil {
 		return pin, "", explain(p, err)
 	}
-	at, ok := objectPath(p, pin)
+	at, ok := Path(p, pin)
 	if !ok {
 		return pin, "", fmt.Errorf("fetch %s: no name for its files", p)
 	}

@@ -99,7 +99,7 @@ func FuzzParse(f *testing.F) {
 		if s.Dir == ".." || strings.HasPrefix(s.Dir, "../") || strings.HasPrefix(s.Dir, "/") || s.Package.Name() == "" {
 			t.Errorf("Parse(%q): directory %q, name %q", text, s.Dir, s.Package.Name())
 		}
-		if _, ok := objectPath(s.Package, Pin{Commit: strings.Repeat("a", 40)}); !ok {
+		if _, ok := Path(s.Package, Pin{Commit: strings.Repeat("a", 40)}); !ok {
 			t.Errorf("Parse(%q): no path in the store", text)
 		}
 	})
@@ -155,7 +155,7 @@ func TestObjectPath(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, version := range []string{"1.2.3", "1.2.3-rc.1+build", strings.Repeat("9", 1000), "../../x", "\x00\n/", "ü" + strings.Repeat("ü", 100)} {
-		if p, ok := objectPath(s.Package, Pin{Version: version}); !ok || strings.ContainsAny(string(p), "/\n\x00") {
+		if p, ok := Path(s.Package, Pin{Version: version}); !ok || strings.ContainsAny(string(p), "/\n\x00") {
 			t.Errorf("version %q: %q, %v", version, p, ok)
 		}
 	}

@@ -24,7 +24,7 @@ const VendorDir = "sysc.vendor"
 // for people, and the beginning of its tree's digest.
 func VendorName(p Package, pin Pin) string {
 	const digits = 12
-	at, ok := objectPath(p, pin)
+	at, ok := Path(p, pin)
 	if !ok {
 		return pin.Tree.Hex()
 	}

@@ -2,6 +2,7 @@ package localstore
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -387,4 +388,75 @@ func TestRecover(t *testing.T) {
 		t.Errorf("%s, %v", got, err)
 	}
 	verify(t, s)
+}
+
+// A file keeps an object for as long as the text is in it.
+func TestFileRoots(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	a := add(t, s, AddOptions{Name: "a"}, "f=1")
+	b := add(t, s, AddOptions{Name: "b"}, "f=2")
+	register(t, s, a, b)
+	s = reopen(t, s)
+	dir := filepath.Join(t.TempDir(), "new\nline")
+	must(t, os.Mkdir(dir, 0o755))
+	file := filepath.Join(dir, "lock")
+	write := func(text string) {
+		t.Helper()
+		must(t, os.WriteFile(file, []byte(text), 0o644))
+	}
+	expect := func(why string, paths ...store.Path) {
+		t.Helper()
+		roots, err := s.Roots(ctx)
+		must(t, err)
+		var got []store.Path
+		for _, r := range roots {
+			if r.Link != file || r.Text == "" {
+				t.Errorf("%s: %+v", why, r)
+			}
+			got = append(got, r.Path)
+		}
+		slices.Sort(got)
+		slices.Sort(paths)
+		if !slices.Equal(got, paths) {
+			t.Errorf("%s: roots %v, want %v", why, got, paths)
+		}
+	}
+	for _, text := range []string{"", "a\nb", strings.Repeat("x", maxRootText+1)} {
+		if err := s.AddFileRoots(ctx, file, map[store.Path]string{a.Path: text}); err == nil {
+			t.Errorf("the text %q is accepted", text)
+		}
+	}
+	write("x one y two z")
+	must(t, s.AddFileRoots(ctx, file, map[store.Path]string{a.Path: "one", b.Path: "two two"}))
+	expect("one is there", a.Path)
+	must(t, s.AddFileRoots(ctx, file, map[store.Path]string{b.Path: "two z"}))
+	expect("both are there", a.Path, b.Path)
+	if got := gc(t, s, GCOptions{DryRun: true}); len(got.Objects) != 0 {
+		t.Errorf("%+v", got)
+	}
+	// Wherever in a long file it stands.
+	for _, at := range []int{0, 64<<10 - 2, 64<<10 - 1, 64 << 10, 200_000} {
+		write(strings.Repeat("-", at) + "one")
+		expect(fmt.Sprintf("at %d", at), a.Path)
+	}
+	// Its disk is not mounted: what was known last counts, for a while.
+	must(t, os.Rename(dir, dir+".away"))
+	roots, err := s.Roots(ctx)
+	if err != nil || len(roots) != 3 || !roots[0].Unreachable {
+		t.Errorf("%+v, %v", roots, err)
+	}
+	if got := gc(t, s, GCOptions{DryRun: true}); len(got.Objects) != 0 {
+		t.Errorf("%+v", got)
+	}
+	must(t, os.Rename(dir+".away", dir))
+	// Not a file, and nobody who writes to it.
+	must(t, os.Remove(file))
+	must(t, unix.Mkfifo(file, 0o644))
+	expect("a pipe")
+	must(t, os.Remove(file))
+	expect("gone")
+	if got := gc(t, s, GCOptions{DryRun: true}); len(got.Objects) != 2 {
+		t.Errorf("%+v", got)
+	}
 }

@@ -25,14 +25,18 @@ import (
 // link anywhere on the machine; roots/auto has a file for it, so that removing
 // the link is enough to let the object go. The file has the object's path, a
 // newline, and the bytes of the link's path; its time is when the link was last
-// seen.
+// seen. In place of a link there may be a file that has a text in it, see
+// [Store.AddFileRoots]: then the text stands behind the object's path, with a space
+// between.
 type Root struct {
 	// Name is that of a direct root, or "auto/…".
 	Name string `json:"name"`
 	// Path is the object. It need not be valid.
 	Path store.Path `json:"path"`
-	// Link is where the link of an indirect root is.
+	// Link is where the link of an indirect root is, or the file whose text it is.
 	Link string `json:"link,omitempty"`
+	// Text is what the file has to have in it; empty for a link.
+	Text string `json:"text,omitempty"`
 	// Unreachable is true when the directory of an indirect root's link is not
 	// there, as when a disk is not mounted. The root counts until it has been so
 	// for GCOptions.Grace.
@@ -209,8 +213,16 @@ func (s *Store) addIndirectRoot(ctx context.Context, link string) (added bool, e
 		return false, err
 	}
 	name := indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link)))
+	return s.addRecord(ctx, name, []byte(string(p)+"\n"+link))
+}
+
+// addRecord writes the file of an indirect root. It returns false when the same
+// record, whose content is on the disk, is there already.
+func (s *Store) addRecord(ctx context.Context, name string, record []byte) (added bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	file := s.path("roots/" + name)
-	record := []byte(string(p) + "\n" + link)
 	have, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, err
@@ -296,20 +308,24 @@ func (s *Store) indirectRoot(name string) (Root, bool, error) {
 	if err != nil {
 		return Root{}, false, err
 	}
-	text, link, ok := strings.Cut(string(data), "\n")
+	head, link, ok := strings.Cut(string(data), "\n")
 	if !ok || !filepath.IsAbs(link) {
 		return Root{}, false, errors.New("damaged record")
 	}
-	recorded, err := store.ParsePath(text)
+	path, text, _ := strings.Cut(head, " ")
+	recorded, err := store.ParsePath(path)
 	if err != nil {
 		return Root{}, false, err
 	}
-	root := Root{Name: name, Path: recorded, Link: link}
+	root := Root{Name: name, Path: recorded, Link: link, Text: text}
 	var st unix.Stat_t
 	if err := unix.Lstat(file, &st); err != nil {
 		return Root{}, false, err
 	}
 	root.seen = time.Unix(st.Mtim.Unix())
+	if text != "" {
+		return fileRoot(root)
+	}
 	switch err := unix.Lstat(link, &st); {
 	case err == nil:
 		p, err := readRootLink(link)
