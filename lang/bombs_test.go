@@ -21,7 +21,8 @@ type bomb struct {
 }
 
 const (
-	bombCPU    = 8 * time.Second // CI runs them beside other tests; alone, all but a few take less than one
+	bombCPU    = time.Second
+	bombRuns   = 3 // what else the machine does makes any of them slow; the fastest counts
 	bombMemory = 500 << 20
 	bombEnv    = "SYSC_TEST_BOMB"
 )
@@ -32,14 +33,14 @@ func hclBomb(expr string) bomb {
 
 // localsOf is a definition in which x is the expression.
 func localsOf(expr string) string {
-	return "locals {\n  many = [for i in range(1000) : i]\n  big = join(\"\", [for a in local.many : format(\"%9999s\", \"x\")])\n  x = " + expr + "\n}\n"
+	return "locals {\n  many = [for i in range(1000) : i]\n  big = join(\"\", [for a in local.many : format(\"%1999s\", \"x\")])\n  line = join(\",\", local.many)\n  x = " + expr + "\n}\n"
 }
 
 // bothBombs are an expression in both syntaxes.
 func bothBombs(all map[string]bomb, name, expr string) {
 	all[name] = hclBomb(expr)
 	all[name+" in JSON"] = bomb{file: "main.sysc.json", text: func() string {
-		return `{"locals": {"many": "${[for i in range(1000) : i]}", "big": "${join(\"\", [for a in local.many : format(\"%9999s\", \"x\")])}", "x": ` +
+		return `{"locals": {"many": "${[for i in range(1000) : i]}", "big": "${join(\"\", [for a in local.many : format(\"%1999s\", \"x\")])}", "x": ` +
 			jsonQuoted("${"+expr+"}") + `}}`
 	}}
 }
@@ -76,6 +77,14 @@ func bombs() map[string]bomb {
 		"jsonencode":             `jsonencode([for a in local.many : [for b in local.many : local.many]])`,
 		"jsondecode nested":      `jsondecode(replace(join("", local.many), "/./", "[[[[[[[["))`,
 		"jsondecode wide":        `jsondecode("[${join(",", [for a in local.many : join(",", local.many)])}]")`,
+		"jsondecode long":        `jsondecode("[${join(",", [for a in range(500) : local.line])}]")`,
+		"jsondecode objects":     `jsondecode("[${join(",", [for a in range(100000) : "{\"a\":1}"])}]")`,
+		"csvdecode rows":         `[for i in range(10): csvdecode("a,b\n${join("\n", [for a in range(50000) : "1,2"])}")]`,
+		"csvdecode columns":      `csvdecode("${join(",", [for a in range(100000) : "c${a}"])}\n")`,
+		"join of mixed types":    `[for b in local.many : join(",", [for a in local.many : a > 5 ? "x" : a])]`,
+		"list of mixed types":    `[for b in local.many : tolist([for a in local.many : a > 5 ? "x" : a])]`,
+		"regex on text":          `[for a in local.many : regexall("x *", local.big)]`,
+		"lines of text":          `[for a in local.many : indent(2, replace(local.big, " ", "\n"))]`,
 		"yamldecode nested":      `yamldecode(replace(join("", local.many), "/./", "[[[[[[[["))`,
 		"yamldecode lists":       `yamldecode(replace(join("", local.many), "/./", "- - - - "))`,
 		"yamldecode anchors":     "yamldecode(\"" + yamlAliases(30) + "\")",
@@ -119,6 +128,27 @@ func bombs() map[string]bomb {
 	all["doubling"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling(`"${local.a%[1]d}${local.a%[1]d}"`, `"x"`) }}
 	all["doubling of lists"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling("[local.a%[1]d, local.a%[1]d]", "[]") }}
 	all["doubling of objects"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling("{ a = local.a%[1]d, b = local.a%[1]d }", "{}") }}
+	all["doubling of lists of text"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling("[local.a%[1]d, local.a%[1]d]", `"x"`) }}
+	all["doubling of objects of text"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling("{ a = local.a%[1]d, b = local.a%[1]d }", `"x"`) }}
+	all["doubling of lists by concat"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling("concat(local.a%[1]d, local.a%[1]d)", `["x"]`) }}
+	all["doubling of sets"] = bomb{file: "main.sysc.hcl", text: func() string { return doubling(`[for e in local.a%[1]d : "${e}0"]...`, `["x"]`) }}
+	all["many loops"] = bomb{file: "main.sysc.hcl", text: func() string {
+		var b strings.Builder
+		for i := range 200 {
+			fmt.Fprintf(&b, "  a%d = length([for a in local.many : [for b in range(100) : a + b]])\n", i)
+		}
+		return localsOf("1\n" + b.String())
+	}}
+	all["many loops over text"] = bomb{file: "main.sysc.hcl", text: func() string {
+		var b strings.Builder
+		for i := range 200 {
+			fmt.Fprintf(&b, "  a%d = length([for a in local.many : [for b in range(20) : \"${a}-${b}\"]])\n", i)
+		}
+		return localsOf("1\n" + b.String())
+	}}
+	all["unknown attributes"] = bomb{file: "main.sysc.hcl", text: func() string {
+		return localsOf("{ for a in local.many : \"key${a}\" => a }\n  y = [for a in range(50000) : try(local.x[\"kez${a}\"], a)]\n  z = local.y.x\n")
+	}}
 	all["functions"] = bomb{file: "main.sysc.hcl", text: functionTower}
 	all["templates"] = hclBomb(`"` + deep(`${"`, "x", `"}`, 50_000) + `"`)
 	all["blocks deep"] = bomb{file: "main.sysc.hcl", text: func() string { return deep("config {\n", "", "}\n", 50_000) }}
@@ -126,7 +156,7 @@ func bombs() map[string]bomb {
 	all["long names"] = bomb{file: "main.sysc.hcl", text: func() string { return localsOf("local." + strings.Repeat("a", 4<<20)) }}
 	all["unknown names"] = bomb{file: "main.sysc.hcl", text: func() string {
 		var b strings.Builder
-		for i := range 2000 {
+		for i := range 20_000 {
 			fmt.Fprintf(&b, "  a%d = local.b%d\n", i, i)
 		}
 		return localsOf("1\n" + b.String())
@@ -196,22 +226,44 @@ func TestBombs(t *testing.T) {
 	slices.Sort(names)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			cmd := exec.Command(os.Args[0], "-test.run=^TestBombs$")
-			cmd.Env = append(os.Environ(), bombEnv+"="+name)
-			out, err := cmd.CombinedOutput()
-			used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-			memory := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-			if len(out) > 1000 {
-				out = out[:1000]
+			var took cost
+			for run := range bombRuns {
+				one := measureBomb(t, name)
+				if run == 0 || one.cpu < took.cpu {
+					took = one
+				}
+				if took.cpu <= bombCPU {
+					break
+				}
 			}
-			if err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
-			t.Logf("%5d ms, %3d MiB: %.150s", used.Milliseconds(), memory>>20, out)
-			if used > bombCPU || memory > bombMemory {
-				t.Errorf("it took %v and %d MiB: %s", used, memory>>20, out)
+			t.Logf("%5d ms, %3d MiB: %.150s", took.cpu.Milliseconds(), took.memory>>20, took.out)
+			if took.cpu > bombCPU || took.memory > bombMemory {
+				t.Errorf("it took %v and %d MiB: %s", took.cpu, took.memory>>20, took.out)
 			}
 		})
+	}
+}
+
+// A cost is what a process took, and what it printed.
+type cost struct {
+	cpu    time.Duration
+	memory int64
+	out    []byte
+}
+
+// measureBomb evaluates a bomb in another process.
+func measureBomb(t *testing.T, name string) cost {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestBombs$")
+	cmd.Env = append(os.Environ(), bombEnv+"="+name)
+	out, err := cmd.CombinedOutput()
+	out = out[:min(len(out), 1000)]
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return cost{
+		cpu:    cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		memory: cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10,
+		out:    out,
 	}
 }
 

@@ -144,7 +144,7 @@ func (m *Module) EnvironmentKeys(name string, from diag.Range) (keys []string, k
 func (m *Module) environmentFamily(name string, from diag.Range) (*family[*Environment], diag.List) {
 	c, ok := m.environments[name]
 	if !ok {
-		return nil, missing("environment", name, from, m.environments, "It is declared by a block\n\n  environment %q {", name)
+		return nil, missing(m.opts.Session, "environment", name, from, m.environments, "It is declared by a block\n\n  environment %q {", name)
 	}
 	return c.get(from)
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"sysc/derivations"
 	"sysc/internal/shellword"
@@ -69,7 +68,7 @@ func (r *fields) converted(name string, ty cty.Type) (v cty.Value, ok bool) {
 	if !ok || v.IsNull() {
 		return cty.NilVal, false
 	}
-	out, err := convert.Convert(v, ty)
+	out, err := eval.Convert(v, ty)
 	if err != nil {
 		detail := fmt.Sprintf("%q has to be %s, and this %s", name, typeInWords(ty), eval.Describe(v))
 		if _, inside := err.(cty.PathError); inside {

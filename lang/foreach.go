@@ -25,6 +25,7 @@ func ForEach(x *syntax.Expr, scope *eval.Scope) (map[string]cty.Value, diag.List
 		return nil, diags
 	}
 	elements, more := forEach(v, x.Range(), elementRanges(x))
+	more = append(more, scope.Session().AddMembers(len(elements), x.Range())...)
 	return elements, append(diags, more...)
 }
 
@@ -36,6 +37,7 @@ func (m *Module) StaticForEach(x *syntax.Expr, what string) (map[string]cty.Valu
 		return nil, diags
 	}
 	elements, more := forEach(v, x.Range(), elementRanges(x))
+	more = append(more, m.opts.Session.AddMembers(len(elements), x.Range())...)
 	return elements, append(diags, more...)
 }
 
@@ -95,10 +97,11 @@ func Each(key string, value cty.Value) eval.Values {
 // key. Each is computed when it is asked for.
 type family[T any] struct {
 	// keyed is set with for_each, and keys are its keys then, sorted.
-	keyed bool
-	keys  []string
-	cells map[string]*eval.Cell[T]
-	alone *eval.Cell[T] // without for_each
+	keyed   bool
+	session *eval.Session // with for_each
+	keys    []string
+	cells   map[string]*eval.Cell[T]
+	alone   *eval.Cell[T] // without for_each
 }
 
 // A familyCell is a family that is computed when it is asked for, or one thing of a
@@ -132,7 +135,7 @@ func newFamily[T any](m *Module, b *syntax.Block, address string, make func(scop
 		if diags.HasErrors() {
 			return nil, diags
 		}
-		f := &family[T]{keyed: true, keys: slices.Sorted(maps.Keys(elements)), cells: map[string]*eval.Cell[T]{}}
+		f := &family[T]{keyed: true, session: session, keys: slices.Sorted(maps.Keys(elements)), cells: map[string]*eval.Cell[T]{}}
 		for key, value := range elements {
 			f.cells[key] = cell(eval.NewScope(m.scope, Each(key, value)), address+"["+strconv.Quote(key)+"]", key)
 		}
@@ -163,7 +166,7 @@ func (f *family[T]) find(key, block string, at diag.Range) (*eval.Cell[T], diag.
 	if c, ok := f.cells[key]; ok && f.keyed {
 		return c, nil
 	}
-	return nil, diag.Errorf(at, "No such key", "The for_each of %s has no key %q.%s", block, key, keysText(key, f.keys))
+	return nil, diag.Errorf(at, "No such key", "The for_each of %s has no key %q.%s", block, key, keysText(f.session, key, f.keys))
 }
 
 // only returns the thing of a block without for_each, or the zero T with errors.

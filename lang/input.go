@@ -117,7 +117,7 @@ func (n *names) input(ref syntax.Reference) (cty.Value, int, diag.List) {
 func (n *names) pkg(ref syntax.Reference) (cty.Value, int, diag.List) {
 	in := ref.Path[0].Name
 	if _, ok := n.m.inputs[in]; !ok {
-		return cty.DynamicVal, len(ref.Path), missing("input", in, ref.Range, n.m.inputs, "A package is written pkg.INPUT.NAME.")
+		return cty.DynamicVal, len(ref.Path), missing(n.m.opts.Session, "input", in, ref.Range, n.m.inputs, "A package is written pkg.INPUT.NAME.")
 	}
 	if len(ref.Path) < 2 {
 		return cty.DynamicVal, len(ref.Path), diag.Errorf(ref.Range, "Incomplete reference",

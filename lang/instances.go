@@ -66,7 +66,7 @@ func (m *Module) DerivationKeys(name string, from diag.Range) (keys []string, ke
 func (m *Module) derivationFamily(name string, from diag.Range) (*family[*Derivation], diag.List) {
 	c, ok := m.derivations[name]
 	if !ok {
-		return nil, missing("derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
+		return nil, missing(m.opts.Session, "derivation", name, from, m.derivations, "It is declared by a block\n\n  derivation %q {", name)
 	}
 	return c.get(from)
 }

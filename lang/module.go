@@ -79,6 +79,7 @@ func Prepare(def *Definition, opts Options) *Module {
 	if opts.Platform == "" {
 		opts.Platform = "linux/amd64"
 	}
+	opts.Session.AddText(def, def.Module.Size())
 	m := &Module{
 		Definition:   def,
 		opts:         opts,
@@ -152,7 +153,7 @@ func (m *Module) Files() map[string][]byte { return m.files }
 func (m *Module) Local(name string, from diag.Range) (cty.Value, diag.List) {
 	c, ok := m.locals[name]
 	if !ok {
-		return cty.DynamicVal, missing("local value", name, from, m.locals,
+		return cty.DynamicVal, missing(m.opts.Session, "local value", name, from, m.locals,
 			"It is declared in a locals block, as in\n\n  locals {\n    %s = …\n  }", name)
 	}
 	return valueOf(c, from)
@@ -162,7 +163,7 @@ func (m *Module) Local(name string, from diag.Range) (cty.Value, diag.List) {
 func (m *Module) Variable(name string, from diag.Range) (cty.Value, diag.List) {
 	c, ok := m.variables[name]
 	if !ok {
-		return cty.DynamicVal, missing("variable", name, from, m.variables, "It is declared by a block\n\n  variable %q {}", name)
+		return cty.DynamicVal, missing(m.opts.Session, "variable", name, from, m.variables, "It is declared by a block\n\n  variable %q {}", name)
 	}
 	return valueOf(c, from)
 }
@@ -171,7 +172,7 @@ func (m *Module) Variable(name string, from diag.Range) (cty.Value, diag.List) {
 func (m *Module) Input(name string, from diag.Range) (*Input, diag.List) {
 	c, ok := m.inputs[name]
 	if !ok {
-		return nil, missing("input", name, from, m.inputs, "It is declared by a block\n\n  input %q {", name)
+		return nil, missing(m.opts.Session, "input", name, from, m.inputs, "It is declared by a block\n\n  input %q {", name)
 	}
 	return c.Get(from)
 }
@@ -186,8 +187,8 @@ func valueOf(c *eval.Cell[cty.Value], from diag.Range) (cty.Value, diag.List) {
 }
 
 // missing says that there is no such thing, with what was probably meant.
-func missing[T any](what, name string, from diag.Range, known map[string]T, how string, args ...any) diag.List {
-	near := diag.DidYouMean(name, slices.Collect(maps.Keys(known)))
+func missing[T any](s *eval.Session, what, name string, from diag.Range, known map[string]T, how string, args ...any) diag.List {
+	near := s.DidYouMean(name, len(known), func() []string { return slices.Collect(maps.Keys(known)) })
 	if near == "" {
 		return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q. "+how, append([]any{name}, args...)...)
 	}

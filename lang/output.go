@@ -17,7 +17,7 @@ var outputSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 func (m *Module) Output(name string, from diag.Range) (cty.Value, diag.List) {
 	c, ok := m.outputs[name]
 	if !ok {
-		return cty.DynamicVal, missing("output", name, from, m.outputs, "It is declared by a block\n\n  output %q {", name)
+		return cty.DynamicVal, missing(m.opts.Session, "output", name, from, m.outputs, "It is declared by a block\n\n  output %q {", name)
 	}
 	return valueOf(c, from)
 }

@@ -123,7 +123,7 @@ func (i *Instances) Instance(key string, from diag.Range) (*Module, diag.List) {
 func (m *Module) Uses(name string, from diag.Range) (*Instances, diag.List) {
 	c, ok := m.uses[name]
 	if !ok {
-		return nil, missing("module", name, from, m.uses, "It is declared by a block\n\n  module %q {", name)
+		return nil, missing(m.opts.Session, "module", name, from, m.uses, "It is declared by a block\n\n  module %q {", name)
 	}
 	return c.Get(from)
 }
@@ -246,7 +246,7 @@ func (n *names) used(ref syntax.Reference) (cty.Value, int, diag.List) {
 		used = 2
 		if key := ref.Path[1].Name; all.cells[key] == nil {
 			return cty.DynamicVal, len(ref.Path), diag.Errorf(ref.Path[1].Range, "No such key",
-				"module.%s has no key %q.%s", name, key, keysText(key, all.Keys))
+				"module.%s has no key %q.%s", name, key, keysText(n.m.opts.Session, key, all.Keys))
 		}
 	}
 	key := ""
@@ -268,7 +268,7 @@ func (n *names) used(ref syntax.Reference) (cty.Value, int, diag.List) {
 		if at.IsZero() {
 			at = ref.Range
 		}
-		detail := diag.DidYouMean(step.Name, slices.Collect(maps.Keys(child.outputs)))
+		detail := n.m.opts.Session.DidYouMean(step.Name, len(child.outputs), func() []string { return slices.Collect(maps.Keys(child.outputs)) })
 		if detail == "" {
 			detail = " What others can read of a module are its output blocks."
 		}
@@ -278,8 +278,8 @@ func (n *names) used(ref syntax.Reference) (cty.Value, int, diag.List) {
 	return v, used + 1, append(diags, more...)
 }
 
-func keysText(key string, keys []string) string {
-	if near := diag.DidYouMean(key, keys); near != "" {
+func keysText(s *eval.Session, key string, keys []string) string {
+	if near := s.DidYouMean(key, len(keys), func() []string { return keys }); near != "" {
 		return near
 	}
 	const most = 20

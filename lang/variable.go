@@ -10,7 +10,6 @@ import (
 
 	"github.com/hashicorp/hcl/v2/ext/typeexpr"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 
 	"sysc/lang/diag"
 	"sysc/lang/eval"
@@ -288,7 +287,7 @@ func (c constraint) convert(v cty.Value, rng diag.Range, what string) (cty.Value
 	if c.defaults != nil && !v.IsNull() {
 		v = c.defaults.Apply(v)
 	}
-	out, err := convert.Convert(v, c.ty)
+	out, err := eval.Convert(v, c.ty)
 	if err != nil {
 		return cty.DynamicVal, diag.Errorf(rng, "Incorrect type", "%s does not fit the type %s: %s.", what, typeexpr.TypeString(c.ty.WithoutOptionalAttributesDeep()), c.describe(err))
 	}

@@ -65,6 +65,7 @@ func (w *work) open(name string) (*System, diag.List) {
 		return nil, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, w.systemNames()))
 	}
 	b := w.blocks[i]
+	w.session.AddSystem()
 	platform, diags := w.platform(b)
 	s := &System{
 		Name:   name,

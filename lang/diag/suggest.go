@@ -2,27 +2,31 @@ package diag
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
+
+// maxSuggested bounds names, in bytes: one may be from a hostile text, and the
+// distance is quadratic.
+const maxSuggested = 200
 
 // Suggest returns the candidate that name was probably meant to be: the
 // nearest by edit distance, near enough to be no guess. Equally near ones are
 // decided by their order in the alphabet.
 func Suggest(name string, candidates []string) (string, bool) {
-	const maxLen = 200 // a name from a hostile text; the distance is quadratic
-	if len(name) > maxLen {
+	if len(name) > maxSuggested {
 		return "", false
 	}
-	sorted := slices.Clone(candidates)
-	slices.Sort(sorted)
-	best, bestDist := "", len(name)/3+2
-	for _, c := range sorted {
-		if c == name || len(c) > maxLen || abs(len(c)-len(name)) >= bestDist {
+	best, bestDist := "", len(name)/3+2 // what is as far as that is no good
+	lower := strings.ToLower(name)
+	for _, c := range candidates {
+		if c == name || len(c) > maxSuggested || abs(len(c)-len(name)) > bestDist {
 			continue
 		}
-		d := distance(strings.ToLower(name), strings.ToLower(c))
-		if d < bestDist && d < max(len(name), len(c)) {
+		d := distance(lower, strings.ToLower(c), bestDist)
+		if d >= max(len(name), len(c)) {
+			continue
+		}
+		if d < bestDist || d == bestDist && best != "" && c < best {
 			best, bestDist = c, d
 		}
 	}
@@ -40,18 +44,23 @@ func DidYouMean(name string, candidates []string) string {
 }
 
 // distance is the Damerau-Levenshtein distance (optimal string alignment):
-// insertions, deletions, substitutions and swapped neighbours count 1.
-func distance(a, b string) int {
-	var before []int
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
+// insertions, deletions, substitutions and swapped neighbours count 1. What is more
+// than most may come out as less than it is, but as more than most.
+func distance(a, b string, most int) int {
+	// Lowering a name may lengthen it, but not that much.
+	var rows [3][2*maxSuggested + 1]int16
+	if max(len(a), len(b)) > 2*maxSuggested {
+		return most + 1
+	}
+	before, prev, row := &rows[0], &rows[1], &rows[2]
+	for j := range len(b) + 1 {
+		prev[j] = int16(j)
 	}
 	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
+		row[0] = int16(i)
+		least := int16(i)
 		for j := 1; j <= len(b); j++ {
-			cost := 1
+			cost := int16(1)
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
@@ -59,10 +68,15 @@ func distance(a, b string) int {
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
+			least = min(least, row[j])
 		}
-		before, prev = prev, row
+		// A row is never less than the least of the two before it.
+		if int(least) > most+1 {
+			return most + 1
+		}
+		before, prev, row = prev, row, before
 	}
-	return prev[len(b)]
+	return int(prev[len(b)])
 }
 
 func abs(n int) int {

@@ -58,7 +58,7 @@ func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, di
 	if moreDiags := e.makeResult(v, n); moreDiags != nil {
 		return cty.DynamicVal, append(diags, moreDiags...)
 	}
-	if hugeNumber(v) {
+	if f.User == nil && hugeNumber(v) { // what expressions have made has been looked at
 		return cty.DynamicVal, append(diags, outOfRange(callRange(n))...)
 	}
 	return v, diags
@@ -123,11 +123,15 @@ func (e *evaluator) pure(n *hclsyntax.FunctionCallExpr, l *local, f *Function, a
 		if ty == cty.Number && numberBomb(a.Value) {
 			return cty.DynamicVal, outOfRange(a.Range)
 		}
+		if list, ok := listOf(a.Value, ty); ok {
+			a.Value = list
+		}
 		if ty != cty.DynamicPseudoType && ty.HasDynamicTypes() || convertsElements[n.Name] {
 			a.Value = uniform(a.Value)
-			if plain, _ := a.Value.Unmark(); plain.Type().IsTupleType() && plain.LengthInt() > maxMixed {
-				return cty.DynamicVal, e.errorf(n, l, "Too many elements of different types",
-					"This list has %d elements of more than one type. Finding one that fits all of them is possible for up to %d.", plain.LengthInt(), maxMixed)
+			if plain, _ := a.Value.Unmark(); plain.Type().IsTupleType() {
+				if diags := e.mixed(plain.LengthInt(), n, l); diags != nil {
+					return cty.DynamicVal, diags
+				}
 			}
 		}
 		exprs[i] = &hclsyntax.LiteralValueExpr{Val: a.Value, SrcRange: syntax.ToRange(a.Range)}
@@ -154,6 +158,15 @@ func name(p *function.Parameter) string {
 		return ""
 	}
 	return p.Name
+}
+
+// mixed charges for looking for a common type of n elements.
+func (e *evaluator) mixed(n int, call *hclsyntax.FunctionCallExpr, l *local) diag.List {
+	if n > maxMixed {
+		return e.errorf(call, l, "Too many elements of different types",
+			"This list has %d elements of more than one type. Finding one that fits all of them is possible for up to %d.", n, maxMixed)
+	}
+	return e.spend(n*n/mixedUnit, call)
 }
 
 func (e *evaluator) native(n *hclsyntax.FunctionCallExpr, f *Function, args []Arg) (cty.Value, diag.List) {

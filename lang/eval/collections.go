@@ -88,6 +88,9 @@ func (e *evaluator) keyText(v cty.Value, n hclsyntax.Expression, l *local, diags
 	if v.IsNull() {
 		return cty.UnknownVal(cty.String), marks, append(diags, e.errorf(n, l, "Null value as key", "Can't use a null value as a key.")...)
 	}
+	if n, ok := shortNumber(v); ok {
+		return cty.StringVal(n), marks, diags
+	}
 	key, err := convert.Convert(v, cty.String)
 	if err != nil {
 		return cty.UnknownVal(cty.String), marks, append(diags, e.errorf(n, l, "Incorrect key type", "A key is a text, and this is %s.", diag.WithArticle(typeName(v.Type())))...)

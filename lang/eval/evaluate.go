@@ -14,14 +14,8 @@ import (
 // unknown in parts; without, it is known all through.
 func Evaluate(x *syntax.Expr, scope *Scope) (cty.Value, diag.List) {
 	e := &evaluator{expr: x, scope: scope, session: scope.session, budget: exprBudget}
-	v, diags := e.eval(x.Node(), nil)
-	if diags.HasErrors() {
-		return v, diags
-	}
-	if size(v, exprBudget) > exprBudget {
-		return cty.DynamicVal, append(diags, e.overBudget(x.Node())...)
-	}
-	return v, diags
+	// The value is not larger than what was charged for its parts.
+	return e.eval(x.Node(), nil)
 }
 
 // An evaluator is one call of [Evaluate].
@@ -111,7 +105,7 @@ func (e *evaluator) eval(n hclsyntax.Expression, l *local) (cty.Value, diag.List
 func (e *evaluator) spend(n int, node hclsyntax.Expression) diag.List {
 	e.budget -= n
 	e.session.spent += n
-	if e.budget >= 0 && e.session.spent <= sessionBudget {
+	if e.budget >= 0 && !e.session.exhausted() {
 		return nil
 	}
 	return e.overBudget(node)
@@ -139,7 +133,7 @@ func (e *evaluator) overBudget(node hclsyntax.Expression) diag.List {
 		e.over = fatal(syntax.FromRange(node.Range()), "Evaluation too large",
 			"This expression needs more steps, or makes a larger value, than a definition may.")
 	}
-	if e.session.spent > sessionBudget {
+	if e.session.exhausted() {
 		// One place is enough, however many expressions are on the way there.
 		e.session.over = e.over
 	}

@@ -124,7 +124,7 @@ func typeName(ty cty.Type) string {
 }
 
 // explainStep says why a step does not lead from v to anything, and what does.
-func explainStep(d *diag.Diagnostic, step hcl.Traverser, v cty.Value) {
+func (e *evaluator) explainStep(d *diag.Diagnostic, step hcl.Traverser, v cty.Value) {
 	secret := v.IsMarked()
 	v, _ = v.Unmark()
 	if !v.IsKnown() || v.IsNull() {
@@ -149,7 +149,7 @@ func explainStep(d *diag.Diagnostic, step hcl.Traverser, v cty.Value) {
 		}
 		d.Detail = fmt.Sprintf("There is no %q in this %s.", name, typeName(ty))
 		if !secret {
-			d.Detail += among(name, keysOf(v))
+			d.Detail += e.session.guess(v.LengthInt(), func() string { return among(name, keysOf(v)) })
 		}
 	}
 }

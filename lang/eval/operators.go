@@ -72,6 +72,11 @@ func (e *evaluator) binary(n *hclsyntax.BinaryOpExpr, l *local) (cty.Value, diag
 			}
 		}
 	}
+	if isNumber(lhs) && isNumber(rhs) && (rhs.AsBigFloat().Sign() != 0 || n.Op != hclsyntax.OpDivide && n.Op != hclsyntax.OpModulo) {
+		if v, err := n.Op.Impl.Call([]cty.Value{lhs, rhs}); err == nil && !hugeNumber(v) {
+			return v, diags
+		}
+	}
 	if moreDiags := e.checkOperands(n, lhs, rhs, l); moreDiags != nil {
 		return cty.UnknownVal(n.Op.Type), append(diags, moreDiags...)
 	}
@@ -81,6 +86,11 @@ func (e *evaluator) binary(n *hclsyntax.BinaryOpExpr, l *local) (cty.Value, diag
 		return cty.UnknownVal(cty.Number), append(diags, outOfRange(rng)...)
 	}
 	return v, diags
+}
+
+// isNumber reports whether v is a number without marks.
+func isNumber(v cty.Value) bool {
+	return v.Type() == cty.Number && !v.IsMarked() && v.IsKnown() && !v.IsNull()
 }
 
 func isNull(v cty.Value) bool {
@@ -178,8 +188,8 @@ func (e *evaluator) template(n *hclsyntax.TemplateExpr, l *local) (cty.Value, di
 	return v, append(diags, e.fromHCL(hclDiags, n, l)...)
 }
 
-// joined returns a text made of strings of length bytes, which is what nearly all
-// parts of templates are; ok is false when one of them is anything else.
+// joined returns a text made of strings, of length bytes together, and of whole
+// numbers. Nearly all parts of templates are that; ok is false when one is not.
 func joined(values []cty.Value, length int) (v cty.Value, ok bool) {
 	var text strings.Builder
 	text.Grow(length)
@@ -188,6 +198,10 @@ func joined(values []cty.Value, length int) (v cty.Value, ok bool) {
 		if v.IsMarked() {
 			plain, own := v.Unmark()
 			v, marks = plain, append(marks, own)
+		}
+		if n, ok := shortNumber(v); ok {
+			text.WriteString(n)
+			continue
 		}
 		if v.Type() != cty.String || v.IsNull() || !v.IsKnown() {
 			return cty.NilVal, false

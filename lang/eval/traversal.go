@@ -44,7 +44,7 @@ func (e *evaluator) traversal(n hclsyntax.Expression, l *local) (cty.Value, diag
 			e.noteStart(c, used, start)
 			stepDiags := e.fromHCL(hclDiags, n, l)
 			for _, d := range stepDiags {
-				explainStep(d, step, v)
+				e.explainStep(d, step, v)
 			}
 			return cty.DynamicVal, append(diags, stepDiags...)
 		}

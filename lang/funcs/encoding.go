@@ -85,17 +85,14 @@ func boundedJSON() function.Function {
 	return function.New(&function.Spec{
 		Params: decode.Params(),
 		Type: func(args []cty.Value) (cty.Type, error) {
-			if err := checkJSON(text(args[0])); err != nil {
-				return cty.DynamicPseudoType, err
-			}
-			return decode.ReturnTypeForValues(normal(args))
+			return cty.DynamicPseudoType, checkJSON(text(args[0]))
 		},
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return decode.Call(normal(args)) },
 	})
 }
 
 func checkJSON(s string) error {
-	depth, inString, escaped := 0, false, false
+	depth, values, inString, escaped := 0, 1, false, false
 	if len(s) > maxDecoded {
 		return function.NewArgErrorf(0, "text of %d bytes, at most %d can be decoded", len(s), maxDecoded)
 	}
@@ -114,6 +111,10 @@ func checkJSON(s string) error {
 			}
 		case c == ']' || c == '}':
 			depth--
+		case c == ',':
+			if values++; values > maxElements {
+				return function.NewArgErrorf(0, "more than %d values", maxElements)
+			}
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -25,16 +26,14 @@ const (
 	maxExponent   = 4096 // of numbers read from text, as a power of two
 )
 
-// guarded returns f with a check of the arguments in front.
+// guarded returns f with a check of the arguments in front. It finds the type of the
+// result once, with the result: the arguments are known.
 func guarded(f function.Function, check func(args []cty.Value) error) function.Function {
 	spec := &function.Spec{
 		Params:   f.Params(),
 		VarParam: f.VarParam(),
 		Type: func(args []cty.Value) (cty.Type, error) {
-			if err := check(args); err != nil {
-				return cty.DynamicPseudoType, err
-			}
-			return f.ReturnTypeForValues(args)
+			return cty.DynamicPseudoType, check(args)
 		},
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
 	}
@@ -194,6 +193,24 @@ func boundedSplit() function.Function {
 	return guarded(stdlib.SplitFunc, func(args []cty.Value) error {
 		if strings.Count(text(args[1]), text(args[0])) > maxElements {
 			return function.NewArgErrorf(1, "more than %d parts", maxElements)
+		}
+		return nil
+	})
+}
+
+// boundedMatches is regexall with a bound for what it finds.
+func boundedMatches() function.Function {
+	return guarded(boundedText(stdlib.RegexAllFunc, maxDecoded), func(args []cty.Value) error {
+		searched := text(args[1])
+		if len(searched) <= maxElements {
+			return nil
+		}
+		re, err := regexp.Compile(text(args[0]))
+		if err != nil {
+			return nil // the function says so
+		}
+		if len(re.FindAllStringIndex(searched, maxElements+1)) > maxElements {
+			return function.NewArgErrorf(1, "more than %d matches", maxElements)
 		}
 		return nil
 	})

@@ -114,7 +114,7 @@ func stringFunctions() map[string]function.Function {
 		"indent":      boundedIndent(),
 		"lower":       stdlib.LowerFunc,
 		"regex":       boundedText(stdlib.RegexFunc, maxSearched),
-		"regexall":    boundedText(stdlib.RegexAllFunc, maxDecoded),
+		"regexall":    boundedMatches(),
 		"replace":     replaceFunc,
 		"split":       boundedSplit(),
 		"startswith":  predicate(hasPrefix),

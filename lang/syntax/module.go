@@ -32,6 +32,15 @@ type Module struct {
 	Attrs  []*Attr
 }
 
+// Size is the number of bytes of all files.
+func (m *Module) Size() int {
+	n := 0
+	for _, text := range m.Files {
+		n += len(text)
+	}
+	return n
+}
+
 // Load reads all definition files of a directory, sub-directories not
 // included. Hidden files and files for tests are left out. Ranges name files by
 // their base names.
