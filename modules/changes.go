@@ -89,7 +89,7 @@ func compare(old, new *lock.File) *Changes {
 		}
 	}
 	for _, address := range unionKeys(old.Resolutions, new.Resolutions) {
-		change := comparePackages(old.Resolutions[address].Packages, new.Resolutions[address].Packages)
+		change := comparePackages(old.Resolutions[address].List(), new.Resolutions[address].List())
 		change.Address = address
 		if len(change.Added)+len(change.Removed)+len(change.Changed) > 0 {
 			c.Roots = append(c.Roots, change)

@@ -58,7 +58,7 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 	if opts.Progress == nil {
 		opts.Progress = func(string, string) {}
 	}
-	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}, resolved: map[string]lock.Resolution{}}
+	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}, resolved: map[string]*lock.Resolution{}}
 	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
 	diags, err := l.run(ctx)
 	if err != nil || diags.HasErrors() {
@@ -105,7 +105,7 @@ type locker struct {
 	// universes are the packages of inputs by name and architecture.
 	universes map[string]*debian.Universe
 	// resolved has the resolutions of this run by request.
-	resolved map[string]lock.Resolution
+	resolved map[string]*lock.Resolution
 }
 
 func (l *locker) run(ctx context.Context) (diag.List, error) {
@@ -344,12 +344,12 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 			if err != nil {
 				return append(diags, unresolved(r, err)...), nil
 			}
-			entry = lock.Resolution{Request: request, Packages: packages}
+			entry = &lock.Resolution{Request: request, Packages: packages}
 			l.resolved[key] = entry
 		}
 	}
 	if l.file.Resolutions == nil {
-		l.file.Resolutions = map[string]lock.Resolution{}
+		l.file.Resolutions = map[string]*lock.Resolution{}
 	}
 	l.file.Resolutions[r.address] = entry
 	return diags, nil

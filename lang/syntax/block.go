@@ -64,7 +64,7 @@ type Attr struct {
 
 // body converts a parsed body. Arguments that are plain heredocs are taken out of
 // docs.
-func (f *source) body(in *hclsyntax.Body, docs map[int]plainHeredoc) *Body {
+func (f *source) body(in *hclsyntax.Body, docs map[int]span) *Body {
 	out := &Body{
 		Range: FromRange(in.SrcRange),
 		End:   FromRange(in.EndRange),
@@ -95,12 +95,17 @@ func (f *source) body(in *hclsyntax.Body, docs map[int]plainHeredoc) *Body {
 }
 
 // argument is the expression of an argument.
-func (f *source) argument(x hclsyntax.Expression, docs map[int]plainHeredoc) *Expr {
-	if blank, ok := x.(*hclsyntax.ParenthesesExpr); ok {
-		at := blank.SrcRange.Start.Byte
+func (f *source) argument(x hclsyntax.Expression, docs map[int]span) *Expr {
+	switch t := x.(type) {
+	case *hclsyntax.ParenthesesExpr:
+		at := t.SrcRange.Start.Byte
 		if d, ok := docs[at]; ok {
 			delete(docs, at)
-			return &Expr{file: f, doc: &d}
+			return &Expr{file: f, plain: d}
+		}
+	case *hclsyntax.ScopeTraversalExpr:
+		if from, to := t.SrcRange.Start.Byte, t.SrcRange.End.Byte; plainNameLength(f.src[from:]) == to-from {
+			return &Expr{file: f, plain: makeSpan(t.SrcRange)}
 		}
 	}
 	return &Expr{node: x, file: f}

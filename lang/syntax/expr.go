@@ -14,16 +14,16 @@ import (
 // An Expr is an expression of a definition. It is immutable, and safe for
 // concurrent use as long as nobody evaluates it.
 type Expr struct {
-	node hclsyntax.Expression // nil for a plain heredoc
-	file *source
-	doc  *plainHeredoc
+	node  hclsyntax.Expression // nil for a plain expression
+	file  *source
+	plain span
 }
 
 // Node returns the syntax tree for the evaluator. It is for packages below lang
 // only, and not to be changed. It may be another one each time.
 func (e *Expr) Node() hclsyntax.Expression {
-	if e.doc != nil {
-		return e.file.plainTree(*e.doc)
+	if e.node == nil {
+		return e.file.plainTree(e.plain)
 	}
 	return e.node
 }
@@ -35,8 +35,8 @@ func (e *Expr) Child(node hclsyntax.Expression) *Expr { return &Expr{node: node,
 func (e *Expr) Range() diag.Range { return FromRange(e.rng()) }
 
 func (e *Expr) rng() hcl.Range {
-	if e.doc != nil {
-		return hcl.Range{Filename: e.file.name, Start: e.doc.start, End: e.doc.end}
+	if e.node == nil {
+		return e.plain.rng(e.file.name)
 	}
 	return e.node.Range()
 }

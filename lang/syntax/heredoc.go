@@ -17,10 +17,10 @@ const longHeredoc = 256
 // each of them replaced by an expression in parentheses, of the same length and
 // with the same line ends, so that no position changes. The map has the parsed
 // ones by the offset of their first byte; [finish] puts them in.
-func extractHeredocs(src []byte, name string, tokens hclsyntax.Tokens) ([]byte, map[int]*hclsyntax.TemplateExpr, diag.List) {
+func extractHeredocs(src []byte, name string, tokens hclsyntax.Tokens) ([]byte, map[int]hclsyntax.Expression, diag.List) {
 	var (
 		out      = src
-		heredocs map[int]*hclsyntax.TemplateExpr
+		heredocs map[int]hclsyntax.Expression
 		diags    diag.List
 		open     []hereStart
 	)
@@ -43,7 +43,7 @@ func extractHeredocs(src []byte, name string, tokens hclsyntax.Tokens) ([]byte, 
 			}
 			if heredocs == nil {
 				out = bytes.Clone(src)
-				heredocs = map[int]*hclsyntax.TemplateExpr{}
+				heredocs = map[int]hclsyntax.Expression{}
 			}
 			// Inner heredocs are closed, and so replaced, before outer ones.
 			expr, exprDiags := parseTemplateTokens(out, name, tokens[h.index+1:i], tokens[h.index], tok)

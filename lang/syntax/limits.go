@@ -292,14 +292,14 @@ func endsOperand(t hclsyntax.TokenType) bool {
 
 // finish completes and checks a parsed tree: heredocs are put back in, and a key
 // that stands twice in an object is an error, where HCL would take the last.
-func finish(root hclsyntax.Node, heredocs map[int]*hclsyntax.TemplateExpr) diag.List {
+func finish(root hclsyntax.Node, heredocs map[int]hclsyntax.Expression) diag.List {
 	var diags diag.List
 	// VisitAll's diagnostics are not used.
 	hclsyntax.VisitAll(root, func(node hclsyntax.Node) hcl.Diagnostics {
 		switch t := node.(type) {
 		case *hclsyntax.ParenthesesExpr:
 			if h, ok := heredocs[t.SrcRange.Start.Byte]; ok {
-				t.Expression, t.SrcRange = h, h.SrcRange
+				t.Expression, t.SrcRange = h, h.Range()
 			}
 		case *hclsyntax.ObjectConsExpr:
 			diags = append(diags, duplicateKeys(t)...)

@@ -130,7 +130,7 @@ func (p *piece) parse() (ok bool) {
 		return false
 	}
 	p.body = p.file.body(body, docs)
-	inner := make(map[int]*hclsyntax.TemplateExpr, len(docs))
+	inner := make(map[int]hclsyntax.Expression, len(docs))
 	for at, d := range docs {
 		inner[at] = p.file.plainTree(d)
 	}

@@ -12,30 +12,45 @@ import (
 // Most of the text of many definitions is in scripts. A heredoc that is plain is
 // not given to the HCL parser, which takes dozens of allocations and 4 KiB for each
 // of its lines; and its tree is made when somebody asks for it, and dropped, as it
-// takes ten times the memory that its text has.
+// takes ten times the memory that its text has. So it is with a name, a.b.c.
 //
 // A heredoc is plain when it is the whole of an argument, its text is printable
 // ASCII, and there are no sequences in it but ${a.b.c}. What the parser makes of
 // such a text is what [source.plainTree] makes of it: FuzzPlainHeredocs compares
 // them.
 
-// A plainHeredoc is where a plain heredoc begins and ends: before << and behind
-// the closing word.
-type plainHeredoc struct {
-	start, end hcl.Pos
+// A span is where a plain expression begins and ends. There may be very many.
+type span struct {
+	start, end position
+}
+
+// A position is a hcl.Pos of a text that has no more than [MaxFileSize] bytes.
+type position struct{ line, column, byte int32 }
+
+func makeSpan(r hcl.Range) span {
+	at := func(p hcl.Pos) position { return position{int32(p.Line), int32(p.Column), int32(p.Byte)} }
+	return span{at(r.Start), at(r.End)}
+}
+
+func (p position) pos() hcl.Pos {
+	return hcl.Pos{Line: int(p.line), Column: int(p.column), Byte: int(p.byte)}
+}
+
+func (s span) rng(file string) hcl.Range {
+	return hcl.Range{Filename: file, Start: s.start.pos(), End: s.end.pos()}
 }
 
 // takePlainHeredocs finds the plain heredocs of a text that begins at start. It
 // returns the text with each of them blanked out as [extractHeredocs] does, and
 // where they are by the offset of their first byte. When it cannot be sure of
 // every heredoc in the text, it takes none.
-func takePlainHeredocs(text []byte, start hcl.Pos) ([]byte, map[int]plainHeredoc) {
+func takePlainHeredocs(text []byte, start hcl.Pos) ([]byte, map[int]span) {
 	rest := text
 	if !bytes.Contains(rest, []byte("<<")) {
 		return text, nil
 	}
 	var out []byte
-	var docs map[int]plainHeredoc
+	var docs map[int]span
 	pos := start
 	for len(rest) > 0 {
 		n := lineLength(rest)
@@ -55,18 +70,20 @@ func takePlainHeredocs(text []byte, start hcl.Pos) ([]byte, map[int]plainHeredoc
 		if !ok {
 			return text, nil
 		}
-		d := plainHeredoc{start: hcl.Pos{Line: pos.Line, Column: at + 1, Byte: pos.Byte + at}}
 		from, to := pos.Byte+at-start.Byte, pos.Byte+at+size-start.Byte
 		lastLine := to - 1 - bytes.LastIndexByte(text[:to], '\n')
-		d.end = hcl.Pos{Line: pos.Line + lines, Column: lastLine + 1, Byte: pos.Byte + at + size}
-		if docs == nil {
-			out, docs = bytes.Clone(text), make(map[int]plainHeredoc)
+		rng := hcl.Range{
+			Start: hcl.Pos{Line: pos.Line, Column: at + 1, Byte: pos.Byte + at},
+			End:   hcl.Pos{Line: pos.Line + lines, Column: lastLine + 1, Byte: pos.Byte + at + size},
 		}
-		docs[d.start.Byte] = d
+		if docs == nil {
+			out, docs = bytes.Clone(text), make(map[int]span)
+		}
+		docs[rng.Start.Byte] = makeSpan(rng)
 		blankOut(out[from:to])
 		// The newline behind the closing word is there: plainLength saw it.
 		rest = rest[at+size+1:]
-		pos.Line, pos.Byte = d.end.Line+1, d.end.Byte+1
+		pos.Line, pos.Byte = rng.End.Line+1, rng.End.Byte+1
 	}
 	if docs == nil {
 		return text, nil
@@ -205,14 +222,19 @@ func plainNameLength(text []byte) int {
 	return i
 }
 
-// plainTree makes the tree of a plain heredoc.
-func (f *source) plainTree(d plainHeredoc) *hclsyntax.TemplateExpr {
-	text := f.src[d.start.Byte:d.end.Byte]
+// plainTree makes the tree of a plain expression.
+func (f *source) plainTree(at span) hclsyntax.Expression {
+	rng := at.rng(f.name)
+	text := f.src[rng.Start.Byte:rng.End.Byte]
+	if !bytes.HasPrefix(text, []byte("<<")) {
+		b := plainBuilder{file: f.name, pos: rng.Start}
+		return b.name(string(text))
+	}
 	_, flush := heredocMarker(text)
 	body := text[lineLength(text) : bytes.LastIndexByte(text, '\n')+1]
 	b := plainBuilder{
 		file: f.name,
-		pos:  hcl.Pos{Line: d.start.Line + 1, Column: 1, Byte: d.start.Byte + lineLength(text)},
+		pos:  hcl.Pos{Line: rng.Start.Line + 1, Column: 1, Byte: rng.Start.Byte + lineLength(text)},
 	}
 	if flush {
 		b.indent = commonIndent(body)
@@ -225,7 +247,7 @@ func (f *source) plainTree(d plainHeredoc) *hclsyntax.TemplateExpr {
 		body = body[n:]
 	}
 	b.endLiteral()
-	return &hclsyntax.TemplateExpr{Parts: b.parts, SrcRange: hcl.Range{Filename: f.name, Start: d.start, End: d.end}}
+	return &hclsyntax.TemplateExpr{Parts: b.parts, SrcRange: rng}
 }
 
 // commonIndent is the number of blanks that all lines begin with, those with
@@ -272,7 +294,7 @@ func (b *plainBuilder) line(line []byte) {
 		b.endLiteral()
 		n := plainNameLength(line[i+2:])
 		b.advance(2)
-		b.name(string(line[i+2 : i+2+n]))
+		b.parts = append(b.parts, b.name(string(line[i+2:i+2+n])))
 		b.advance(1)
 		line = line[i+n+3:]
 	}
@@ -302,8 +324,8 @@ func (b *plainBuilder) endLiteral() {
 	b.started = false
 }
 
-// name adds what a.b.c stands for.
-func (b *plainBuilder) name(text string) {
+// name makes the tree of a.b.c.
+func (b *plainBuilder) name(text string) *hclsyntax.ScopeTraversalExpr {
 	start := b.pos
 	steps := make(hcl.Traversal, 0, 1+strings.Count(text, "."))
 	for i, word := range strings.Split(text, ".") {
@@ -319,5 +341,5 @@ func (b *plainBuilder) name(text string) {
 			steps = append(steps, hcl.TraverseAttr{Name: word, SrcRange: rng})
 		}
 	}
-	b.parts = append(b.parts, &hclsyntax.ScopeTraversalExpr{Traversal: steps, SrcRange: hcl.Range{Filename: b.file, Start: start, End: b.pos}})
+	return &hclsyntax.ScopeTraversalExpr{Traversal: steps, SrcRange: hcl.Range{Filename: b.file, Start: start, End: b.pos}}
 }

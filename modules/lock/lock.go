@@ -29,8 +29,8 @@ type File struct {
 	// for stands in parentheses.
 	Modules map[string]Module
 	// Resolutions are the packages of roots by address: "system.NAME" or
-	// "derivation.NAME".
-	Resolutions map[string]Resolution
+	// "derivation.NAME". Those with the same packages may be one.
+	Resolutions map[string]*Resolution
 	// Users and Groups are the numbers given to declared accounts that state none.
 	// Numbers are never taken back, so that files on a machine keep their owners.
 	Users  map[string]uint32
@@ -69,6 +69,14 @@ type Resolution struct {
 	Request Request
 	// Packages are sorted by name, then by architecture.
 	Packages []debian.Package
+}
+
+// List returns the packages, of nil none.
+func (r *Resolution) List() []debian.Package {
+	if r == nil {
+		return nil
+	}
+	return r.Packages
 }
 
 // A Request is what somebody asked for.

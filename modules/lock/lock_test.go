@@ -37,7 +37,7 @@ func sample() *File {
 			},
 			"https://example.org/x.tar.gz": {Tree: store.DigestOf([]byte("archive"))},
 		},
-		Resolutions: map[string]Resolution{"system.laptop": {
+		Resolutions: map[string]*Resolution{"system.laptop": {
 			Request: Request{
 				Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "required",
 				Recommends: true, Exclude: []string{"nano"}, Packages: []string{"git", "vim"},
@@ -80,10 +80,10 @@ func TestEncode(t *testing.T) {
 func TestSamePackages(t *testing.T) {
 	f := sample()
 	laptop := f.Resolutions["system.laptop"]
-	other := laptop
+	other := *laptop
 	other.Packages = laptop.Packages[:2]
-	f.Resolutions["system.desk"], f.Resolutions["system.phone"] = other, laptop
-	f.Resolutions["system.tv"] = other
+	f.Resolutions["system.desk"], f.Resolutions["system.phone"] = &other, laptop
+	f.Resolutions["system.tv"] = &other
 	data, err := f.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -269,7 +269,7 @@ func generate(t *rapid.T) *File {
 		put(&f.Inputs, n, in)
 	}
 	for i := range rapid.IntRange(0, 3).Draw(t, "resolutions") {
-		r := Resolution{Request: Request{Input: "x", Base: "none"}}
+		r := &Resolution{Request: Request{Input: "x", Base: "none"}}
 		for _, n := range rapid.SliceOfNDistinct(name, 0, 5, rapid.ID[string]).Draw(t, "packages") {
 			r.Request.Packages = append(r.Request.Packages, n)
 			r.Packages = append(r.Packages, debian.Package{

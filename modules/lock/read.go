@@ -265,7 +265,7 @@ func (raw *fileJSON) file() (*File, error) {
 func (raw *fileJSON) resolutions(f *File) error {
 	names := sorted(raw.Resolutions)
 	if len(names) > 0 {
-		f.Resolutions = make(map[string]Resolution, len(names))
+		f.Resolutions = make(map[string]*Resolution, len(names))
 	}
 	for _, name := range names {
 		r := raw.Resolutions[name]
@@ -275,7 +275,7 @@ func (raw *fileJSON) resolutions(f *File) error {
 		if err := checkResolution(&r); err != nil {
 			return fmt.Errorf("%s: %v", name, err)
 		}
-		put(&f.Resolutions, name, Resolution{Request: *r.Request, Packages: r.Packages})
+		put(&f.Resolutions, name, &Resolution{Request: *r.Request, Packages: r.Packages})
 	}
 	for _, name := range names {
 		r := raw.Resolutions[name]

@@ -146,7 +146,7 @@ func (w *writer) input(name string, in Input) {
 
 // resolutions writes each list of packages once: many derivations are built with
 // the same packages. The others name the first that has them.
-func (w *writer) resolutions(all map[string]Resolution) {
+func (w *writer) resolutions(all map[string]*Resolution) {
 	first := map[string][]string{} // by request, names that were written in full
 	for _, name := range sorted(all) {
 		r := all[name]
@@ -161,7 +161,7 @@ func (w *writer) resolutions(all map[string]Resolution) {
 	}
 }
 
-func (w *writer) resolution(name string, r Resolution) {
+func (w *writer) resolution(name string, r *Resolution) {
 	w.key(name)
 	w.open("{")
 	w.key("request")
