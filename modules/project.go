@@ -36,10 +36,6 @@ type Options struct {
 	// ValueFiles are the files that these values are from, by the names that ranges
 	// use.
 	ValueFiles map[string][]byte
-	// Revision is the git commit of the definition, "" when there is none; Dirty is
-	// set when files differ from it.
-	Revision string
-	Dirty    bool
 	// Trees are the directories of packages of modules, by the digests of their
 	// trees: see [LockedModules]. Loading fetches nothing.
 	Trees map[store.Digest]string
@@ -344,9 +340,9 @@ func (p *Project) Validate(ctx context.Context) diag.List {
 	return diags.Sort()
 }
 
-// provenance is what a system is marked with.
+// provenance is what a system is marked with. Who switches to it adds the revision.
 func (o *Options) provenance(lockDigest string) systems.Provenance {
-	return systems.Provenance{Revision: o.Revision, Dirty: o.Dirty, LockDigest: lockDigest, Version: o.Version}
+	return systems.Provenance{LockDigest: lockDigest, Version: o.Version}
 }
 
 // readFile reads a file of a module's directory, which no link may leave.

@@ -92,7 +92,10 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 	}
 	key, err := m.key(dir, &options, r)
 	if err != nil {
-		return &Answer{dir: dir}, err
+		// The directory where this program runs is gone, which only matters to names that
+		// begin there.
+		a, _, err := answerOf(ctx, dir, options, r)
+		return a, err
 	}
 	found, recallErr := m.recall(key, dir, &options)
 	if found != nil {
@@ -146,7 +149,7 @@ func (o *Options) told() bool {
 func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 	here, err := filepath.Abs(".")
 	if err != nil {
-		return evalcache.Key{}, fmt.Errorf("find the definition: %w", err)
+		return evalcache.Key{}, err
 	}
 	type variable struct{ Name, Source, Text, Range string }
 	k := struct {

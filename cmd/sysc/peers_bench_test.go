@@ -204,7 +204,7 @@ func (p *peers) sysc(b *testing.B, dir string, args ...string) error {
 		cmd = exec.Command(p.binary, args...)
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, "SYSC_STORE="+dir+"/store", "SYSC_DEBIAN_MIRROR="+p.mirror)
+	cmd.Env = append(cmd.Env, "SYSC_STORE="+dir+"/store", "XDG_CACHE_HOME="+dir+"/cache", "SYSC_DEBIAN_MIRROR="+p.mirror)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("sysc %s: %v\n%s", strings.Join(args, " "), err, out)
 	}

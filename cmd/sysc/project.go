@@ -89,6 +89,23 @@ func gitRevision(ctx context.Context, dir string) (revision string, dirty bool) 
 	return revision, err != nil || changes != ""
 }
 
+// startRevision is gitRevision while other things are done.
+func startRevision(ctx context.Context, dir string) func() (revision string, dirty bool) {
+	type result struct {
+		revision string
+		dirty    bool
+	}
+	done := make(chan result, 1)
+	go func() {
+		revision, dirty := gitRevision(ctx, dir)
+		done <- result{revision, dirty}
+	}()
+	return func() (string, bool) {
+		r := <-done
+		return r.revision, r.dirty
+	}
+}
+
 // inRepository looks for a .git upwards, so that git is not started for nothing.
 func inRepository(dir string) bool {
 	at, err := filepath.Abs(dir)
@@ -113,9 +130,6 @@ func (a *app) evaluate(ctx context.Context, want modules.Wanted, names ...string
 	opts, err := a.projectOptions(ctx, true)
 	if err != nil {
 		return nil, err
-	}
-	if want == modules.WantSystem {
-		opts.Revision, opts.Dirty = gitRevision(ctx, a.dir)
 	}
 	answer, err := a.memory().Evaluate(ctx, a.dir, opts, modules.Request{Want: want, Names: names, Host: hostname()})
 	for _, diags := range answer.Shown {

@@ -57,6 +57,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	if err != nil {
 		return err
 	}
+	revision := startRevision(ctx, a.dir)
 	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
@@ -95,11 +96,13 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	if err != nil {
 		return err
 	}
+	provenance := target.System.Provenance
+	provenance.Revision, provenance.Dirty = revision()
 	result, err := activate.Switch(ctx, activate.Request{
 		Root:       machine,
 		System:     system,
 		Store:      st,
-		Provenance: p.target.System.Provenance,
+		Provenance: provenance,
 		From:       from,
 		Now:        time.Now(),
 		Wait:       a.waitFor("the machine " + machine),
