@@ -47,6 +47,12 @@ func help(ctx context.Context, what string) error {
 		return useThings(ctx, s)
 	case "add":
 		return addMany(ctx, s)
+	case "gc":
+		_, err := s.GC(ctx, GCOptions{})
+		return err
+	case "repair":
+		_, err := s.Repair(ctx, nil, nil)
+		return err
 	}
 	return nil
 }
