@@ -237,6 +237,34 @@ func TestStateModes(t *testing.T) {
 	must(t, cmd.Wait())
 }
 
+// What somebody else can change is no place for a store: an entry of the directory
+// could be exchanged at any time.
+func TestOpenOfOthers(t *testing.T) {
+	ctx := t.Context()
+	shared := filepath.Join(t.TempDir(), "shared")
+	must(t, os.Mkdir(shared, 0o755))
+	must(t, os.Chmod(shared, 0o777|fs.ModeSticky))
+	if _, err := Open(ctx, shared, nil); err == nil || !strings.Contains(err.Error(), "anybody can write to it; chmod o-w "+shared) {
+		t.Errorf("world-writable: %v", err)
+	}
+	if names, err := os.ReadDir(shared); err != nil || len(names) > 0 {
+		t.Errorf("made %v, %v", names, err)
+	}
+	must(t, os.Chmod(shared, 0o755))
+	must(t, open(t, shared).Close())
+	if os.Geteuid() != 0 {
+		if _, err := Open(ctx, "/", nil); err == nil || !strings.Contains(err.Error(), "cannot write to it") {
+			t.Errorf("root's directory: %v", err)
+		}
+		return
+	}
+	const nobody = 65534
+	must(t, os.Chown(shared, nobody, nobody))
+	if _, err := Open(ctx, shared, nil); err == nil || !strings.Contains(err.Error(), "it belongs to user 65534, and this is user 0") {
+		t.Errorf("somebody's store, opened by root: %v", err)
+	}
+}
+
 // A linkWorker does with a store what there is to do with one.
 type linkWorker struct {
 	in, out string

@@ -296,6 +296,9 @@ func (s *Store) makeDirs() error {
 		}
 		return fmt.Errorf("user %d cannot write to it (%w); choose another one with --store", os.Geteuid(), err)
 	}
+	if err := checkOwner(s.dir); err != nil {
+		return err
+	}
 	for _, d := range []struct {
 		name string
 		mode fs.FileMode
@@ -319,6 +322,24 @@ func (s *Store) makeDirs() error {
 		if info, err := os.Lstat(s.path(name)); err == nil && isLink(info) {
 			return linkError(s.path(name))
 		}
+	}
+	return nil
+}
+
+// checkOwner refuses a directory in which somebody else could exchange what is there:
+// root would follow them (CVE-2019-18192, CVE-2022-24765), and leave files in a
+// user's store that the user cannot open.
+func checkOwner(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return err
+	}
+	if euid := os.Geteuid(); int(st.Uid) != euid {
+		return fmt.Errorf("it belongs to user %d, and this is user %d; choose another one with --store", st.Uid, euid)
+	}
+	const othersWrite = 0o002
+	if st.Mode&othersWrite != 0 {
+		return fmt.Errorf("anybody can write to it; chmod o-w %s, or choose another one with --store", dir)
 	}
 	return nil
 }
