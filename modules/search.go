@@ -15,7 +15,7 @@ type SearchOptions struct {
 	Fetcher func(debian.Settings) debian.Fetcher
 	// Input is the name of the only input to look in; "" means all of them.
 	Input string
-	// Now is the time at which signatures have to be valid; zero means the clock's.
+	// Now is the time at which signatures have to be valid. FindFiles needs it.
 	Now time.Time
 }
 
@@ -53,9 +53,6 @@ func (p *Project) Search(ctx context.Context, words []string, opts SearchOptions
 // FindFiles finds the packages that have a file, see [debian.FindFiles]: in what the
 // archives of the inputs have now.
 func (p *Project) FindFiles(ctx context.Context, pattern string, opts SearchOptions) ([]FoundFile, diag.List, error) {
-	if opts.Now.IsZero() {
-		opts.Now = time.Now()
-	}
 	var found []FoundFile
 	diags, err := p.searched(opts, func(_ *work, in *input, arch string) (diag.List, error) {
 		settings := in.settings

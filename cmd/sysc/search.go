@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -111,7 +112,7 @@ func (a *app) searching(ctx context.Context, input string, search func(*modules.
 		return err
 	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
-	opts := modules.SearchOptions{Input: input}
+	opts := modules.SearchOptions{Input: input, Now: time.Now()}
 	if opts.Fetcher, err = a.indexFetcher(status); err != nil {
 		return err
 	}
