@@ -18,26 +18,33 @@ import (
 	"sysc/lang/syntax"
 	"sysc/modules"
 	"sysc/modules/lock"
+	"sysc/systems/distro/debian/hostscan"
 )
 
 func (a *app) initCommand() *cobra.Command {
-	var name string
+	var name, host string
 	var noLock bool
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a first definition into an empty directory",
 		Long: `Write a first definition into a directory that has none, and lock it. The directory
-is made when it is missing. What is there already is never changed.`,
-		Example: "  sysc init laptop\n  sysc init --name laptop --no-lock    # without a network",
+is made when it is missing. What is there already is never changed.
+
+With --from-host it is a definition of what this machine has, if that is a Debian: the
+packages that somebody asked for, people's accounts, units of its own, time zone and
+locale. Nothing secret is read, and what is left out is said.`,
+		Example: "  sysc init laptop\n  sysc init --from-host laptop\n  sysc init --from-host=/mnt --name server    # a machine whose disk is mounted\n  sysc init --name laptop --no-lock    # without a network",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				a.dir = args[0]
 			}
-			return a.init(cmd.Context(), name, noLock)
+			return a.init(cmd.Context(), name, host, noLock)
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "call the system `NAME` (default: as this machine)")
+	cmd.Flags().StringVar(&host, "from-host", "", "write what the machine has whose root is `DIR`")
+	cmd.Flags().Lookup("from-host").NoOptDefVal = "/"
 	cmd.Flags().BoolVar(&noLock, "no-lock", false, "leave out sysc lock")
 	return cmd
 }
@@ -72,11 +79,20 @@ system "%[1]s" {
 }
 `
 
-func (a *app) init(ctx context.Context, name string, noLock bool) error {
+// init writes a definition. host is the root of the machine that it is made from, ""
+// for none.
+func (a *app) init(ctx context.Context, name, host string, noLock bool) error {
+	var found *hostscan.Host
+	if host != "" {
+		var err error
+		if found, err = hostscan.Scan(host); err != nil {
+			return err
+		}
+	}
 	if name == "" {
-		host, err := os.Hostname()
+		host, err := a.nameOf(found)
 		if err != nil {
-			return fmt.Errorf("find this machine's name: %w: choose one with --name", err)
+			return err
 		}
 		name = nameFromHost(host)
 	} else if !hostLabel().MatchString(name) {
@@ -89,7 +105,13 @@ func (a *app) init(ctx context.Context, name string, noLock bool) error {
 		return err
 	}
 	path := filepath.Join(a.dir, firstFile)
-	if err := createFile(path, fmt.Appendf(nil, firstDefinition, name, runtime.GOARCH)); err != nil {
+	var err error
+	if found == nil {
+		err = createFile(path, fmt.Appendf(nil, firstDefinition, name, runtime.GOARCH))
+	} else {
+		err = a.writeHost(path, name, found)
+	}
+	if err != nil {
 		return err
 	}
 	a.say("Wrote %s, with system %q.", path, name)
@@ -117,6 +139,18 @@ func (a *app) init(ctx context.Context, name string, noLock bool) error {
 		a.say("  %-*s  # %s", len(steps[len(steps)-1].command), s.command, s.does)
 	}
 	return nil
+}
+
+// nameOf is what a machine is called: this one, if no other is meant.
+func (a *app) nameOf(found *hostscan.Host) (string, error) {
+	if found != nil && found.Name != "" {
+		return found.Name, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("find this machine's name: %w: choose one with --name", err)
+	}
+	return host, nil
 }
 
 // hostLabel is a name that can be a system's and a host's (RFC 1123, section 2.1).

@@ -13,3 +13,15 @@ func Value(v cty.Value) string {
 	text := hclwrite.Format(hclwrite.TokensForValue(v).Bytes())
 	return string(bytes.TrimRight(text, "\n"))
 }
+
+// Text writes a text as an expression.
+func Text(s string) string { return Value(cty.StringVal(s)) }
+
+// Texts writes a list of texts as an expression.
+func Texts(list []string) string {
+	values := make([]cty.Value, len(list))
+	for i, s := range list {
+		values[i] = cty.StringVal(s)
+	}
+	return Value(cty.TupleVal(values))
+}
