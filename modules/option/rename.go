@@ -97,7 +97,7 @@ func (s *Schema) resolve(o *Option) diag.List {
 	case r.labels > 0 && r.labels < len(r.at.Labels):
 		return badRename(o, "%s takes %s, and only some of them are given.", r.at.Path, labelWords(r.at))
 	}
-	o.target = steps
+	o.start, o.target = start, steps
 	r.lendShape(o)
 	r.receiver.forwards = append(r.receiver.forwards, forward{o, r.rest})
 	return nil
@@ -150,10 +150,9 @@ func (r *renaming) step(name string, rest []string) string {
 }
 
 // target returns the steps that lead to an option's new place, other new names on
-// the way followed, and from which option they lead: the labelled option around
-// it, or the root.
+// the way followed, and from which option they lead: the innermost labelled option
+// around both, or the root.
 func (s *Schema) target(o *Option) (start *Option, steps []string, diags diag.List) {
-	around := o.labelledAround()
 	steps = o.RenamedTo
 	seen := []*Option{o}
 	for {
@@ -167,14 +166,13 @@ func (s *Schema) target(o *Option) (start *Option, steps []string, diags diag.Li
 		seen = append(seen, next)
 		steps = append(slices.Clone(next.RenamedTo), rest...)
 	}
-	if around == nil {
-		return s.root, steps, nil
+	for around := o.labelledAround(); around != nil; around = around.labelledAround() {
+		inside := around.names(s.root)
+		if len(steps) > len(inside) && slices.Equal(steps[:len(inside)], inside) {
+			return around, steps[len(inside):], nil
+		}
 	}
-	inside := around.names(s.root)
-	if len(steps) <= len(inside) || !slices.Equal(steps[:len(inside)], inside) {
-		return nil, nil, badRename(o, "%s is in the labelled option %s, of which there are many, so that its new name has to be in it, too: %s.NAME.", o.Path, around.Path, around.Path)
-	}
-	return around, steps[len(inside):], nil
+	return s.root, steps, nil
 }
 
 // renamedOn returns the first renamed option on a way from the root, and the
@@ -223,7 +221,7 @@ func (n *Node) follow(by diag.Range) (to *Node, ok bool) {
 	if n.opt == nil || n.opt.target == nil {
 		return n, true
 	}
-	to = n.base(n.opt)
+	to = n.base(n.opt.start)
 	for _, step := range n.opt.target {
 		if to, ok = to.Child(step, by); !ok {
 			return nil, false
@@ -232,45 +230,84 @@ func (n *Node) follow(by diag.Range) (to *Node, ok bool) {
 	return to, true
 }
 
-// base returns the instance around n of the labelled option that o is in, or the
-// root.
-func (n *Node) base(o *Option) *Node {
-	around := o.labelledAround()
-	if around == nil {
+// base returns the instance of a labelled option around n, or the root where start
+// is that.
+func (n *Node) base(start *Option) *Node {
+	if start.parent == nil {
 		return n.ev.root
 	}
 	for n = n.parent; n != nil; n = n.parent {
-		if n.opt == around && n.instance() {
+		if n.opt == start && n.instance() {
 			return n
 		}
 	}
 	return nil
 }
 
-// old returns the node of a renamed option whose definitions count at n.
-func (n *Node) old(f forward) *Node {
-	at := n.base(f.from)
-	for _, name := range f.from.names(f.from.labelledAround()) {
-		at = at.child(name)
+// olds returns the nodes of a renamed option whose definitions count at n. There are
+// many where the option is in a labelled one, and n is not: all instances say
+// something about one value then. known is false when there may be more.
+func (n *Node) olds(f forward) (nodes []*Node, known bool) {
+	var way []*Option
+	for o := f.from; o != f.from.start && o.parent != nil; o = o.parent {
+		way = append(way, o)
 	}
-	return at
+	nodes, known = []*Node{n.base(f.from.start)}, true
+	for i, o := range slices.Backward(way) {
+		var next []*Node
+		for _, at := range nodes {
+			child := at.child(o.name)
+			if i == 0 {
+				next = append(next, child)
+				continue
+			}
+			more, all := child.instances()
+			next, known = append(next, more...), known && all
+		}
+		nodes = next
+	}
+	return nodes, known
+}
+
+// instances returns the instances of a labelled option, and any other node itself.
+// known is false when there may be more.
+func (n *Node) instances() (nodes []*Node, known bool) {
+	if n.shape != shapeLabelled {
+		return []*Node{n}, true
+	}
+	keys, known := n.Keys(diag.Range{})
+	for _, key := range keys {
+		more, all := n.child(key).instances()
+		nodes, known = append(nodes, more...), known && all
+	}
+	return nodes, known
 }
 
 // forwarded returns the definitions that renamed options hand on to n.
 func (n *Node) forwarded() []*definition {
 	var out []*definition
 	for _, f := range n.opt.forwards {
-		old := n.old(f)
-		for _, d := range old.definitions() {
-			c := *d
-			if c.via == "" {
-				c.via = old.Path()
-			}
-			if len(f.rest) > 0 {
-				c.source, c.replace, c.remove, c.ordered, c.problems = &chain{f.rest, d}, false, false, diag.Range{}, nil
-			}
-			out = append(out, &c)
+		olds, _ := n.olds(f) // blocked says when there may be more
+		for _, old := range olds {
+			out = append(out, old.handedOn(f)...)
 		}
+	}
+	return out
+}
+
+// handedOn returns the definitions of a renamed option as they count at its new
+// place.
+func (n *Node) handedOn(f forward) []*definition {
+	var out []*definition
+	for _, d := range n.definitions() {
+		c := *d
+		if c.via == "" {
+			c.via = n.Path()
+		}
+		if len(f.rest) > 0 {
+			c.source, c.replace, c.remove, c.ordered, c.problems = &chain{f.rest, d}, false, false, diag.Range{}, nil
+		}
+		out = append(out, &c)
 	}
 	return out
 }
@@ -287,7 +324,10 @@ func (n *Node) blocked() bool {
 	if n.opt == nil || len(n.labels) > 0 {
 		return false
 	}
-	return slices.ContainsFunc(n.opt.forwards, func(f forward) bool { return n.old(f).parent.index(diag.Range{}).failed })
+	return slices.ContainsFunc(n.opt.forwards, func(f forward) bool {
+		olds, known := n.olds(f)
+		return !known || slices.ContainsFunc(olds, func(old *Node) bool { return old.parent.index(diag.Range{}).failed })
+	})
 }
 
 // inTextOrder puts definitions from several places into the order that they would

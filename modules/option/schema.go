@@ -55,8 +55,9 @@ type Option struct {
 	children map[string]*Option
 	// others are the further declarations that were merged into this one.
 	others []Declaration
-	// target is what a renamed option is read as: names from the nearest labelled
-	// option around it, or from the root.
+	// target is what a renamed option is read as: names from start, which is a
+	// labelled option around it, or the root.
+	start  *Option
 	target []string
 	// forwards are the renamed options whose definitions count here.
 	forwards []forward
