@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -53,10 +55,11 @@ func (a *app) runProgram(ctx context.Context, arg, program string, args []string
 	d, _ := def.Graph().Derivation(t.Ref.Derivation)
 	switch {
 	case t.Shell != nil:
-		if program == "" {
-			program = blockName(t.Label)
+		err := a.enter(ctx, def, t, append([]string{cmp.Or(program, blockName(t.Label))}, args...), flags, "")
+		if errors.Is(err, fs.ErrNotExist) && program == "" {
+			err = fmt.Errorf("%w: say with --program which one of %s is meant", err, t.Label)
 		}
-		return a.enter(ctx, def, t, append([]string{program}, args...), flags, "")
+		return err
 	case strings.HasPrefix(t.Label, "system."):
 		return fmt.Errorf("run %s: a system is no program; run takes a derivation or an environment", t.Label)
 	case d.Builder != derivations.BuilderExec:

@@ -76,7 +76,13 @@ type ChangedError struct{ Want, Have State }
 
 // Error names both.
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("%s is current, not %s", e.Have, e.Want)
+	switch {
+	case e.Want.Number == 0:
+		return fmt.Sprintf("%s is current, and there was none", e.Have)
+	case e.Have.Number == 0:
+		return fmt.Sprintf("there is no generation, and %s was current", e.Want)
+	}
+	return fmt.Sprintf("%s is current, and %s was", e.Have, e.Want)
 }
 
 // String names the generation and its system.
