@@ -209,6 +209,16 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	if p.opts.Reads.Spoiled() != "" || len(a.diags)+len(a.given.sensitive)+len(a.given.diags) > 0 {
 		return nil
 	}
+	about, graph, err := written(a, p)
+	if err != nil {
+		return fmt.Errorf("remember an evaluation: %w", err)
+	}
+	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
+	return m.Cache.Put(key, varint.AppendText(head, string(about)), graph)
+}
+
+// written writes an answer down, for [Options.answer].
+func written(a *Answer, p *Project) (about, graph []byte, err error) {
 	var refs []derivations.Ref
 	for _, t := range a.Targets {
 		refs = append(refs, t.Ref, t.Entered())
@@ -227,12 +237,8 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	for _, t := range a.Targets {
 		kept.Targets = append(kept.Targets, memoOf(t, at))
 	}
-	about, err := json.Marshal(kept)
-	if err != nil {
-		return fmt.Errorf("remember an evaluation: %w", err)
-	}
-	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
-	return m.Cache.Put(key, varint.AppendText(head, string(about)), a.graph.Snapshot(refs))
+	about, err = json.Marshal(kept)
+	return about, a.graph.Snapshot(refs), err
 }
 
 // memoOf writes a target down; at has the positions of derivations.
@@ -315,7 +321,7 @@ func (o *Options) fact(name string) string {
 	return lang.AmbientDigest(o.Variables, variable)
 }
 
-// answer reads what [Memory.remember] wrote.
+// answer reads what [written] wrote.
 func (o *Options) answer(about, graph string) (*Answer, error) {
 	var kept memo
 	if err := json.Unmarshal([]byte(about), &kept); err != nil {
@@ -331,7 +337,11 @@ func (o *Options) answer(about, graph string) (*Answer, error) {
 		if r == nil || r.At < 0 || r.At >= len(hashes) {
 			return derivations.Ref{}, errors.New("recall an evaluation: a target is not in its graph")
 		}
-		return derivations.Ref{Derivation: hashes[r.At], Output: r.Output}, nil
+		out := derivations.Ref{Derivation: hashes[r.At], Output: r.Output}
+		if d, _ := g.Derivation(out.Derivation); !slices.Contains(d.OutputNames(), out.Output) {
+			return out, errors.New("recall an evaluation: a target is no output")
+		}
+		return out, nil
 	}
 	for _, mt := range kept.Targets {
 		t := Target{Label: mt.Label, System: mt.System}
