@@ -65,7 +65,11 @@ func (d *Derivation) ObjectName(output string) string {
 }
 
 func (d *Derivation) encode(version string) []byte {
-	e := make(encoder, 0, 512+len(d.Attrs))
+	size := 512 + len(d.Attrs) + 64*(len(d.Inputs)+len(d.Sources))
+	for _, a := range d.Args {
+		size += 8 + len(a)
+	}
+	e := make(encoder, 0, size)
 	e.text(version)
 	if d.Fixed != nil {
 		e.uint(tagFixed)

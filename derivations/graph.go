@@ -36,7 +36,7 @@ type node struct {
 
 type output struct {
 	ref  Ref
-	path string // "<id>-<name>"
+	text string // the placeholder
 }
 
 // NewGraph returns an empty graph.
@@ -99,9 +99,13 @@ func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 func (g *Graph) addOutputs(h Hash, d *Derivation) {
 	for _, name := range d.OutputNames() {
 		ref := Ref{Derivation: h, Output: name}
-		id := placeholderID(ref)
-		g.outputs[id] = output{ref: ref, path: id + "-" + d.ObjectName(name)}
+		text := placeholder(placeholderID(ref), d, name)
+		g.outputs[text[len(dirPrefix):len(dirPrefix)+store.IDLen]] = output{ref: ref, text: text}
 	}
+}
+
+func placeholder(id string, d *Derivation, output string) string {
+	return dirPrefix + id + "-" + d.ObjectName(output)
 }
 
 // output returns what a placeholder's id stands for.
@@ -117,11 +121,8 @@ func (g *Graph) output(id string) (output, bool) {
 
 // findInputs sets Inputs and completes Sources from what the texts name.
 func (g *Graph) findInputs(d *Derivation) error {
-	refs := make(map[Ref]bool)
-	paths := make(map[store.Path]bool)
-	for _, p := range d.Sources {
-		paths[p] = true
-	}
+	var refs []Ref
+	paths := d.Sources
 	var err error
 	d.texts(func(text string) {
 		eachPath(text, func(at int) {
@@ -130,15 +131,25 @@ func (g *Graph) findInputs(d *Derivation) error {
 			case scanErr != nil && err == nil:
 				err = scanErr
 			case path != "":
-				paths[path] = true
+				paths = append(paths, path)
 			case ref.Output != "":
-				refs[ref] = true
+				refs = append(refs, ref)
 			}
 		})
 	})
-	d.Inputs = slices.SortedFunc(maps.Keys(refs), compareRefs)
-	d.Sources = slices.Sorted(maps.Keys(paths))
+	slices.SortFunc(refs, compareRefs)
+	slices.Sort(paths)
+	d.Inputs, d.Sources = exactly(slices.Compact(refs)), exactly(slices.Compact(paths))
 	return err
+}
+
+// exactly copies a list without room for more, and nothing to nil: a graph may have
+// very many.
+func exactly[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return append(make([]T, 0, len(list)), list...)
 }
 
 // pathAt tells what the id at text[at] names: an output of the graph, another
@@ -146,9 +157,9 @@ func (g *Graph) findInputs(d *Derivation) error {
 func (g *Graph) pathAt(text string, at int) (Ref, store.Path, error) {
 	id := text[at : at+store.IDLen]
 	if out, ok := g.output(id); ok {
-		if !strings.HasPrefix(text[at:], out.path) {
-			end := min(len(text), at+len(out.path))
-			return Ref{}, "", fmt.Errorf("text has %q, which is a damaged form of %q", text[at:end], out.path)
+		if path := out.text[len(dirPrefix):]; !strings.HasPrefix(text[at:], path) {
+			end := min(len(text), at+len(path))
+			return Ref{}, "", fmt.Errorf("text has %q, which is a damaged form of %q", text[at:end], path)
 		}
 		return out.ref, "", nil
 	}
@@ -171,7 +182,11 @@ func (g *Graph) Placeholder(r Ref) (string, error) {
 	if !slices.Contains(d.OutputNames(), r.Output) {
 		return "", fmt.Errorf("placeholder of %q: no output %q, it has %s", d.Name, r.Output, strings.Join(d.OutputNames(), ", "))
 	}
-	return dirPrefix + placeholderID(r) + "-" + d.ObjectName(r.Output), nil
+	id := placeholderID(r)
+	if g.unindexed == 0 {
+		return g.outputs[id].text, nil // one string for all who ask
+	}
+	return placeholder(id, d, r.Output), nil
 }
 
 // Derivation returns the derivation with a hash. It must not be changed.
