@@ -280,3 +280,15 @@ func LockedModules(f *lock.File) (map[string]LockedModule, error) {
 	}
 	return out, nil
 }
+
+// RemoteModules returns the module blocks of the root module that are fetched, as
+// module.NAME, in the order of the text.
+func (p *Project) RemoteModules() []string {
+	var out []string
+	for _, u := range p.def.Uses {
+		if !isLocal(u.Source) {
+			out = append(out, "module."+u.Name)
+		}
+	}
+	return out
+}

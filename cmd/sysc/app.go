@@ -121,6 +121,7 @@ func (a *app) command() *cobra.Command {
 		root.SetCompletionCommandGroupID(g.id)
 	}
 	refuseUnknown(root)
+	a.complete(root)
 	return root
 }
 
