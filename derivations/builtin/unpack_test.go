@@ -154,27 +154,72 @@ func TestUnpackBadDeb(t *testing.T) {
 	}
 }
 
+// TestUnpackCases: names that differ in case, or in how a character is composed, are
+// different names: one of them leads nowhere for the other.
+func TestUnpackCases(t *testing.T) {
+	st := openStore(t)
+	archive := makeTar(t, symlink("A", "/etc"), file0644("a/passwd", "x"), file0644("\u00e9", "1"), symlink("e\u0301", "/etc"), file0644("B", "2"), file0644("b", "3"))
+	source := addFile(t, st, "x.tar", archive)
+	s, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "l 0777 0:0 A -> /etc\nf 0644 0:0 B (1)\nd 0755 0:0 a\nf 0644 0:0 a/passwd (1)\nf 0644 0:0 b (1)\n" +
+		"l 0777 0:0 e\u0301 -> /etc\nf 0644 0:0 \u00e9 (1)"
+	if got, _ := s.Result("out"); list(t, st, got.Tree) != want {
+		t.Errorf("got\n%s\nwant\n%s", list(t, st, got.Tree), want)
+	}
+}
+
 // TestSparseBomb has a file of a terabyte in 2 KiB of archive.
 func TestSparseBomb(t *testing.T) {
 	data := makeTar(t, entry{tar.Header{Typeflag: tar.TypeReg, Name: "bomb", Mode: 0o644, Format: tar.FormatGNU}, ""})
-	header := data[:512]
-	const flagAt, sizeAt, offsetAt, sumAt, sumEnd = 156, 483, 386, 148, 156
-	header[flagAt] = tar.TypeGNUSparse
-	copy(header[offsetAt:], fmt.Sprintf("%011o\x00%011o\x00", 0, 0))
-	copy(header[sizeAt:], "\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00") // 1 TiB in base 256
+	const flagAt, sizeAt, offsetAt = 156, 483, 386
+	data[flagAt] = tar.TypeGNUSparse
+	copy(data[offsetAt:], fmt.Sprintf("%011o\x00%011o\x00", 0, 0))
+	copy(data[sizeAt:], "\x80\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00") // 1 TiB in base 256
+	sumHeader(data)
+	st := openStore(t)
+	source := addFile(t, st, "bomb.tar", data)
+	_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive"})
+	if err == nil || !strings.Contains(err.Error(), `"bomb": the archive's files have more than`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// sumHeader makes the sum of a changed header right again.
+func sumHeader(header []byte) {
+	const size, sumAt, sumEnd = 512, 148, 156
 	sum := 0
-	for i, c := range header {
+	for i, c := range header[:size] {
 		if i >= sumAt && i < sumEnd {
 			c = ' '
 		}
 		sum += int(c)
 	}
 	copy(header[sumAt:], fmt.Sprintf("%06o\x00 ", sum))
+}
+
+// TestUnpackLengths: lengths that are negative, or that overflow when they are added up
+// (CVE-2026-44028), are refused.
+func TestUnpackLengths(t *testing.T) {
 	st := openStore(t)
-	source := addFile(t, st, "bomb.tar", data)
-	_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive"})
-	if err == nil || !strings.Contains(err.Error(), `"bomb": the archive's files have more than`) {
-		t.Errorf("got %v", err)
+	for name, test := range map[string]struct{ size, want string }{
+		"negative":       {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "invalid tar header"},
+		"most":           {"\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff", "the archive's files have more than"},
+		"more than 2⁶³":  {"\x80\x00\x00\x00\x80\x00\x00\x00\x00\x00\x00\x00", "invalid tar header"},
+		"more than bits": {"\x80\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", "invalid tar header"},
+		"not there":      {"00000001000\x00", "unexpected EOF"},
+	} {
+		data := makeTar(t, file0644("first", "x"), entry{tar.Header{Typeflag: tar.TypeReg, Name: "long", Mode: 0o644, Format: tar.FormatGNU}, ""})
+		const second, sizeAt = 1024, 124
+		copy(data[second+sizeAt:], test.size)
+		sumHeader(data[second:])
+		source := addFile(t, st, "x.tar", data[:second+512])
+		_, err := runStep(t, st, unpack, nil, map[string]any{"source": source.Logical(), "format": "archive"})
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want error with %q", name, err, test.want)
+		}
 	}
 }
 

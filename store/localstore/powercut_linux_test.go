@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sysc/internal/atomicfile"
 	"sysc/internal/crashtest"
 	"sysc/store"
 )
@@ -163,6 +164,7 @@ func powercutWork(ctx context.Context, s *Store, in string, out io.Writer) error
 	app := w.app(lib)
 	w.register(app, 2)
 	w.root("app", app)
+	w.link("app-link", app)
 	root := w.add(in+"/root", &AddOptions{Name: "root", Kind: store.KindRoot})
 	w.register(root, 3)
 	w.root("system/root", root)
@@ -209,6 +211,20 @@ func (w *powercutWorker) root(name string, o store.Object) {
 	}
 	if w.err = w.s.AddRoot(w.ctx, name, o.Path); w.err == nil {
 		fmt.Fprintln(w.out, "root", name, o.Path)
+	}
+}
+
+// link makes an indirect root, of a link beside the store.
+func (w *powercutWorker) link(name string, o store.Object) {
+	if w.err != nil {
+		return
+	}
+	link := filepath.Join(filepath.Dir(w.s.Dir()), name)
+	if w.err = atomicfile.Symlink(w.s.PhysicalPath(o.Path), link); w.err != nil {
+		return
+	}
+	if w.err = w.s.AddIndirectRoots(w.ctx, link); w.err == nil {
+		fmt.Fprintln(w.out, "link", name, o.Path)
 	}
 }
 
@@ -371,6 +387,10 @@ func (p *powercutTest) holds(s *Store, said string) {
 			roots, err := s.Roots(ctx)
 			must(p.t, err)
 			there = slices.ContainsFunc(roots, func(r Root) bool { return r.Name == name && r.Path == path })
+		case "link":
+			roots, err := s.Roots(ctx)
+			must(p.t, err)
+			there = slices.ContainsFunc(roots, func(r Root) bool { return filepath.Base(r.Link) == name && r.Path == path })
 		case "realisation":
 			got, err := s.Realisation(ctx, store.DerivationHash{name[0] - '0'}, "out")
 			there = err == nil && got == path

@@ -282,6 +282,11 @@ func TestFindResolve(t *testing.T) {
 			t.Errorf("Find(%q): %v, want ErrNotExist", path, err)
 		}
 	}
+	for _, path := range []string{"..", "usr/../../etc", "usr/bin/.."} {
+		if e, err := tree.Find(ctx, m, root, path); err == nil {
+			t.Errorf("Find(%q) = %+v: upwards means nothing where links are not followed", path, e)
+		}
+	}
 	if e, err := tree.Find(ctx, m, root, ""); err != nil || e.Type != tree.Dir || e.Digest != root {
 		t.Errorf("Find(\"\") = %+v, %v", e, err)
 	}
