@@ -149,7 +149,7 @@ func (c *console) reload() {
 // interactive talks to a person.
 func (c *console) interactive(out *os.File) error {
 	fmt.Fprintln(out, "Type an expression, :help or :quit.")
-	session := editor.New(c.project.Dir(), &modules.Options{Version: releaseVersion()})
+	session := editor.New(c.project.Dir(), &modules.Options{Version: releaseVersion()}, nil)
 	t := term.NewTerminal(struct {
 		io.Reader
 		io.Writer

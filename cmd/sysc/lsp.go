@@ -4,11 +4,13 @@ import (
 	"context"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"sysc/modules"
 	"sysc/modules/editor/lsp"
+	"sysc/store"
 )
 
 func (a *app) lspCommand() *cobra.Command {
@@ -28,16 +30,22 @@ Editors start it themselves; docs/editors.md says how to set them up.`,
 	return cmd
 }
 
-func (a *app) lsp(ctx context.Context) error {
+func (a *app) lsp(ctx context.Context) (err error) {
 	variables, texts, diags := a.variables()
 	if err := a.diagnose(diags, texts); err != nil {
 		return err
 	}
 	opts := modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts}
-	if err := a.moduleOptions(ctx, &opts, false); err != nil {
+	if opts.Overrides, err = a.moduleOverrides(); err != nil {
 		return err
 	}
-	return lsp.Serve(ctx, stdio{os.Stdin, a.out}, opts)
+	var mu sync.Mutex
+	return lsp.Serve(ctx, stdio{os.Stdin, a.out}, opts, func(ctx context.Context, dir string) (map[store.Digest]string, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		a.dir = dir // an editor has definitions open in several
+		return a.moduleTrees(ctx, false)
+	})
 }
 
 // stdio is a stream of two.

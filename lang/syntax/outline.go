@@ -86,6 +86,9 @@ const maxOutlineDepth = 2 * MaxNesting
 // ReadOutline looks through a text, whatever is in it. A text beyond the limits
 // of a definition has an empty outline. name is what ranges call the file.
 func ReadOutline(src []byte, name string) *Outline {
+	if isJSON(name) {
+		return outlineJSON(&source{name: name, src: src})
+	}
 	o := &Outline{file: &source{name: name, src: src}}
 	if o.file.checkBytes().HasErrors() {
 		return o

@@ -156,8 +156,15 @@ func FuzzOutline(f *testing.F) {
 		if p.Range.Start.Byte > offset || p.Range.End.Byte < offset {
 			t.Errorf("the range %v is not around %d", p.Range, offset)
 		}
-		if n, step, ok := o.NameAt(offset); ok && step >= len(n.Path) {
-			t.Errorf("step %d of %v", step, n)
+		for _, o := range []*Outline{o, ReadOutline(text, "x"+JSONExtension)} {
+			if n, step, ok := o.NameAt(offset); ok && step >= len(n.Path) {
+				t.Errorf("step %d of %v", step, n)
+			}
+			for _, b := range o.Body.Blocks {
+				if b.Whole.Start.Byte > b.TypeRange.Start.Byte && len(b.Labels) == 0 || b.Whole.End.Byte > len(text) {
+					t.Errorf("%s is at %v, its type at %v", b.Type, b.Whole, b.TypeRange)
+				}
+			}
 		}
 	})
 }

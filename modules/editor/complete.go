@@ -28,6 +28,9 @@ type Item struct {
 // Complete returns what may stand at a byte of a file, sorted, and which part of
 // the text it takes the place of.
 func (s *Session) Complete(file string, offset int) ([]Item, diag.Range) {
+	if isJSON(file) {
+		return nil, diag.Range{}
+	}
 	p := s.outline(file).At(offset)
 	var items []Item
 	switch p.Kind {

@@ -14,6 +14,7 @@ import (
 	"sysc/lang/syntax"
 	"sysc/modules"
 	"sysc/modules/option"
+	"sysc/store"
 )
 
 // A Session is the definition in one directory while it is edited. It is not safe
@@ -21,6 +22,7 @@ import (
 type Session struct {
 	dir  string
 	opts modules.Options
+	find Finder
 	// texts are those that the editor has open.
 	texts    map[string][]byte
 	outlines map[string]*outline
@@ -40,10 +42,16 @@ type knowledge struct {
 	packages  map[string][]modules.LockedPackage
 }
 
+// A Finder returns the directories of the packages of modules that the lock file of
+// a definition has, as far as they are at hand. It is asked before each evaluation,
+// by several goroutines at the same time, and fetches nothing.
+type Finder func(ctx context.Context, dir string) (map[store.Digest]string, error)
+
 // New begins to edit the definition in a directory. opts are those with which it
-// is evaluated, nil for none; what they say of texts is replaced.
-func New(dir string, opts *modules.Options) *Session {
-	s := &Session{dir: dir, texts: map[string][]byte{}, outlines: map[string]*outline{}}
+// is evaluated, nil for none; what they say of texts is replaced, and of trees, if
+// there is a finder.
+func New(dir string, opts *modules.Options, find Finder) *Session {
+	s := &Session{dir: dir, find: find, texts: map[string][]byte{}, outlines: map[string]*outline{}}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -58,6 +66,9 @@ func (s *Session) Open(name string, text []byte) { s.texts[name] = text }
 
 // Close goes back to the file.
 func (s *Session) Close(name string) { delete(s.texts, name) }
+
+// IsOpen reports whether the editor has a text open.
+func (s *Session) IsOpen(name string) bool { _, ok := s.texts[name]; return ok }
 
 // Opened returns the names of the texts that the editor has open, sorted.
 func (s *Session) Opened() []string { return slices.Sorted(maps.Keys(s.texts)) }
@@ -76,8 +87,11 @@ func (s *Session) Text(name string) ([]byte, bool) {
 
 // isDefinition reports whether a file of the directory belongs to the definition.
 func isDefinition(name string) bool {
-	return strings.HasSuffix(name, syntax.Extension) && filepath.Base(name) == name && !strings.HasPrefix(name, ".")
+	return (strings.HasSuffix(name, syntax.Extension) || isJSON(name)) && filepath.Base(name) == name && !strings.HasPrefix(name, ".")
 }
+
+// isJSON reports whether a file is in the JSON syntax, in which nothing is completed.
+func isJSON(name string) bool { return strings.HasSuffix(name, syntax.JSONExtension) }
 
 // files returns the names of all files of the definition, sorted.
 func (s *Session) files() []string {
@@ -130,7 +144,16 @@ func (s *Session) CheckSyntax(name string) diag.List {
 func (s *Session) load(ctx context.Context) (*modules.Project, diag.List) {
 	opts := s.opts
 	opts.Texts = maps.Clone(s.texts)
+	var notFound diag.List
+	if s.find != nil {
+		trees, err := s.find(ctx, s.dir)
+		if err != nil {
+			notFound = diag.Errorf(diag.Range{}, "Cannot look for modules", "%v.", err)
+		}
+		opts.Trees = trees
+	}
 	p, diags := modules.Load(ctx, s.dir, &opts)
+	diags = append(notFound, diags...)
 	if !diags.HasErrors() {
 		s.known = knowledge{options: p.Options(), functions: p.Functions(), packages: p.LockedPackages()}
 	}
@@ -148,7 +171,7 @@ func (s *Session) learn() *knowledge {
 // Clone returns a session with the same texts, to be used elsewhere at the same
 // time. The texts themselves are shared, and not to be changed.
 func (s *Session) Clone() *Session {
-	c := New(s.dir, &s.opts)
+	c := New(s.dir, &s.opts, s.find)
 	c.texts, c.known = maps.Clone(s.texts), s.known
 	return c
 }

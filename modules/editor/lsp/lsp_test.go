@@ -4,17 +4,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/sourcegraph/jsonrpc2"
 
 	"sysc/modules"
+	"sysc/modules/editor"
+	"sysc/store"
 )
 
 // A client is an editor that does what a test says.
@@ -24,24 +28,34 @@ type client struct {
 	conn      *jsonrpc2.Conn
 	published chan publishParams
 	ended     chan error
+	// registered is what the server asked to be told of.
+	registered chan string
 }
 
 // start connects an editor with a server; files are written to its directory.
 func start(t *testing.T, capabilities map[string]any, files map[string]string) *client {
 	t.Helper()
+	return startWith(t, capabilities, files, nil)
+}
+
+// startWith is start with a finder of modules.
+func startWith(t *testing.T, capabilities map[string]any, files map[string]string, find editor.Finder) *client {
+	t.Helper()
 	here, there := net.Pipe()
-	c := &client{t: t, dir: t.TempDir(), published: make(chan publishParams, 100), ended: make(chan error, 1)}
+	c := &client{t: t, dir: t.TempDir(), published: make(chan publishParams, 100), ended: make(chan error, 1), registered: make(chan string, 10)}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		c.write(name, text)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	go func() { c.ended <- Serve(ctx, there, modules.Options{}) }()
+	go func() { c.ended <- Serve(ctx, there, modules.Options{}, find) }()
 	c.conn = jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(here, jsonrpc2.VSCodeObjectCodec{}),
 		jsonrpc2.HandlerWithError(func(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
 			var p publishParams
+			if req.Method == "client/registerCapability" {
+				c.registered <- string(*req.Params)
+				return nil, nil
+			}
 			if req.Method != "textDocument/publishDiagnostics" {
 				t.Errorf("the server sent %s", req.Method)
 				return nil, nil
@@ -59,6 +73,24 @@ func start(t *testing.T, capabilities map[string]any, files map[string]string) *
 	}
 	c.notify("initialized", map[string]any{})
 	return c
+}
+
+// write writes a file as somebody else would.
+func (c *client) write(name, text string) {
+	c.t.Helper()
+	path := filepath.Join(c.dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		c.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// changed tells that somebody else has written a file.
+func (c *client) changed(name string) {
+	c.t.Helper()
+	c.notify("workspace/didChangeWatchedFiles", map[string]any{"changes": []any{map[string]any{"uri": c.uri(name), "type": 2}}})
 }
 
 func (c *client) call(method string, params, result any) {
@@ -377,5 +409,120 @@ func TestProtocol(t *testing.T) {
 			t.Errorf("%s: got %v, want code %d", tt.method, err, tt.code)
 		}
 	}
+	c.quit()
+}
+
+const lockedNet = `{"version": 1, "modules": {"git::https://example.org/net.git": {"constraint": "~> 1.0", "version": "1.0.0", "ref": "v1.0.0", "commit": "0123456789012345678901234567890123456789", "tree": "sha256:TREE"}}}
+`
+
+// What somebody else does is seen: a lock file written, modules fetched, files
+// changed on the disk.
+func TestChangesOutside(t *testing.T) {
+	tree := strings.Repeat("12", 32)
+	digest, err := store.ParseDigest("sha256:" + tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	trees := map[store.Digest]string{}
+	main := "module \"net\" {\n  source  = \"git::https://example.org/net.git\"\n  version = \"~> 1.0\"\n}\nsystem \"box\" {\n  modules = [module.net]\n}\n"
+	c := startWith(t, map[string]any{"workspace": map[string]any{"didChangeWatchedFiles": map[string]any{"dynamicRegistration": true}}},
+		map[string]string{"main.sysc.hcl": main, "fetched/net.sysc.hcl": "config {\n  hostname = \"net\"\n}\n"},
+		func(_ context.Context, dir string) (map[store.Digest]string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return maps.Clone(trees), nil
+		})
+	select {
+	case got := <-c.registered:
+		if !strings.Contains(got, "**/sysc.lock") || !strings.Contains(got, "**/*.sysc.hcl") {
+			t.Errorf("the server wants to be told of %s", got)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("the server wants to be told of nothing")
+	}
+	expect := func(why, want string) {
+		t.Helper()
+		got := c.diagnostics("main.sysc.hcl")
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0].Message, want)) {
+			t.Errorf("%s: %+v, want %q", why, got, want)
+		}
+	}
+	c.open("main.sysc.hcl", main)
+	expect("nothing is locked", "sysc.lock has no module")
+	c.write("sysc.lock", strings.Replace(lockedNet, "TREE", tree, 1))
+	c.changed("sysc.lock")
+	expect("nothing is fetched", "Module is not here")
+	mu.Lock()
+	trees[digest] = filepath.Join(c.dir, "fetched")
+	mu.Unlock()
+	c.changed("sysc.lock")
+	expect("it is fetched", "")
+	c.write("other.sysc.hcl", "config {\n  hostnam = 1\n}\n")
+	c.changed("other.sysc.hcl")
+	if got := c.diagnostics("other.sysc.hcl"); len(got) != 1 || !strings.Contains(got[0].Message, "hostname") {
+		t.Errorf("another file: %+v", got)
+	}
+	c.quit()
+}
+
+// A definition in the JSON syntax has an outline, too.
+func TestJSON(t *testing.T) {
+	const text = `{
+  "variable": {"greeting": {"default": "hello"}},
+  "locals": {"motd": "${upper(var.greeting)}"},
+  "option": {"site.port": {"type": "port", "default": 80}},
+  "system": {"box": {
+    "site": {"port": 8080},
+    "file": {"/etc/motd": {"content": "${local.motd}"}}
+  }}
+}
+`
+	c := start(t, nil, map[string]string{"main.sysc.json": text, "other.sysc.hcl": "locals {\n  port = config.site.port\n  same = local.motd\n}\n"})
+	c.open("main.sysc.json", text)
+	var symbols []documentSymbol
+	document := map[string]any{"textDocument": map[string]any{"uri": c.uri("main.sysc.json")}}
+	c.call("textDocument/documentSymbol", document, &symbols)
+	var got []string
+	lines := strings.Split(text, "\n")
+	for _, s := range symbols {
+		at := s.SelectionRange
+		got = append(got, s.Name+" at "+lines[at.Start.Line][at.Start.Character:at.End.Character])
+		if s.Range.End.Line < at.End.Line || s.Range.Start.Line > at.Start.Line {
+			t.Errorf("%s: its name is at %v, outside of %v", s.Name, at, s.Range)
+		}
+	}
+	want := []string{`variable "greeting" at "greeting"`, `local.motd at "motd"`, `option "site.port" at "site.port"`, `system "box" at "box"`}
+	if !slices.Equal(got, want) {
+		t.Errorf("symbols: %q, want %q", got, want)
+	}
+	for _, tt := range []struct{ method, text, want string }{
+		{"definition", "var.gree|ting", "main.sysc.json:1"},
+		{"definition", "local.mo|td", "main.sysc.json:2"},
+		{"references", `"mo|td"`, "main.sysc.json:2 main.sysc.json:6 other.sysc.hcl:2"},
+		{"references", `"po|rt": 8080`, "main.sysc.json:3 main.sysc.json:5 other.sysc.hcl:1"},
+	} {
+		where := strings.Index(text, strings.Replace(tt.text, "|", "", 1))
+		_, at := c.place("main.sysc.json", text[:where]+tt.text)
+		var places []location
+		c.call("textDocument/"+tt.method, at, &places)
+		var shown []string
+		for _, l := range places {
+			shown = append(shown, fmt.Sprintf("%s:%d", strings.TrimPrefix(l.URI, c.uri("")+"/"), l.Range.Start.Line))
+		}
+		if got := strings.Join(shown, " "); got != tt.want {
+			t.Errorf("%s of %s: got %s, want %s", tt.method, tt.text, got, tt.want)
+		}
+	}
+	var completions completionList
+	_, at := c.place("main.sysc.json", "{\n  |")
+	c.call("textDocument/completion", at, &completions)
+	if len(completions.Items) != 0 {
+		t.Errorf("completion: %+v", completions.Items)
+	}
+	// While it is being written there may be nothing to see.
+	c.change("main.sysc.json", text[:len(text)/2])
+	c.diagnostics("main.sysc.json")
+	c.call("textDocument/documentSymbol", document, &symbols)
 	c.quit()
 }

@@ -10,17 +10,19 @@ import (
 
 	"github.com/sourcegraph/jsonrpc2"
 
+	"sysc/lang/syntax"
 	"sysc/modules"
 	"sysc/modules/editor"
+	"sysc/modules/lock"
 )
 
 // Serve answers an editor at the other end of a stream, which is closed at the
-// end. opts are those with which definitions are evaluated. It returns when the
-// editor says exit or hangs up, or with ctx.
-func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options) error {
+// end. opts are those with which definitions are evaluated, and find, if not nil,
+// finds their modules. It returns when the editor says exit or hangs up, or with ctx.
+func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options, find editor.Finder) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{opts: opts, encoding: utf16Units, sessions: map[string]*editor.Session{}, exit: stop}
+	s := &server{opts: opts, find: find, encoding: utf16Units, sessions: map[string]*editor.Session{}, exit: stop}
 	s.checks = newChecks(ctx, s)
 	s.mu.Lock() // requests come as soon as there is a connection
 	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(stream, jsonrpc2.VSCodeObjectCodec{}),
@@ -48,10 +50,13 @@ func (quiet) Printf(string, ...any) {}
 type server struct {
 	conn     *jsonrpc2.Conn
 	opts     modules.Options
+	find     editor.Finder
 	encoding encoding
 	snippets bool
-	exit     func()
-	checks   *checks
+	// watches is set when the editor tells of files that others change, if asked.
+	watches bool
+	exit    func()
+	checks  *checks
 
 	// mu guards what requests and checks both use.
 	mu       sync.Mutex
@@ -62,22 +67,23 @@ type server struct {
 type method func(s *server, params json.RawMessage) (any, error)
 
 var methods = map[string]method{
-	"initialize":                  with((*server).initialize),
-	"initialized":                 nothing,
-	"shutdown":                    nothing,
-	"$/cancelRequest":             nothing,
-	"$/setTrace":                  nothing,
-	"exit":                        func(s *server, _ json.RawMessage) (any, error) { s.exit(); return nil, nil },
-	"textDocument/didOpen":        with((*server).didOpen),
-	"textDocument/didChange":      with((*server).didChange),
-	"textDocument/didSave":        with((*server).didSave),
-	"textDocument/didClose":       with((*server).didClose),
-	"textDocument/completion":     with((*server).completion),
-	"textDocument/hover":          with((*server).hover),
-	"textDocument/definition":     with((*server).definition),
-	"textDocument/references":     with((*server).references),
-	"textDocument/documentSymbol": with((*server).symbols),
-	"textDocument/formatting":     with((*server).formatting),
+	"initialize":                      with((*server).initialize),
+	"initialized":                     func(s *server, _ json.RawMessage) (any, error) { return s.initialized() },
+	"workspace/didChangeWatchedFiles": with((*server).didChangeWatchedFiles),
+	"shutdown":                        nothing,
+	"$/cancelRequest":                 nothing,
+	"$/setTrace":                      nothing,
+	"exit":                            func(s *server, _ json.RawMessage) (any, error) { s.exit(); return nil, nil },
+	"textDocument/didOpen":            with((*server).didOpen),
+	"textDocument/didChange":          with((*server).didChange),
+	"textDocument/didSave":            with((*server).didSave),
+	"textDocument/didClose":           with((*server).didClose),
+	"textDocument/completion":         with((*server).completion),
+	"textDocument/hover":              with((*server).hover),
+	"textDocument/definition":         with((*server).definition),
+	"textDocument/references":         with((*server).references),
+	"textDocument/documentSymbol":     with((*server).symbols),
+	"textDocument/formatting":         with((*server).formatting),
 }
 
 func nothing(*server, json.RawMessage) (any, error) { return nil, nil }
@@ -110,6 +116,7 @@ func (s *server) handle(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Reque
 func (s *server) initialize(p initializeParams) (any, error) {
 	s.encoding = chooseEncoding(p.Capabilities.General.PositionEncodings)
 	s.snippets = p.Capabilities.TextDocument.Completion.CompletionItem.SnippetSupport
+	s.watches = p.Capabilities.Workspace.DidChangeWatchedFiles.DynamicRegistration
 	return initializeResult{
 		Capabilities: serverCapabilities{
 			PositionEncoding:           string(s.encoding),
@@ -123,6 +130,45 @@ func (s *server) initialize(p initializeParams) (any, error) {
 		},
 		ServerInfo: serverInfo{Name: "sysc", Version: s.opts.Version},
 	}, nil
+}
+
+// watched are the files that others may change: what is evaluated, and what sysc
+// lock writes.
+var watched = []string{"**/*" + syntax.Extension, "**/*" + syntax.JSONExtension, "**/" + lock.FileName}
+
+// initialized asks to be told when files change.
+func (s *server) initialized() (any, error) {
+	if !s.watches {
+		return nil, nil
+	}
+	var watchers []watcher
+	for _, glob := range watched {
+		watchers = append(watchers, watcher{GlobPattern: glob})
+	}
+	p := registrationParams{Registrations: []registration{{
+		ID: "files", Method: "workspace/didChangeWatchedFiles", RegisterOptions: watchOptions{Watchers: watchers},
+	}}}
+	// Requests are handled one after another, so nobody may wait for an answer here.
+	// An editor that does not want to watch says so, and that is that.
+	_, err := s.conn.DispatchCall(s.checks.ctx, "client/registerCapability", p)
+	return nil, err
+}
+
+// didChangeWatchedFiles checks definitions again whose files somebody else has
+// changed.
+func (s *server) didChangeWatchedFiles(p watchedParams) (any, error) {
+	for _, change := range p.Changes {
+		path, err := pathOf(change.URI)
+		if err != nil {
+			continue // nothing of a definition
+		}
+		dir, name := filepath.Split(path)
+		session, ok := s.sessions[filepath.Clean(dir)]
+		if ok && !session.IsOpen(name) {
+			s.checks.all(session)
+		}
+	}
+	return nil, nil
 }
 
 // A document is a text of a session.
@@ -141,7 +187,7 @@ func (s *server) document(id documentID) (document, error) {
 	dir = filepath.Clean(dir)
 	session, ok := s.sessions[dir]
 	if !ok {
-		session = editor.New(dir, &s.opts)
+		session = editor.New(dir, &s.opts, s.find)
 		s.sessions[dir] = session
 	}
 	return document{session, name}, nil
