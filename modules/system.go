@@ -129,7 +129,7 @@ func (s *System) read(r *reader) diag.List {
 		def.Root = ref
 		for _, p := range packages {
 			def.Packages = append(def.Packages, systems.Package{
-				Name: p.Name, Version: p.Version, Architecture: p.Architecture, Explicit: p.Explicit, Size: p.Size,
+				Name: p.Name, Version: p.Version, Architecture: p.Architecture, Explicit: p.Explicit, Size: p.Size, SHA256: p.SHA256,
 			})
 		}
 	}

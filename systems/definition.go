@@ -1,6 +1,9 @@
 package systems
 
-import "sysc/derivations"
+import (
+	"sysc/derivations"
+	"sysc/store"
+)
 
 // A Definition is one system after all options are merged: plain data, sorted,
 // the same for the same definition text and lock file.
@@ -35,8 +38,10 @@ type Package struct {
 	Architecture string `json:"architecture"`
 	// Explicit is true for a package that the definition names.
 	Explicit bool `json:"explicit,omitempty"`
-	// Size is the package file's, in bytes.
-	Size int64 `json:"size"`
+	// Size is the package file's, in bytes, and SHA256 its digest; zero in what an
+	// earlier sysc has made.
+	Size   int64        `json:"size"`
+	SHA256 store.Digest `json:"sha256,omitzero"`
 }
 
 // A File is a declared file. Either Content or Source is set.

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sysc/systems"
+	"sysc/systems/activate"
+	"sysc/systems/generation"
+	"sysc/systems/sbom"
+)
+
+func (a *app) sbomCommand() *cobra.Command {
+	format := "spdx"
+	cmd := &cobra.Command{
+		Use:   "sbom [SYSTEM]",
+		Short: "Print what a system consists of as a software bill of materials",
+		Long: `Print what a system consists of as a software bill of materials: each package with its
+version, the hash of its file, and its address in package-url's form. SYSTEM is the
+number of a generation, by default the current one, or a system object as sysc build
+prints it. The same system gives the same bytes.`,
+		Example: "  sysc sbom > laptop.spdx.json\n  sysc sbom ./result --format cyclonedx",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			write := sbom.SPDX
+			switch format {
+			case "spdx":
+			case "cyclonedx":
+				write = sbom.CycloneDX
+			default:
+				return fmt.Errorf("unknown format %q: there are spdx and cyclonedx (see %s --help)", format, cmd.CommandPath())
+			}
+			system, err := a.billedSystem(cmd.Context(), args)
+			if err != nil {
+				return err
+			}
+			return write(a.out, system)
+		},
+	}
+	a.rootFlag(cmd)
+	cmd.Flags().StringVar(&format, "format", format, "write `FORMAT`: spdx (2.3) or cyclonedx (1.6), as JSON")
+	return cmd
+}
+
+// billedSystem reads a generation, or a system object.
+func (a *app) billedSystem(ctx context.Context, args []string) (*sbom.System, error) {
+	if len(args) == 1 {
+		if _, err := generation.ParseNumber(args[0]); err != nil {
+			return a.billedObject(ctx, args[0])
+		}
+	}
+	profile, err := a.openProfile()
+	if err != nil {
+		return nil, err
+	}
+	defer profile.Close()
+	record, err := chosenGeneration(profile, args)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := activate.ReadManifest(machine, record)
+	if err != nil {
+		return nil, err
+	}
+	revision := record.Provenance.Revision
+	if record.Provenance.Dirty {
+		revision += "-dirty"
+	}
+	return &sbom.System{Manifest: manifest, Digest: record.Manifest, Created: record.Created, Revision: revision, Version: version}, nil
+}
+
+// chosenGeneration is the one that is named, or the current one.
+func chosenGeneration(profile *generation.Profile, args []string) (*generation.Record, error) {
+	if len(args) == 0 {
+		record, err := profile.Current()
+		if record == nil && err == nil {
+			err = errors.New("there is no generation yet: sysc switch makes one")
+		}
+		return record, err
+	}
+	number, err := generation.ParseNumber(args[0])
+	if err != nil {
+		return nil, err
+	}
+	return profile.Get(number)
+}
+
+// billedObject reads a system object, of which nobody knows when it was made: the bill
+// says 1970.
+func (a *app) billedObject(ctx context.Context, arg string) (_ *sbom.System, err error) {
+	p, err := objectPath(arg)
+	if err != nil {
+		return nil, fmt.Errorf("%s is neither a generation's number nor a system object", arg)
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	system, err := systems.Load(ctx, st, p)
+	if err != nil {
+		return nil, err
+	}
+	return &sbom.System{Manifest: system.Manifest, Digest: system.Digest, Created: time.Unix(0, 0), Version: version}, nil
+}
