@@ -18,16 +18,17 @@ import (
 const snapshotVersion = "sysc-graph-1\n"
 
 // Snapshot returns the derivations behind refs, with their origins and the sources
-// that they use, for [ReadSnapshot]. It may be called while others read the graph.
+// that they use, for [ReadSnapshot], and the positions of the derivations in it. It may
+// be called while others read the graph.
 //
 // Numbers are varints, texts and lists stand behind their lengths, inputs are
 // positions of derivations earlier in the snapshot.
-func (g *Graph) Snapshot(refs []Ref) []byte {
+func (g *Graph) Snapshot(refs []Ref) (data []byte, index map[Hash]int) {
 	hashes := g.Behind(refs)
-	const typical = 512 // bytes of a derivation
+	const typical = 400 // bytes of a derivation
 	e := make(snapshotEncoder, 0, len(snapshotVersion)+typical*len(hashes))
 	e = append(e, snapshotVersion...)
-	index := make(map[Hash]int, len(hashes))
+	index = make(map[Hash]int, len(hashes))
 	used := make(map[store.Path]bool)
 	e.uint(uint64(len(hashes)))
 	for i, h := range hashes {
@@ -49,7 +50,7 @@ func (g *Graph) Snapshot(refs []Ref) []byte {
 		e.text(string(p))
 		e.source(g.source[p])
 	}
-	return e
+	return e, index
 }
 
 // A snapshotEncoder appends to a snapshot.

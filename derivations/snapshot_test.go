@@ -65,13 +65,24 @@ func snapshotExample(t testing.TB) (*Graph, Ref) {
 	return g, top
 }
 
+func snapshotOf(g *Graph, refs ...Ref) string {
+	data, _ := g.Snapshot(refs)
+	return string(data)
+}
+
 func TestSnapshot(t *testing.T) {
 	g, top := snapshotExample(t)
-	got, err := ReadSnapshot(string(g.Snapshot([]Ref{top})))
+	data, index := g.Snapshot([]Ref{top})
+	got, err := ReadSnapshot(string(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := g.Behind([]Ref{top})
+	for i, h := range want {
+		if index[h] != i {
+			t.Errorf("%s is at %d, want %d", h, index[h], i)
+		}
+	}
 	if !slices.Equal(got.Hashes(), want) || len(want) != g.Len()-1 {
 		t.Fatalf("derivations %v, want %v", got.Hashes(), want)
 	}
@@ -91,7 +102,7 @@ func TestSnapshot(t *testing.T) {
 			}
 		}
 	}
-	if again := got.Snapshot([]Ref{top}); string(again) != string(g.Snapshot([]Ref{top})) {
+	if snapshotOf(got, top) != snapshotOf(g, top) {
 		t.Error("the snapshot of what was read is another one")
 	}
 	// What is added later knows what was read.
@@ -137,7 +148,7 @@ func TestSnapshotHasAll(t *testing.T) {
 // TestSnapshotDamaged cuts a snapshot short, and changes each of its bytes.
 func TestSnapshotDamaged(t *testing.T) {
 	g, top := snapshotExample(t)
-	data := g.Snapshot([]Ref{top})
+	data := []byte(snapshotOf(g, top))
 	for n := range data {
 		if _, err := ReadSnapshot(string(data[:n])); err == nil {
 			t.Errorf("read the first %d bytes", n)
@@ -180,8 +191,8 @@ func readHostile(data string) {
 
 func FuzzReadSnapshot(f *testing.F) {
 	g, top := snapshotExample(f)
-	f.Add(string(g.Snapshot([]Ref{top})))
-	f.Add(string(NewGraph().Snapshot(nil)))
+	f.Add(snapshotOf(g, top))
+	f.Add(snapshotOf(NewGraph()))
 	f.Fuzz(func(_ *testing.T, data string) { readHostile(data) })
 }
 
@@ -212,7 +223,7 @@ func BenchmarkSnapshot(b *testing.B) {
 		p, _ := g.Placeholder(top)
 		all = append(all, p)
 	}
-	data := string(g.Snapshot([]Ref{top}))
+	data := snapshotOf(g, top)
 	b.Run("write", func(b *testing.B) {
 		b.SetBytes(int64(len(data)))
 		for b.Loop() {

@@ -230,15 +230,12 @@ func written(a *Answer, p *Project) (about, graph []byte, err error) {
 	for i := range kept.Archives {
 		kept.Archives[i].Keyring = nil // no mirror depends on it
 	}
-	at := map[derivations.Hash]int{}
-	for i, h := range a.graph.Behind(refs) {
-		at[h] = i
-	}
+	graph, at := a.graph.Snapshot(refs)
 	for _, t := range a.Targets {
 		kept.Targets = append(kept.Targets, memoOf(t, at))
 	}
 	about, err = json.Marshal(kept)
-	return about, a.graph.Snapshot(refs), err
+	return about, graph, err
 }
 
 // memoOf writes a target down; at has the positions of derivations.

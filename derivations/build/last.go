@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,15 +41,8 @@ func lastBuildPath(logDir, target string) string {
 }
 
 // A last build is a zstd file of two frames: one that programs skip, with the hash of
-// the root, so that this is found at once, and JSON lines, each with a hash and its
-// derivation.
+// the root, so that this is found at once, and a snapshot of what is behind it.
 const lastBuildHeader = "\x50\x2a\x4d\x18\x20\x00\x00\x00" // magic, and the length of a hash
-
-// A lastStep is a line.
-type lastStep struct {
-	Hash       string                  `json:"hash"`
-	Derivation *derivations.Derivation `json:"derivation"`
-}
 
 // RememberBuild keeps what a target consists of now that it is built. target says
 // which it is among all targets that are built into the store.
@@ -72,24 +64,15 @@ func RememberBuild(logDir, target string, g *derivations.Graph, root derivations
 
 // encodeLastBuild returns nil when there is too much of it.
 func encodeLastBuild(g *derivations.Graph, root derivations.Hash) ([]byte, error) {
-	var text bytes.Buffer
-	for _, h := range g.Behind([]derivations.Ref{{Derivation: root}}) {
-		d, _ := g.Derivation(h)
-		line, err := d.MarshalJSON()
-		if err != nil {
-			return nil, err
-		}
-		// Not by json.Marshal, which would read the line again: there may be thousands.
-		fmt.Fprintf(&text, "{\"hash\":\"%s\",\"derivation\":%s}\n", h, line)
-		if text.Len() > maxLastBuild {
-			return nil, nil
-		}
+	data, _ := g.Snapshot([]derivations.Ref{{Derivation: root}})
+	if len(data) > maxLastBuild {
+		return nil, nil
 	}
 	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, err
 	}
-	return z.EncodeAll(text.Bytes(), append([]byte(lastBuildHeader), root[:]...)), nil
+	return z.EncodeAll(data, append([]byte(lastBuildHeader), root[:]...)), nil
 }
 
 // replaceNote replaces a file at or below logDir by one that is written aside, where
@@ -159,20 +142,17 @@ func RecallBuild(logDir, target string) (*LastBuild, error) {
 }
 
 func decodeLastBuild(r io.Reader) (map[derivations.Hash]*derivations.Derivation, error) {
-	steps := make(map[derivations.Hash]*derivations.Derivation)
-	for lines := json.NewDecoder(io.LimitReader(r, 2*maxLastBuild)); ; {
-		var line lastStep
-		err := lines.Decode(&line)
-		if err == io.EOF {
-			return steps, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		h, err := derivations.ParseHash(line.Hash)
-		if err != nil || line.Derivation == nil {
-			return nil, fmt.Errorf("no derivation in a line (%v)", err)
-		}
-		steps[h] = line.Derivation
+	data, err := io.ReadAll(io.LimitReader(r, maxLastBuild+1))
+	if err != nil {
+		return nil, err
 	}
+	g, err := derivations.ReadSnapshot(string(data))
+	if err != nil {
+		return nil, err
+	}
+	steps := make(map[derivations.Hash]*derivations.Derivation, g.Len())
+	for _, h := range g.Hashes() {
+		steps[h], _ = g.Derivation(h)
+	}
+	return steps, nil
 }
