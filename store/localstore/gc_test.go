@@ -276,6 +276,30 @@ func TestRootIsMadeAside(t *testing.T) {
 	}
 }
 
+// A root that cannot be read may keep anything: nothing is collected, and the message
+// names what is in the way.
+func TestGCDamagedRoot(t *testing.T) {
+	s := newStore(t)
+	register(t, s, add(t, s, AddOptions{}, "f=1"))
+	s = reopen(t, s)
+	must(t, os.Mkdir(s.path("roots/auto"), 0o755))
+	for name, damage := range map[string]func(path string) error{
+		"auto/" + fakeID('z'): func(path string) error { return os.WriteFile(path, nil, 0o644) },
+		"direct":              func(path string) error { return os.Symlink("nowhere", path) },
+	} {
+		must(t, damage(s.path("roots/"+name)))
+		want := "remove " + s.path("roots/"+name) + " if nothing needs it"
+		if _, err := s.GC(t.Context(), GCOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", name, err, want)
+		}
+		s.expectObjects(t, 1)
+		must(t, os.Remove(s.path("roots/"+name)))
+	}
+	if got := gc(t, s, GCOptions{}); len(got.Objects) != 1 {
+		t.Errorf("collected %+v", got)
+	}
+}
+
 func TestGCDamaged(t *testing.T) {
 	ctx := t.Context()
 	s := newStore(t)

@@ -276,7 +276,8 @@ func (s *Store) Roots(ctx context.Context) ([]Root, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil // somebody removed it since its directory was read
 		case err != nil:
-			return fmt.Errorf("%s: %w", name, err)
+			// It may keep anything, so nothing is collected beside it.
+			return fmt.Errorf("%s: %w; remove %s if nothing needs it", name, err, path)
 		}
 		return ctx.Err()
 	})
