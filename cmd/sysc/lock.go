@@ -189,7 +189,7 @@ func (a *app) printRootChange(root modules.RootChange, names string, all bool) {
 		return
 	}
 	fmt.Fprintf(a.out, "%s: %s\n", names, plural(root.Total, "package"))
-	shown, hidden := 0, 0
+	shown, hidden, security := 0, 0, 0
 	show := func(sign string, p debian.Package, text string) {
 		if all || p.Explicit || sign == "~" {
 			fmt.Fprintf(a.out, "  %s %s %s\n", sign, p.Name, text)
@@ -206,6 +206,10 @@ func (a *app) printRootChange(root modules.RootChange, names string, all bool) {
 		if change.Old.Version == change.New.Version {
 			text = change.New.Version + ", other contents"
 		}
+		if change.New.FromSecurity() {
+			text += " (security)"
+			security++
+		}
 		show("~", change.New, text)
 	}
 	for _, p := range root.Removed {
@@ -213,6 +217,9 @@ func (a *app) printRootChange(root modules.RootChange, names string, all bool) {
 	}
 	if shown > 0 && hidden > 0 {
 		fmt.Fprintf(a.out, "  and %s that these need\n", plural(hidden, "other package"))
+	}
+	if security > 0 {
+		fmt.Fprintf(a.out, "  %s from the security archive\n", plural(security, "update"))
 	}
 }
 

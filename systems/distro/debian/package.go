@@ -2,6 +2,7 @@ package debian
 
 import (
 	"fmt"
+	"strings"
 
 	"sysc/store"
 	"sysc/systems/distro/debian/resolve"
@@ -20,6 +21,9 @@ type Package struct {
 	// Explicit is true for a package that was asked for by name.
 	Explicit bool `json:"explicit,omitempty"`
 }
+
+// FromSecurity reports whether the package is from the security archive of an input.
+func (p *Package) FromSecurity() bool { return strings.HasSuffix(p.Archive, securitySuffix) }
 
 // A Base says which packages a root has before anything is asked for.
 type Base string
