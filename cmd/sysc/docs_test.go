@@ -31,7 +31,9 @@ func TestDocumentedCommands(t *testing.T) {
 				continue
 			}
 			commands++
-			cmd, rest, err := newApp(io.Discard, io.Discard, os.Getenv).command().Find(fields[1:])
+			root := newApp(io.Discard, io.Discard, os.Getenv).command()
+			root.InitDefaultCompletionCmd() // as when it runs
+			cmd, rest, err := root.Find(fields[1:])
 			if err == nil {
 				err = cmd.ParseFlags(rest)
 			}
