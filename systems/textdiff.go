@@ -58,3 +58,11 @@ func unified(old, new []byte) []string {
 	}
 	return strings.Split(strings.TrimSuffix(out[at+1:], "\n"), "\n")
 }
+
+// TextDiff returns the lines of a unified diff of two contents, found by their
+// digests, as [FileChange.Diff] has them. A zero digest stands for no contents at
+// all. note says why there are none although something changed.
+func TextDiff(old, new store.Digest, contents func(store.Digest) ([]byte, bool)) (lines []string, note string) {
+	d := differ{DiffOptions{Contents: contents}}
+	return d.text(old, new)
+}

@@ -104,7 +104,7 @@ func (a *app) command() *cobra.Command {
 			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.searchCommand(), a.whyCommand(), a.lspCommand(),
 		}},
 		{"machine", "Machines:", []*cobra.Command{
-			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.diffCommand(), a.sbomCommand(),
+			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),

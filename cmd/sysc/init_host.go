@@ -142,7 +142,7 @@ func (w *definitionWriter) units(h *hostscan.Host) {
 // printableLine is a text that has one line and moves no cursor.
 func printableLine(s string) string {
 	return strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
+		if c == '\t' || unicode.IsPrint(c) {
 			return c
 		}
 		return unicode.ReplacementChar

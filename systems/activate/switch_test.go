@@ -2,6 +2,7 @@ package activate_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -384,5 +385,50 @@ func TestLeftoversAreCleaned(t *testing.T) {
 	l.doSwitch(l.build(def))
 	if l.exists("sysc/generations/.new/half") {
 		t.Error("the leftover is still there")
+	}
+}
+
+// What was changed by hand is found, of each kind, in what the generation owns and in
+// what is declared elsewhere; and nothing else is.
+func TestDrift(t *testing.T) {
+	l := newLab(t)
+	def := definition()
+	def.Files = append(def.Files, systems.File{Path: "/srv/www/index", Content: "page\n", Mode: 0o644})
+	record := l.doSwitch(l.build(def)).Generation
+	drift := func() string {
+		t.Helper()
+		found, err := activate.FindDrift(t.Context(), l.root, l.store, record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		for _, d := range found {
+			fmt.Fprintf(&b, "%s %s %v %t\n", d.Action.Symbol(), d.Name, d.Details, !d.Old.IsZero() && !d.New.IsZero())
+		}
+		return b.String()
+	}
+	if got := drift(); got != "" {
+		t.Errorf("of a new machine:\n%s", got)
+	}
+	l.write("var/lib/app/more", "what a machine does\n")
+	l.write("etc/motd", "changed\n")
+	l.write("etc/added", "")
+	l.write("srv/www/index", "other\n")
+	for _, err := range []error{
+		os.Remove(l.path("etc/hostname")),
+		os.Remove(l.path("etc/os-release")), os.Symlink("elsewhere", l.path("etc/os-release")),
+		os.Chmod(l.path("usr/bin/sh"), 0o700),
+		os.Remove(l.path("bin")), os.Mkdir(l.path("bin"), 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "~ /bin [a link → something else] false\n" +
+		"+ /etc/added [] false\n- /etc/hostname [] false\n~ /etc/motd [] true\n" +
+		"~ /etc/os-release [to ../usr/lib/os-release → elsewhere] false\n" +
+		"~ /srv/www/index [] true\n~ /usr/bin/sh [mode 0755 → 0700] true\n"
+	if got := drift(); got != want {
+		t.Errorf("drift:\n%swant:\n%s", got, want)
 	}
 }
