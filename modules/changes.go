@@ -12,50 +12,58 @@ import (
 // Changes are what [Project.Lock] did, sorted, to be printed.
 type Changes struct {
 	// Written is false when the lock file was right already.
-	Written bool
-	Modules []ModuleChange
-	Inputs  []InputChange
-	Roots   []RootChange
-	IDs     []IDChange
+	Written bool           `json:"written"`
+	Modules []ModuleChange `json:"modules,omitempty"`
+	Inputs  []InputChange  `json:"inputs,omitempty"`
+	Roots   []RootChange   `json:"roots,omitempty"`
+	IDs     []IDChange     `json:"ids,omitempty"`
 }
 
 // An InputChange is an input that is new, has moved, or is gone.
 type InputChange struct {
-	Name string
+	Name string `json:"name"`
 	// Old and New are revisions, "" for none; the dates are when the archive was
 	// signed.
-	Old, New         string
-	OldDate, NewDate time.Time
+	Old     string    `json:"old,omitempty"`
+	New     string    `json:"new,omitempty"`
+	OldDate time.Time `json:"old_date,omitzero"`
+	NewDate time.Time `json:"new_date,omitzero"`
 }
 
 // A ModuleChange is a package of modules that is new, has moved, or is gone.
 type ModuleChange struct {
 	// Name is the lock file's.
-	Name string
+	Name string `json:"name"`
 	// Old and New are versions, or what commits are called; "" for none.
-	Old, New string
+	Old string `json:"old,omitempty"`
+	New string `json:"new,omitempty"`
 	// OldCommit and NewCommit are whole hashes, "" for none and for archives.
-	OldCommit, NewCommit string
+	OldCommit string `json:"old_commit,omitempty"`
+	NewCommit string `json:"new_commit,omitempty"`
 }
 
 // A RootChange is what has changed in the packages of a system or derivation.
 type RootChange struct {
 	// Address is "system.NAME" or "derivation.NAME".
-	Address string
+	Address string `json:"address"`
 	// Total is the number of packages now, 0 for a root that is gone.
-	Total          int
-	Added, Removed []debian.Package
-	Changed        []PackageChange
+	Total   int              `json:"total"`
+	Added   []debian.Package `json:"added,omitempty"`
+	Removed []debian.Package `json:"removed,omitempty"`
+	Changed []PackageChange  `json:"changed,omitempty"`
 }
 
 // A PackageChange is another version, or other contents, of one package.
-type PackageChange struct{ Old, New debian.Package }
+type PackageChange struct {
+	Old debian.Package `json:"old"`
+	New debian.Package `json:"new"`
+}
 
 // An IDChange is a number given to an account.
 type IDChange struct {
-	Kind string // "user" or "group"
-	Name string
-	ID   uint32
+	Kind string `json:"kind"` // "user" or "group"
+	Name string `json:"name"`
+	ID   uint32 `json:"id"`
 }
 
 func compare(old, new *lock.File) *Changes {

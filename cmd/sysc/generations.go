@@ -245,6 +245,9 @@ func (a *app) rollback(ctx context.Context, to generation.Number) error {
 		return err
 	}
 	a.printNotes(result)
+	if a.json {
+		return a.printResult(result)
+	}
 	if result.Unchanged {
 		a.say("Nothing to do: generation %d is current already.", result.Generation.Number)
 		return nil

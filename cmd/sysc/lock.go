@@ -115,7 +115,10 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor, all bo
 		return err
 	}
 	if a.json {
-		err = a.printJSON(changes)
+		err = a.printJSON(struct {
+			FormatVersion string `json:"format_version"`
+			*modules.Changes
+		}{"1.0", changes})
 	} else {
 		a.printChanges(changes, all)
 	}

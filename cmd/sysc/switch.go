@@ -126,11 +126,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 func (a *app) reportSwitch(p *planned, result *activate.Result) error {
 	a.printNotes(result)
 	if a.json {
-		return a.printJSON(struct {
-			Generation *generation.Record `json:"generation"`
-			Unchanged  bool               `json:"unchanged"`
-			BootEntry  string             `json:"boot_entry,omitempty"`
-		}{result.Generation, result.Unchanged, result.BootEntry})
+		return a.printResult(result)
 	}
 	if result.Unchanged {
 		a.say("Nothing to do: %s is generation %d already.", p.target.Label, result.Generation.Number)
@@ -142,6 +138,16 @@ func (a *app) reportSwitch(p *planned, result *activate.Result) error {
 	}
 	a.say("%s", text)
 	return nil
+}
+
+// printResult prints what a switch or rollback did as JSON.
+func (a *app) printResult(result *activate.Result) error {
+	return a.printJSON(struct {
+		Generation *generation.Record `json:"generation"`
+		Previous   generation.Number  `json:"previous,omitempty"`
+		Unchanged  bool               `json:"unchanged"`
+		BootEntry  string             `json:"boot_entry,omitempty"`
+	}{result.Generation, result.Previous, result.Unchanged, result.BootEntry})
 }
 
 func (a *app) diffCommand() *cobra.Command {
