@@ -49,14 +49,13 @@ type Definition struct {
 // that requires another version of sysc is one error, whatever else is wrong with
 // it. What is read is noted in reads, which may be nil.
 func Load(reads *readlog.Log, dir string, texts map[string][]byte, version string) (*Definition, diag.List) {
-	m, diags := syntax.LoadTexts(reads, dir, texts)
+	m, diags := syntax.LoadAs(reads, dir, "", texts)
 	return defineLoaded(dir, m, diags, version)
 }
 
-// LoadAs is [Load] without texts, and with a path in front of the file names in
-// ranges.
-func LoadAs(reads *readlog.Log, dir, prefix, version string) (*Definition, diag.List) {
-	m, diags := syntax.LoadAs(reads, dir, prefix)
+// LoadAs is [Load] with a path in front of the file names in ranges, and of texts.
+func LoadAs(reads *readlog.Log, dir, prefix string, texts map[string][]byte, version string) (*Definition, diag.List) {
+	m, diags := syntax.LoadAs(reads, dir, prefix, texts)
 	return defineLoaded(cmp.Or(prefix, dir), m, diags, version)
 }
 

@@ -61,6 +61,9 @@ type constraint struct {
 	text bool
 }
 
+// NoValue is the summary of the problem that a variable needs a value and has none.
+const NoValue = "No value for required variable"
+
 // variable computes the value of a variable: the one given, or the default,
 // converted to its type and validated.
 func (m *Module) variable(b *syntax.Block) (cty.Value, diag.List) {
@@ -147,7 +150,7 @@ func (m *Module) variableValue(b *syntax.Block, c constraint) (cty.Value, diag.L
 		return cty.DynamicVal, nil // checkGiven has said so
 	}
 	if def == nil {
-		return cty.DynamicVal, diag.Errorf(b.Range, "No value for required variable",
+		return cty.DynamicVal, diag.Errorf(b.Range, NoValue,
 			"The variable %q has no default, so a value must be given: set SYSC_VAR_%s, or use --var %s=… or --var-file.", name, name, name)
 	}
 	return m.defaultValue(def, c)

@@ -113,7 +113,7 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 	known, ok := p.definitions[dir]
 	if !ok {
 		known = &loaded{}
-		known.def, known.diags = lang.LoadAs(p.opts.Reads, dir, at.shown(), p.opts.Version)
+		known.def, known.diags = lang.LoadAs(p.opts.Reads, dir, at.shown(), p.opts.Texts, p.opts.Version)
 		if known.def != nil {
 			maps.Copy(p.files, known.def.Module.Files)
 			for _, b := range known.def.Systems {
@@ -124,7 +124,7 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 				known.diags = append(known.diags, checkBody(b.Body)...)
 			}
 		} else {
-			m, _ := syntax.LoadAs(p.opts.Reads, dir, at.shown()) // only for the texts
+			m, _ := syntax.LoadAs(p.opts.Reads, dir, at.shown(), p.opts.Texts) // only for the texts
 			maps.Copy(p.files, m.Files)
 		}
 		p.definitions[dir] = known

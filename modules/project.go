@@ -44,7 +44,8 @@ type Options struct {
 	Overrides map[string]string
 	// Reads, if not nil, notes everything that is read from files.
 	Reads *readlog.Log
-	// Texts take the place of the files of these names, which need not exist.
+	// Texts take the place of the files that messages call so, which need not exist:
+	// "main.sysc.hcl", and "web/main.sysc.hcl" of a module that is used.
 	Texts map[string][]byte
 }
 
@@ -115,7 +116,7 @@ func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) 
 // begin takes over what was loaded and reads the lock file.
 func (p *Project) begin(_ context.Context, def *lang.Definition) diag.List {
 	if def == nil {
-		m, _ := syntax.Load(p.opts.Reads, p.dir) // only for the texts
+		m, _ := syntax.LoadAs(p.opts.Reads, p.dir, "", p.opts.Texts) // only for the texts
 		p.files = m.Files
 		return nil
 	}

@@ -20,6 +20,18 @@ func (p *Project) Options() *option.Option {
 	return p.work.evaluator("", p.opts.Platform, nil, nil).options.Root().Option()
 }
 
+// ModuleDirs returns the directories of the modules that the definition uses, those
+// that were fetched left out; links are resolved, and the root module's comes first.
+func (p *Project) ModuleDirs() []string {
+	var out []string
+	for _, m := range p.work.modules() {
+		if n := p.work.loader.nodes[m]; n != nil && n.place.tree.key == "" && !slices.Contains(out, n.place.dir()) {
+			out = append(out, n.place.dir())
+		}
+	}
+	return out
+}
+
 // Functions returns the functions that expressions can call, by name.
 func (p *Project) Functions() map[string]*eval.Function { return p.module.Scope().Functions() }
 

@@ -1,7 +1,6 @@
 package syntax
 
 import (
-	"maps"
 	"path"
 	"strings"
 
@@ -47,18 +46,16 @@ func (m *Module) Size() int {
 //
 // The module is never nil; with errors it holds what could be read. What is read is
 // noted in reads, which may be nil.
-func Load(reads *readlog.Log, dir string) (*Module, diag.List) { return LoadAs(reads, dir, "") }
-
-// LoadAs is [Load] with a path in front of the file names in ranges, for modules
-// other than the one that a command works on.
-func LoadAs(reads *readlog.Log, dir, prefix string) (*Module, diag.List) {
-	return load(reads, dir, prefix, "definition", isDefinition, nil)
+func Load(reads *readlog.Log, dir string) (*Module, diag.List) {
+	return LoadAs(reads, dir, "", nil)
 }
 
-// LoadTexts is [Load] with texts in the place of the files of these names, which
-// need not exist. An editor has them.
-func LoadTexts(reads *readlog.Log, dir string, texts map[string][]byte) (*Module, diag.List) {
-	return load(reads, dir, "", "definition", isDefinition, texts)
+// LoadAs is [Load] with a path in front of the file names in ranges, for modules
+// other than the one that a command works on. texts take the place of the files that
+// ranges would call so, which need not exist; those in other directories are left
+// out. An editor has them.
+func LoadAs(reads *readlog.Log, dir, prefix string, texts map[string][]byte) (*Module, diag.List) {
+	return load(reads, dir, prefix, "definition", isDefinition, texts)
 }
 
 // LoadTests reads the files for tests of a directory, which [Load] leaves out, in
@@ -76,7 +73,11 @@ func isDefinition(name string) bool {
 func load(reads *readlog.Log, dir, prefix, what string, wanted func(name string) bool, texts map[string][]byte) (*Module, diag.List) {
 	files := map[string][]byte{}
 	diags := readFiles(reads, dir, prefix, what, wanted, files)
-	maps.Copy(files, texts)
+	for name, text := range texts {
+		if path.Dir(name) == path.Join(".", prefix) {
+			files[name] = text
+		}
+	}
 	m, parseDiags := Parse(dir, files)
 	return m, append(diags, parseDiags...)
 }

@@ -314,7 +314,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m, diags := LoadAs(nil, dir, "mod")
+	m, diags := LoadAs(nil, dir, "mod", nil)
 	if diags.HasErrors() {
 		t.Fatal(diags.Err())
 	}

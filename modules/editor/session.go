@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/format"
@@ -40,6 +41,10 @@ type knowledge struct {
 	options   *option.Option
 	functions map[string]*eval.Function
 	packages  map[string][]modules.LockedPackage
+	// modules are the directories of the modules that it uses, links resolved, and texts
+	// their files by the names that ranges use.
+	modules []string
+	texts   map[string][]byte
 }
 
 // A Finder returns the directories of the packages of modules that the lock file of
@@ -78,11 +83,12 @@ func (s *Session) Text(name string) ([]byte, bool) {
 	if text, ok := s.texts[name]; ok {
 		return text, true
 	}
-	if !isDefinition(name) {
-		return nil, false
+	if isDefinition(name) {
+		text, err := os.ReadFile(filepath.Join(s.dir, name))
+		return text, err == nil
 	}
-	text, err := os.ReadFile(filepath.Join(s.dir, name))
-	return text, err == nil
+	text, ok := s.known.texts[name]
+	return text, ok
 }
 
 // isDefinition reports whether a file of the directory belongs to the definition.
@@ -121,13 +127,24 @@ func (s *Session) outline(name string) *syntax.Outline {
 	return o.Outline
 }
 
-// Check evaluates the whole definition and returns what is wrong with it.
+// Check evaluates the whole definition and returns what is wrong with it. A module
+// that nobody is known to use lacks values for its variables, which is nobody's
+// mistake.
 func (s *Session) Check(ctx context.Context) diag.List {
 	p, diags := s.load(ctx)
-	if diags.HasErrors() {
-		return diags.Sort()
+	asModule := !s.hasSystem()
+	wrong := func(d *diag.Diagnostic) bool { return !asModule || d.Summary != lang.NoValue }
+	if !slices.ContainsFunc(diags.Errors(), wrong) {
+		diags = append(diags, p.Validate(ctx)...)
 	}
-	return append(diags, p.Validate(ctx)...).Sort()
+	return slices.DeleteFunc(diags.Sort(), func(d *diag.Diagnostic) bool { return !wrong(d) })
+}
+
+// hasSystem reports whether a system stands in a text of the directory.
+func (s *Session) hasSystem() bool {
+	return slices.ContainsFunc(s.files(), func(name string) bool {
+		return slices.ContainsFunc(s.outline(name).Body.Blocks, func(b *syntax.OutlineBlock) bool { return b.Type == "system" })
+	})
 }
 
 // CheckSyntax parses one file and returns what is wrong with its form.
@@ -155,7 +172,9 @@ func (s *Session) load(ctx context.Context) (*modules.Project, diag.List) {
 	p, diags := modules.Load(ctx, s.dir, &opts)
 	diags = append(notFound, diags...)
 	if !diags.HasErrors() {
-		s.known = knowledge{options: p.Options(), functions: p.Functions(), packages: p.LockedPackages()}
+		s.known = knowledge{
+			options: p.Options(), functions: p.Functions(), packages: p.LockedPackages(), modules: p.ModuleDirs(), texts: p.Files(),
+		}
 	}
 	return p, diags
 }
@@ -176,11 +195,15 @@ func (s *Session) Clone() *Session {
 	return c
 }
 
-// Learn takes over what a clone has learnt by a check.
-func (s *Session) Learn(clone *Session) {
-	if clone.known.options != nil {
-		s.known = clone.known
+// Learn takes over what a clone has learnt by a check, and reports whether the
+// definition uses other modules than before.
+func (s *Session) Learn(clone *Session) (others bool) {
+	if clone.known.options == nil {
+		return false
 	}
+	others = !slices.Equal(s.known.modules, clone.known.modules)
+	s.known = clone.known
+	return others
 }
 
 // Same reports whether a file's text is what it was when a clone was made.

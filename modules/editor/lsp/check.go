@@ -87,7 +87,14 @@ func (c *checks) check(session *editor.Session) {
 	diags := copied.Check(c.ctx)
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	session.Learn(copied)
+	if session.Learn(copied) {
+		c.s.adopt()
+	}
+	for dir, owner := range c.s.owners {
+		if owner == session {
+			c.s.sessions[dir].KnowAs(session)
+		}
+	}
 	byFile := map[string]diag.List{}
 	for _, name := range session.Opened() { // that nothing is wrong is news, too
 		byFile[name] = nil

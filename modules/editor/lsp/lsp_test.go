@@ -526,3 +526,57 @@ func TestJSON(t *testing.T) {
 	c.call("textDocument/documentSymbol", document, &symbols)
 	c.quit()
 }
+
+// A module is checked where it is used, with the values that its variables have
+// there and the texts that are open, its own and others.
+func TestModuleDirectory(t *testing.T) {
+	const (
+		laptop = "machines/laptop/main.sysc.hcl"
+		web    = "modules/web/web.sysc.hcl"
+		text   = "variable \"port\" {\n  type = number\n}\noutput \"port\" {\n  value = var.port + 1\n}\nconfig {\n  file \"/etc/web\" {\n    content = \"${var.port} ${config.site.color}\"\n  }\n}\n"
+		main   = "module \"web\" {\n  source = \"../../modules/web\"\n  port   = 8080\n}\noption \"site.color\" {\n  type        = string\n  default     = \"red\"\n  description = \"Its color.\"\n}\n" +
+			"system \"box\" {\n  modules  = [module.web]\n  hostname = \"box${module.web.port}\"\n}\n"
+	)
+	c := start(t, nil, map[string]string{
+		".git/HEAD": "", laptop: main, web: text, "machines/broken/main.sysc.hcl": "module \"web\" {\n", "lone/lone.sysc.hcl": text,
+	})
+	save := func(name string) {
+		t.Helper()
+		c.notify("textDocument/didSave", map[string]any{"textDocument": map[string]any{"uri": c.uri(name)}})
+	}
+	expect := func(why, name, want string) {
+		t.Helper()
+		got := c.diagnostics(name)
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || !strings.Contains(got[0].Message, want)) {
+			t.Errorf("%s: %+v, want %q", why, got, want)
+		}
+	}
+	c.open(web, text)
+	expect("a module that is right", web, "")
+	_, at := c.place(web, text[:strings.Index(text, "site.color")]+"site.col|or")
+	var h *hover
+	c.call("textDocument/hover", at, &h)
+	if h == nil || !strings.Contains(h.Contents.Value, "Its color.") {
+		t.Errorf("an option that the definition declares: %+v", h)
+	}
+	c.change(web, strings.Replace(text, "var.port + 1", "var.prot", 1))
+	c.diagnostics(web)
+	save(web)
+	expect("a mistake that is not on the disk", web, "no variable named \"prot\"")
+	c.change(web, strings.Replace(text, "output \"port\"", "output \"address\"", 1))
+	c.diagnostics(web)
+	c.open(laptop, main)
+	expect("who uses it sees the text that is open", laptop, "no output \"port\"")
+
+	// It is used no more, and so lacks a value, which is no mistake; nor is it for one
+	// that nobody has ever used.
+	c.change(laptop, "system \"box\" {\n}\n")
+	c.diagnostics(laptop)
+	save(laptop)
+	expect("the definition without the module", laptop, "")
+	save(web)
+	expect("the module without a definition", web, "")
+	c.open("lone/lone.sysc.hcl", "variable \"v\" {\n  type = number\n}\nlocals {\n  a = var.v\n  b = nothing\n}\n")
+	expect("a module alone", "lone/lone.sysc.hcl", "nothing called nothing")
+	c.quit()
+}

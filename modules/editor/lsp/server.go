@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"github.com/sourcegraph/jsonrpc2"
@@ -22,7 +24,7 @@ import (
 func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options, find editor.Finder) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{opts: opts, find: find, encoding: utf16Units, sessions: map[string]*editor.Session{}, exit: stop}
+	s := &server{opts: opts, find: find, encoding: utf16Units, sessions: map[string]*editor.Session{}, owners: map[string]*editor.Session{}, exit: stop}
 	s.checks = newChecks(ctx, s)
 	s.mu.Lock() // requests come as soon as there is a connection
 	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(stream, jsonrpc2.VSCodeObjectCodec{}),
@@ -61,6 +63,9 @@ type server struct {
 	// mu guards what requests and checks both use.
 	mu       sync.Mutex
 	sessions map[string]*editor.Session // by directory
+	// owners are the definitions that directories of modules are checked with, by
+	// directory; a definition is its own.
+	owners map[string]*editor.Session
 }
 
 // A method answers one request; of a notification the result is not used.
@@ -163,9 +168,16 @@ func (s *server) didChangeWatchedFiles(p watchedParams) (any, error) {
 			continue // nothing of a definition
 		}
 		dir, name := filepath.Split(path)
-		session, ok := s.sessions[filepath.Clean(dir)]
-		if ok && !session.IsOpen(name) {
-			s.checks.all(session)
+		if session, ok := s.sessions[filepath.Clean(dir)]; ok && session.IsOpen(name) {
+			continue // what is being written counts
+		}
+		for _, session := range s.sessions {
+			if len(session.Opened()) == 0 {
+				continue
+			}
+			if session.Dir() == filepath.Clean(dir) || session.Uses(filepath.Clean(dir)) {
+				s.checks.all(s.owner(session))
+			}
 		}
 	}
 	return nil, nil
@@ -184,13 +196,55 @@ func (s *server) document(id documentID) (document, error) {
 		return document{}, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: fmt.Sprintf("find document: %v", err)}
 	}
 	dir, name := filepath.Split(path)
-	dir = filepath.Clean(dir)
+	return document{s.session(filepath.Clean(dir)), name}, nil
+}
+
+func (s *server) session(dir string) *editor.Session {
 	session, ok := s.sessions[dir]
 	if !ok {
 		session = editor.New(dir, &s.opts, s.find)
 		s.sessions[dir] = session
 	}
-	return document{session, name}, nil
+	return session
+}
+
+// owner returns the definition that a directory is checked with: the one that uses
+// it, for a module, and otherwise itself.
+func (s *server) owner(session *editor.Session) *editor.Session {
+	dir := session.Dir()
+	if known, ok := s.owners[dir]; ok {
+		return known
+	}
+	owner := session
+	if session.IsModule() {
+		for _, candidate := range editor.Candidates(dir) {
+			if c := s.session(candidate); c.Uses(dir) {
+				owner = c
+				session.KnowAs(c)
+				break
+			}
+		}
+	}
+	s.owners[dir] = owner
+	return owner
+}
+
+// put opens or changes a text, for whoever evaluates it.
+func (s *server) put(d document, text []byte) {
+	d.Open(d.name, text)
+	if owner, name, ok := s.inOwner(d); ok {
+		owner.Open(name, text)
+	}
+}
+
+// inOwner returns what the definition that uses a module calls one of its texts.
+func (s *server) inOwner(d document) (owner *editor.Session, name string, ok bool) {
+	owner = s.owner(d.Session)
+	if owner == d.Session {
+		return nil, "", false
+	}
+	name, ok = owner.NameOf(d.Dir(), d.name)
+	return owner, name, ok
 }
 
 func (s *server) didOpen(p didOpenParams) (any, error) {
@@ -198,8 +252,8 @@ func (s *server) didOpen(p didOpenParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Open(d.name, []byte(p.TextDocument.Text))
-	s.checks.all(d.Session)
+	s.put(d, []byte(p.TextDocument.Text))
+	s.checks.all(s.owner(d.Session))
 	return nil, nil
 }
 
@@ -208,7 +262,7 @@ func (s *server) didChange(p didChangeParams) (any, error) {
 	if err != nil || len(p.ContentChanges) == 0 {
 		return nil, err
 	}
-	d.Open(d.name, []byte(p.ContentChanges[len(p.ContentChanges)-1].Text))
+	s.put(d, []byte(p.ContentChanges[len(p.ContentChanges)-1].Text))
 	s.checks.form(d)
 	return nil, nil
 }
@@ -218,8 +272,31 @@ func (s *server) didSave(p documentParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.checks.all(d.Session)
+	s.adopt()
+	s.checks.all(s.owner(d.Session))
 	return nil, nil
+}
+
+// adopt finds out anew who uses which modules, and gives the texts that are open to
+// whoever evaluates them.
+func (s *server) adopt() {
+	for dir, owner := range s.owners {
+		session := s.sessions[dir]
+		for _, name := range session.Opened() {
+			if inOwner, ok := owner.NameOf(dir, name); ok && owner != session {
+				owner.Close(inOwner)
+			}
+		}
+	}
+	clear(s.owners)
+	for _, dir := range slices.Sorted(maps.Keys(s.sessions)) {
+		session := s.sessions[dir]
+		for _, name := range session.Opened() {
+			if text, ok := session.Text(name); ok && filepath.Base(name) == name {
+				s.put(document{session, name}, text)
+			}
+		}
+	}
 }
 
 func (s *server) didClose(p documentParams) (any, error) {
@@ -228,5 +305,8 @@ func (s *server) didClose(p documentParams) (any, error) {
 		return nil, err
 	}
 	d.Close(d.name)
+	if owner, name, ok := s.inOwner(d); ok {
+		owner.Close(name)
+	}
 	return nil, nil
 }
