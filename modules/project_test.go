@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sysc/modules/lock"
+	"sysc/store"
 	"sysc/systems"
 	"sysc/systems/distro/debian"
 	"sysc/systems/distro/debian/debiantest"
@@ -194,7 +195,10 @@ func TestLockAndSystem(t *testing.T) {
 	}
 	def.Root, def.Provenance = systems.Definition{}.Root, systems.Provenance{}
 	for i := range def.Packages {
-		def.Packages[i].Size = 0
+		if def.Packages[i].SHA256.IsZero() {
+			t.Errorf("package %s has no hash", def.Packages[i].Name)
+		}
+		def.Packages[i].Size, def.Packages[i].SHA256 = 0, store.Digest{}
 	}
 	wantDef := systems.Definition{
 		Name: "laptop", Platform: "linux/amd64", Position: "laptop.sysc.hcl:2", Hostname: "laptop",
