@@ -3,6 +3,7 @@ package readlog
 import (
 	"errors"
 	"os"
+	"path"
 )
 
 // Check asks everything once more. It returns what is answered otherwise now, "" when
@@ -31,10 +32,15 @@ func (l *Log) Check(facts func(name string) string) (changed string, renewed boo
 type checker struct {
 	facts func(name string) string
 	roots map[string]*os.Root
+	// last is the directory dir below the root of, in which the last file was; nil for
+	// none.
+	last *os.Root
+	of   *os.Root
+	dir  string
 }
 
 func (c *checker) close() error {
-	var errs []error
+	errs := []error{c.leave()}
 	for _, root := range c.roots {
 		errs = append(errs, root.Close())
 	}
@@ -55,7 +61,45 @@ func (c *checker) ask(r *read) (string, stamp) {
 	if err != nil {
 		return errAnswer(err), r.stamp
 	}
+	if r.op == opContent {
+		// Many files of one directory need not be looked for from the top each time. What is
+		// as it was when no link may leave that directory is so when none may leave the
+		// root.
+		if in, ok := c.enter(root, r.name); ok {
+			if answer, s := ask(r.question, in, r.stamp, r.answer); answer == r.answer {
+				return answer, s
+			}
+		}
+	}
 	return ask(r.question, place{root, r.name}, r.stamp, r.answer)
+}
+
+// enter returns the place of a name in the directory where it is.
+func (c *checker) enter(root *os.Root, name string) (place, bool) {
+	dir, base := path.Split(name)
+	if dir == "" {
+		return place{}, false
+	}
+	if c.last == nil || c.of != root || c.dir != dir {
+		if err := c.leave(); err != nil {
+			return place{}, false
+		}
+		last, err := root.OpenRoot(dir)
+		if err != nil {
+			return place{}, false
+		}
+		c.last, c.of, c.dir = last, root, dir
+	}
+	return place{c.last, base}, true
+}
+
+func (c *checker) leave() error {
+	if c.last == nil {
+		return nil
+	}
+	last := c.last
+	c.last = nil
+	return last.Close()
 }
 
 func (c *checker) open(dir string) (*os.Root, error) {

@@ -28,7 +28,7 @@ func example(t *testing.T) string {
 	write(t, dir+"/a.x", "a")
 	write(t, dir+"/sub/b.x", "b")
 	write(t, dir+"/sub/deep/c", "c")
-	if err := os.Symlink("a.x", dir+"/link"); err != nil {
+	if err := errors.Join(os.Symlink("a.x", dir+"/link"), os.Symlink("../a.x", dir+"/sub/up")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -82,6 +82,28 @@ func TestCheck(t *testing.T) {
 			outside := filepath.Join(t.TempDir(), "a")
 			write(t, outside, "a")
 			relink(outside)(t, dir)
+		}, "content of"},
+		{"content below", readFile("sub/deep/c"), put("sub/deep/c", "d"), "content of"},
+		{"several below", func(_ *Log, r *Root) {
+			for _, name := range []string{"sub/b.x", "sub/deep/c", "sub/none", "sub/deep/none", "a.x", "sub/b.x/x"} {
+				r.ReadFile(name, math.MaxInt64)
+			}
+		}, nothing, ""},
+		{"link out of a directory below", readFile("sub/up"), nothing, ""},
+		{"link out of a directory below that leads elsewhere", readFile("sub/up"), put("a.x", "b"), "content of"},
+		{"link below that leaves all", readFile("sub/b.x"), func(t *testing.T, dir string) {
+			outside := filepath.Join(t.TempDir(), "b")
+			write(t, outside, "b")
+			if err := errors.Join(os.Remove(dir+"/sub/b.x"), os.Symlink(outside, dir+"/sub/b.x")); err != nil {
+				t.Fatal(err)
+			}
+		}, "content of"},
+		{"directory that becomes a link", readFile("sub/deep/c"), func(t *testing.T, dir string) {
+			outside := t.TempDir()
+			write(t, outside+"/c", "c")
+			if err := errors.Join(os.RemoveAll(dir+"/sub/deep"), os.Symlink(outside, dir+"/sub/deep")); err != nil {
+				t.Fatal(err)
+			}
 		}, "content of"},
 		{"removed", readFile("a.x"), remove("a.x"), "content of"},
 		{"absent", readFile("none"), nothing, ""},
@@ -291,7 +313,7 @@ func TestNil(t *testing.T) {
 		walked = append(walked, name)
 		return err
 	})
-	if want := []string{".", "a.x", "link", "sub", "sub/b.x", "sub/deep", "sub/deep/c"}; !slices.Equal(walked, want) || err != nil {
+	if want := []string{".", "a.x", "link", "sub", "sub/b.x", "sub/deep", "sub/deep/c", "sub/up"}; !slices.Equal(walked, want) || err != nil {
 		t.Errorf("walked %v, %v", walked, err)
 	}
 	l.Spoil("nothing")
