@@ -97,11 +97,11 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 		a, _, err := answerOf(ctx, dir, options, r)
 		return a, err
 	}
-	found, recallErr := m.recall(key, dir, &options)
+	found, last, recallErr := m.recall(key, dir, &options)
 	if found != nil {
 		return found, nil
 	}
-	options.Reads = readlog.New()
+	options.Reads = readlog.After(last)
 	a, p, err := answerOf(ctx, dir, options, r)
 	if err == nil && p != nil {
 		a.Kept = errors.Join(recallErr, m.remember(key, a, p))
@@ -279,34 +279,34 @@ func filesOf(shown []diag.List, files map[string][]byte) map[string][]byte {
 }
 
 // recall returns the answer that is kept under a key, nil when there is none or it is
-// not true any more.
-func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, error) {
+// not true any more, and what was read for it.
+func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, *readlog.Log, error) {
 	data, err := m.Cache.Get(key)
 	if data == "" {
-		return nil, err
+		return nil, nil, err
 	}
 	noted, rest, ok := varint.CutText(data)
 	about, graph, ok2 := varint.CutText(rest)
 	if !ok || !ok2 {
-		return nil, errors.New("recall an evaluation: it is cut short")
+		return nil, nil, errors.New("recall an evaluation: it is cut short")
 	}
 	reads, err := readlog.Decode(noted)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	changed, renewed := reads.Check(o.fact)
 	if changed != "" {
-		return nil, nil
+		return nil, reads, nil
 	}
 	a, err := o.answer(about, graph)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	a.dir = dir
 	if renewed {
 		a.Kept = m.Cache.Put(key, varint.AppendText(nil, string(reads.Append(nil))), []byte(rest))
 	}
-	return a, nil
+	return a, reads, nil
 }
 
 // fact answers what [lang.AmbientDigest] was noted for.

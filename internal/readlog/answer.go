@@ -114,6 +114,17 @@ func contentAnswer(h hash.Hash, info fs.FileInfo) string {
 	return answered + string(h.Sum(binary.LittleEndian.AppendUint32(nil, uint32(info.Mode()))))
 }
 
+// parseContent reads what contentAnswer gave for all of a file that is as it was.
+func parseContent(answer string, info fs.FileInfo) (Hashed, bool) {
+	const mode = len(answered)
+	const sum = mode + 4
+	if len(answer) != sum+sha256.Size || answer[:mode] != answered ||
+		binary.LittleEndian.Uint32([]byte(answer[mode:sum])) != uint32(info.Mode()) || !info.Mode().IsRegular() {
+		return Hashed{}, false
+	}
+	return Hashed{SHA256: [sha256.Size]byte([]byte(answer[sum:])), Size: info.Size(), Mode: info.Mode()}, true
+}
+
 // modeAnswer is about what something is. The size of directories means nothing.
 func modeAnswer(info fs.FileInfo) string {
 	b := binary.LittleEndian.AppendUint32([]byte(answered), uint32(info.Mode()))

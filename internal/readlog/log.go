@@ -68,12 +68,31 @@ type Log struct {
 	mu    sync.Mutex
 	reads []read
 	index map[question]int
+	// last has the files that a log before this one has stamps of.
+	last map[question]*read
 	// spoiled says why nothing can be told from the log, "" when it can.
 	spoiled string
 }
 
 // New returns an empty log.
 func New() *Log { return &Log{index: map[question]int{}} }
+
+// After returns an empty log for a computation that was done before, with other
+// answers to some questions: files that are as they were then need not be hashed once
+// more. last may be nil.
+func After(last *Log) *Log {
+	l := New()
+	if last == nil {
+		return l
+	}
+	l.last = map[question]*read{}
+	for i := range last.reads {
+		if r := &last.reads[i]; r.op == opContent && r.stamp != (stamp{}) {
+			l.last[r.question] = r
+		}
+	}
+	return l
+}
 
 // Note notes something that the computation learned in another way, for instance
 // the value of a variable. Whoever checks the log is asked for it by its name.

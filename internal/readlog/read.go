@@ -148,7 +148,32 @@ func (l *Log) content(q question, p place, limit int64) ([]byte, error) {
 }
 
 func (l *Log) hash(q question, p place) (Hashed, error) {
+	if h, ok := l.known(q, p); ok {
+		return h, nil
+	}
 	return l.copy(q, p, math.MaxInt64, io.Discard, func(fs.FileInfo) {})
+}
+
+// known returns the hash of a file that is as it was.
+func (l *Log) known(q question, p place) (Hashed, bool) {
+	if l == nil {
+		return Hashed{}, false
+	}
+	q.arg = limitArg(math.MaxInt64)
+	r, ok := l.last[q]
+	if !ok {
+		return Hashed{}, false
+	}
+	now := time.Now()
+	info, err := p.stat()
+	if err != nil || stampOf(info, now) != r.stamp {
+		return Hashed{}, false
+	}
+	h, ok := parseContent(r.answer, info)
+	if ok {
+		l.note(q, r.answer, r.stamp)
+	}
+	return h, ok
 }
 
 // copy reads a file into w, and notes what was read. begin is called before.

@@ -267,6 +267,46 @@ func TestRenewed(t *testing.T) {
 	}
 }
 
+// TestAfter shows that a file is hashed once more when it is not as it was, and only
+// then.
+func TestAfter(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir+"/f", "text")
+	write(t, dir+"/g", "other")
+	waitUntilOld(t, dir+"/g")
+	first := New()
+	want, err := first.Hash(dir + "/f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Hash(dir + "/g"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := After(first).Hash(dir + "/f")
+	if err != nil || again != want {
+		t.Errorf("got %+v, %v, want %+v", again, err, want)
+	}
+	// Another hash in the log shows that it is taken from there.
+	r := &first.reads[0]
+	r.answer = r.answer[:len(r.answer)-1] + "x"
+	second := After(decoded(t, first))
+	if got, err := second.Hash(dir + "/f"); err != nil || got.SHA256 == want.SHA256 || got.Size != 4 || got.Mode != want.Mode {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	if changed, _ := second.Check(nil); changed != "" || len(second.reads) != 1 {
+		t.Errorf("what was taken over is not noted, or wrongly: %q, %v", changed, second.Questions())
+	}
+	if err := os.Chmod(dir+"/f", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := After(first).Hash(dir + "/f"); err != nil || got.SHA256 != want.SHA256 || got.Mode == want.Mode {
+		t.Errorf("after a change: %+v, %v", got, err)
+	}
+	if got, err := After(nil).Hash(dir + "/f"); err != nil || got.SHA256 != want.SHA256 {
+		t.Errorf("after nothing: %+v, %v", got, err)
+	}
+}
+
 // TestSpoiled shows when a log is good for nothing.
 func TestSpoiled(t *testing.T) {
 	dir := t.TempDir()
