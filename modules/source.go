@@ -134,7 +134,7 @@ type blocksSource struct {
 // Expand returns the keyed parts of all blocks.
 func (s blocksSource) Expand(*option.Node) (items []option.Item, diags diag.List) {
 	for _, b := range s.bodies {
-		block := s.site.block(&syntax.Block{Body: b, Range: b.Range}, 0)
+		block := s.site.block(&syntax.Block{Body: b, Range: b.Range()}, 0)
 		parts, _ := block.Value.Items()
 		for _, it := range parts {
 			it.Def.When = append(block.When[:len(block.When):len(block.When)], it.Def.When...)
@@ -173,7 +173,7 @@ func (s *bodySource) Items() ([]option.Item, bool) {
 		if a.Name == "when" || slices.Contains(s.skip, a.Name) {
 			continue
 		}
-		items = append(items, option.Item{Key: a.Name, KeyRange: a.NameRange, Def: s.site.written(a.Expr, a.Range)})
+		items = append(items, option.Item{Key: a.Name, KeyRange: a.NameRange, Def: s.site.written(a.Expr, a.Range())})
 	}
 	for _, b := range s.body.Blocks {
 		if len(s.skip) > 0 && slices.Contains(s.skip, b.Type) {

@@ -174,12 +174,12 @@ func (t *Test) about(v *Project, ref syntax.Reference, at diag.Range) bool {
 	}
 	named := func(blocks []*syntax.Block) bool {
 		return slices.ContainsFunc(blocks, func(b *syntax.Block) bool {
-			return b.Labels[0] == ref.Path[0].Name && (inside(b.Range) || inside(b.Body.Range))
+			return b.Labels[0] == ref.Path[0].Name && (inside(b.Range) || inside(b.Body.Range()))
 		})
 	}
 	switch ref.Root {
 	case "var":
-		given := func(a *syntax.Attr) bool { return a.Name == ref.Path[0].Name && inside(a.Range) }
+		given := func(a *syntax.Attr) bool { return a.Name == ref.Path[0].Name && inside(a.Range()) }
 		return named(v.def.Variables) || slices.ContainsFunc(t.Variables, given)
 	case "derivation":
 		return named(v.def.Derivations)
@@ -225,7 +225,7 @@ func (t *Test) aboutOption(v *Project, ref syntax.Reference, inside func(diag.Ra
 	var declared func(blocks []*syntax.Block) bool
 	declared = func(blocks []*syntax.Block) bool {
 		return slices.ContainsFunc(blocks, func(b *syntax.Block) bool {
-			return b.Range == o.Range && inside(b.Body.Range) || declared(b.Body.Blocks)
+			return b.Range == o.Range && inside(b.Body.Range()) || declared(b.Body.Blocks)
 		})
 	}
 	return declared(v.def.Options)

@@ -38,9 +38,15 @@ type Body struct {
 	// Attrs and Blocks are in the order of the text.
 	Attrs  []*Attr
 	Blocks []*Block
-	// Range is from brace to brace; End is the closing one, where something that
-	// is missing should be added.
-	Range, End diag.Range
+	// Open is where the opening brace stands, and End the closing one, where something
+	// that is missing should be added.
+	Open diag.Pos
+	End  diag.Range
+}
+
+// Range is from brace to brace.
+func (b *Body) Range() diag.Range {
+	return diag.Range{Filename: b.End.Filename, Start: b.Open, End: b.End.End}
 }
 
 // Attr returns the attribute of that name, or nil.
@@ -57,23 +63,27 @@ func (b *Body) Attr(name string) *Attr {
 type Attr struct {
 	Name      string
 	NameRange diag.Range
-	// Range is of name and expression.
-	Range diag.Range
-	Expr  *Expr
+	Expr      *Expr
+}
+
+// Range returns where name and expression stand.
+func (a *Attr) Range() diag.Range {
+	r := a.NameRange
+	r.End = a.Expr.Range().End
+	return r
 }
 
 // body converts a parsed body. Arguments that are plain heredocs are taken out of
 // docs.
 func (f *source) body(in *hclsyntax.Body, docs map[int]span) *Body {
 	out := &Body{
-		Range: FromRange(in.SrcRange),
-		End:   FromRange(in.EndRange),
+		Open: diag.Pos(in.SrcRange.Start),
+		End:  FromRange(in.EndRange),
 	}
 	for _, a := range in.Attributes {
 		out.Attrs = append(out.Attrs, &Attr{
 			Name:      a.Name,
 			NameRange: FromRange(a.NameRange),
-			Range:     FromRange(a.SrcRange),
 			Expr:      f.argument(a.Expr, docs),
 		})
 	}

@@ -91,7 +91,7 @@ func (f *source) parseJSONBody() (*Body, diag.List) {
 	f.containers = map[hclsyntax.Expression]jsonContainer{}
 	r := &jsonReader{file: f, diags: diags}
 	b := r.bodies(jsonTop, v, "file")
-	out := &Body{Range: FromRange(v.rng), End: end(v)}
+	out := &Body{Open: diag.Pos(v.rng.Start), End: end(v)}
 	for _, part := range b {
 		out.Attrs = append(out.Attrs, part.Attrs...)
 		out.Blocks = append(out.Blocks, part.Blocks...)
@@ -139,7 +139,7 @@ func (r *jsonReader) body(c *jsonContext, v *jsonValue) *Body {
 	outer := r.config
 	r.config = c == jsonConfig
 	defer func() { r.config = outer }()
-	out := &Body{Range: FromRange(v.rng), End: end(v)}
+	out := &Body{Open: diag.Pos(v.rng.Start), End: end(v)}
 	for _, m := range v.members {
 		name := m.key.text
 		if name == jsonComment {
@@ -153,14 +153,12 @@ func (r *jsonReader) body(c *jsonContext, v *jsonValue) *Body {
 		if c == jsonTop {
 			// Whoever knows all languages has something to say about it.
 			out.Blocks = append(out.Blocks, &Block{
-				Type: name, TypeRange: FromRange(m.key.rng), Range: FromRange(m.key.rng), Body: &Body{Range: FromRange(m.value.rng), End: FromRange(m.value.rng)},
+				Type: name, TypeRange: FromRange(m.key.rng), Range: FromRange(m.key.rng), Body: &Body{Open: diag.Pos(m.value.rng.Start), End: FromRange(m.value.rng)},
 			})
 			continue
 		}
-		rng := m.key.rng
-		rng.End = m.value.rng.End
 		out.Attrs = append(out.Attrs, &Attr{
-			Name: name, NameRange: FromRange(m.key.rng), Range: FromRange(rng),
+			Name: name, NameRange: FromRange(m.key.rng),
 			Expr: &Expr{node: r.expr(m.value, c.static[name]), file: r.file},
 		})
 	}
@@ -250,15 +248,13 @@ func (e *Expr) IsBody() bool {
 // objectBody reads an object whose members are expressions already.
 func (e *Expr) objectBody(c jsonContainer, o *hclsyntax.ObjectConsExpr) *Body {
 	v := c.value
-	out := &Body{Range: FromRange(v.rng), End: end(v), Blocks: c.dynamic}
+	out := &Body{Open: diag.Pos(v.rng.Start), End: end(v), Blocks: c.dynamic}
 	for i, m := range v.members {
 		if m.key.text == jsonComment || m.key.text == "dynamic" && c.dynamic != nil {
 			continue
 		}
-		rng := m.key.rng
-		rng.End = m.value.rng.End
 		out.Attrs = append(out.Attrs, &Attr{
-			Name: m.key.text, NameRange: FromRange(m.key.rng), Range: FromRange(rng), Expr: e.Child(o.Items[i].ValueExpr),
+			Name: m.key.text, NameRange: FromRange(m.key.rng), Expr: e.Child(o.Items[i].ValueExpr),
 		})
 	}
 	return out
