@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -16,16 +17,27 @@ import (
 )
 
 // BenchmarkEval measures evaluation beside nix's, on the same graphs: the
-// derivations of [layers], written out in files of a thousand. Nothing is built.
-// "make bench" prints ratios.
+// derivations of [layers], written out in files of a thousand, and made by a
+// for_each; then options, of one module and of many. Nothing is built. "make bench"
+// prints ratios, and how costs grow.
 func BenchmarkEval(b *testing.B) {
 	p := newPeers(b)
 	archive := newBenchArchive(b)
 	p.mirror = archive.url
-	for _, n := range []int{1000, 10_000, 50_000} {
-		d := p.definition(b, archive, n)
-		b.Run(fmt.Sprintf("cold-%d", n), func(b *testing.B) { p.evalCold(b, d) })
-		b.Run(fmt.Sprintf("warm-%d", n), func(b *testing.B) { p.evalWarm(b, d) })
+	sizes := []int{1000, 10_000, 50_000}
+	for _, n := range sizes {
+		written := sync.OnceValue(func() evalBench { return p.definition(b, archive, n) })
+		b.Run(fmt.Sprintf("cold-%d", n), func(b *testing.B) { p.evalCold(b, written()) })
+		b.Run(fmt.Sprintf("warm-%d", n), func(b *testing.B) { p.evalWarm(b, written()) })
+	}
+	for _, n := range sizes {
+		b.Run(fmt.Sprintf("for_each-%d", n), func(b *testing.B) { p.evalCold(b, p.family(b, archive, n)) })
+	}
+	for _, n := range []int{1000, 20_000} {
+		b.Run(fmt.Sprintf("options-%d", n), func(b *testing.B) { p.validate(b, defineOptions, n) })
+	}
+	for _, n := range []int{100, 1000} {
+		b.Run(fmt.Sprintf("modules-%d", n), func(b *testing.B) { p.validate(b, defineModules, n) })
 	}
 	b.Run("start", p.start)
 }
@@ -80,6 +92,148 @@ func splitBlocks(dir, name string, n int) error {
 	return nil
 }
 
+// family is the same graph as that of [peers.definition], made by a for_each.
+func (p *peers) family(b *testing.B, a benchArchive, n int) evalBench {
+	d := evalBench{filepath.Join(p.dir, fmt.Sprintf("family-%d", n)), "derivation.last"}
+	check(b, a.define(d.dir+"/sysc", nil, -1, ""))
+	check(b, os.MkdirAll(d.dir+"/nix", 0o755))
+	check(b, os.WriteFile(d.dir+"/sysc/family.sysc.hcl", fmt.Appendf(nil, syscFamily, n), 0o644))
+	check(b, os.WriteFile(d.dir+"/nix/default.nix", fmt.Appendf(nil, nixFamily, n), 0o644))
+	check(b, p.sysc(b, d.dir, "lock", "-C", d.dir+"/sysc"))
+	return d
+}
+
+// Each step needs two of the layer below it, and the last one the whole top layer,
+// by way of parts for whose paths one script has room.
+const (
+	syscFamily = `locals {
+  n     = %d
+  width = local.n / 10
+  parts = { for i, part in chunklist(range(local.n - local.width, local.n), 500) : "p${i}" => part }
+}
+
+derivation "d" {
+  for_each = { for i in range(local.n) : "d${i}" => i }
+  base     = input.debian
+  script   = <<-EOT
+    echo step ${each.value} > $out
+    %%{ for i in each.value < local.width ? [] : [
+      each.value - local.width,
+      each.value - local.width - each.value %% local.width + (each.value + 1) %% local.width
+    ] ~}
+    echo ${derivation.d["d${i}"].out} >> $out
+    %%{ endfor ~}
+  EOT
+}
+
+derivation "part" {
+  for_each = local.parts
+  base     = input.debian
+  script   = <<-EOT
+    echo ${each.key} > $out
+    %%{ for i in each.value ~}
+    echo ${derivation.d["d${i}"].out} >> $out
+    %%{ endfor ~}
+  EOT
+}
+
+derivation "last" {
+  base   = input.debian
+  script = <<-EOT
+    echo last > $out
+    %%{ for key in keys(local.parts) ~}
+    echo ${derivation.part[key].out} >> $out
+    %%{ endfor ~}
+  EOT
+}
+`
+	nixFamily = `let
+  n = %d;
+  width = n / 10;
+  mod = a: b: a - b * (a / b);
+  mk = name: script: derivation { inherit name; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" script ]; };
+  line = d: "echo ${d} >> $out\n";
+  step = i: mk "d${toString i}" ("echo step ${toString i} > $out\n" + (if i < width then "" else
+    line (builtins.elemAt all (i - width)) + line (builtins.elemAt all (i - width - mod i width + mod (i + 1) width))));
+  all = builtins.genList step n;
+  part = k: mk "part-p${toString k}" ("echo p${toString k} > $out\n" + builtins.concatStringsSep "" (builtins.genList
+    (j: line (builtins.elemAt all (n - width + k * 500 + j))) (if width - k * 500 < 500 then width - k * 500 else 500)));
+in mk "last" ("echo last > $out\n" + builtins.concatStringsSep "" (map line (builtins.genList part ((width + 499) / 500))))
+`
+)
+
+// defineOptions writes a system with n options, a thousand to a file, half of which
+// are set to what another one says.
+func defineOptions(dir string, n int) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	files := map[string]*strings.Builder{}
+	file := func(i int) *strings.Builder {
+		name := fmt.Sprintf("part-%03d.sysc.hcl", i/1000)
+		if files[name] == nil {
+			files[name] = &strings.Builder{}
+		}
+		return files[name]
+	}
+	file(0).WriteString("system \"bench\" {\n  platform = \"linux/amd64\"\n}\n")
+	const group = 100
+	for i := range n {
+		fmt.Fprintf(file(i), "option \"bench.g%d.o%d\" {\n  type        = number\n  default     = %d\n  description = \"Number %d.\"\n}\n", i/group, i, i, i)
+	}
+	for g := range n / group {
+		out := file(g * group)
+		fmt.Fprintf(out, "config {\n  bench {\n    g%d {\n", g)
+		for i := g * group; i < (g+1)*group; i += 2 {
+			if i >= group {
+				fmt.Fprintf(out, "      o%d = config.bench.g%d.o%d + 1\n", i, g-1, i-group)
+			}
+		}
+		out.WriteString("    }\n  }\n}\n")
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text.String()), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// defineModules writes a system with n modules of ten options each.
+func defineModules(dir string, n int) error {
+	var root strings.Builder
+	names := make([]string, n)
+	for m := range n {
+		names[m] = fmt.Sprintf("module.m%d", m)
+		fmt.Fprintf(&root, "module \"m%d\" {\n  source = \"./m%d\"\n}\n", m, m)
+		var text strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&text, "option \"bench.m%d.o%d\" {\n  type        = number\n  default     = %d\n  description = \"Number %d.\"\n}\n", m, i, i, i)
+		}
+		fmt.Fprintf(&text, "config {\n  bench {\n    m%d {\n", m)
+		for i := 1; i < 10; i += 2 {
+			fmt.Fprintf(&text, "      o%d = config.bench.m%d.o%d + 1\n", i, m, i-1)
+		}
+		text.WriteString("    }\n  }\n}\n")
+		if err := os.MkdirAll(fmt.Sprintf("%s/m%d", dir, m), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(fmt.Sprintf("%s/m%d/main.sysc.hcl", dir, m), []byte(text.String()), 0o644); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(&root, "system \"bench\" {\n  platform = \"linux/amd64\"\n  modules  = [%s]\n}\n", strings.Join(names, ", "))
+	return os.WriteFile(dir+"/main.sysc.hcl", []byte(root.String()), 0o644)
+}
+
+// validate evaluates every option of every system.
+func (p *peers) validate(b *testing.B, define func(dir string, n int) error, n int) {
+	definition, err := os.MkdirTemp(p.dir, "options")
+	check(b, err)
+	check(b, define(definition, n))
+	p.compare(b, peer{"sysc", nil, func(dir string) error { return p.measured(b, dir, "validate", "-C", definition) }})
+}
+
 // show evaluates everything and prints the last derivation.
 func (p *peers) show(b *testing.B, dir string, d evalBench) error {
 	return p.measured(b, dir, "derivation", "show", d.last, "-C", d.dir+"/sysc")
@@ -96,21 +250,23 @@ func (p *peers) measured(b *testing.B, dir string, args ...string) error {
 	return p.run(cmd)
 }
 
-// run runs a program and notes its largest resident set. This process becomes
-// small before that: the kernel counts the memory that a process had before
-// execve, which is shared with this one.
+// run runs a program and notes what it took.
 func (p *peers) run(cmd *exec.Cmd) error {
-	debug.FreeOSMemory()
-	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
-		return err
-	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %v\n%.2000s", strings.Join(cmd.Args, " "), err, out)
 	}
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		p.peak = usage.Maxrss
+		p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
 	return nil
+}
+
+// shrink makes this process small: the kernel counts the memory that a process had
+// before execve, which is shared with this one.
+func shrink() error {
+	debug.FreeOSMemory()
+	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }
 
 func (p *peers) nixInstantiate(dir string, d evalBench) error {

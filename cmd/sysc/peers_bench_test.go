@@ -42,7 +42,10 @@ func BenchmarkStore(b *testing.B) {
 type peers struct {
 	dir, tree, binary string
 	mirror            string // of Debian packages
-	peak              int64  // the largest resident set of a measured program, in KiB; 0 when nobody measures
+	// What [peers.run] measured of the last program: the largest resident set, in KiB,
+	// and the processor's time; 0 when nobody did.
+	peak int64
+	cpu  time.Duration
 }
 
 // mountFresh mounts a new file system at dir.
@@ -145,12 +148,16 @@ func (p *peers) compare(b *testing.B, all ...peer) {
 					check(b, one.before(dir))
 				}
 				unix.Sync() // nobody pays for what was before
+				check(b, shrink())
+				p.peak, p.cpu = 0, 0
 				begin := cpuTime()
-				p.peak = 0
 				b.StartTimer()
 				check(b, one.run(dir))
 				b.StopTimer()
-				cpu += cpuTime() - begin
+				if p.cpu == 0 {
+					p.cpu = cpuTime() - begin
+				}
+				cpu += p.cpu
 				makeRemovable(dir)
 				check(b, os.RemoveAll(dir))
 				b.StartTimer()

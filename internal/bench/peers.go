@@ -45,6 +45,7 @@ func printPeers(w io.Writer, r io.Reader) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "work\tprogram\twall ms\tcpu ms\tpeak MiB\tsysc: wall\tcpu\tmemory\t")
 	var ours peerResult
+	var firsts []peerResult
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		one, ok := parsePeer(lines.Text())
@@ -53,6 +54,7 @@ func printPeers(w io.Writer, r io.Reader) error {
 		}
 		if one.work != ours.work {
 			ours = one
+			firsts = append(firsts, one)
 			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t%s\t\t\t\t\n", one.work, one.name, one.wall, one.cpu, one.memory())
 			continue
 		}
@@ -65,7 +67,32 @@ func printPeers(w io.Writer, r io.Reader) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for _, g := range growth(firsts) {
+		fmt.Fprintln(w, g)
+	}
 	return lines.Err()
+}
+
+// growth says what each of many costs beside each of few, of works that are named
+// WORK-1000 and WORK-50000.
+func growth(results []peerResult) []string {
+	var out []string
+	small := map[string]peerResult{}
+	size := map[string]float64{}
+	for _, one := range results {
+		work, digits, _ := strings.Cut(one.work, "-")
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			continue
+		}
+		if _, ok := small[work]; !ok {
+			small[work], size[work] = one, float64(n)
+			continue
+		}
+		few, many := small[work].cpu*1000/size[work], one.cpu*1000/float64(n)
+		out = append(out, fmt.Sprintf("%s: %.0f µs of CPU each at %d, %.0f at %.0f: %.2f ×", work, many, n, few, size[work], many/few))
+	}
+	return out
 }
 
 // memory is what the table has of it.
