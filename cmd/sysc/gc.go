@@ -11,7 +11,6 @@ import (
 
 	"sysc/internal/bytesize"
 	"sysc/store/localstore"
-	"sysc/systems/activate"
 	"sysc/systems/generation"
 )
 
@@ -87,7 +86,7 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 	if flags.explain != "" {
 		return a.gcExplain(ctx, st, flags.explain)
 	}
-	deleted, err := a.deleteOld(ctx, flags)
+	deleted, err := a.deleteOld(ctx, st, flags)
 	if err != nil {
 		return err
 	}
@@ -119,14 +118,12 @@ func (a *app) gc(ctx context.Context, flags *gcFlags) (err error) {
 		stay = "stays"
 	}
 	a.say("%s %s, %s; %s %s.", verb, plural(len(result.Objects), "object"), bytesize.Format(result.Bytes), plural(result.Kept, "object"), stay)
-	if flags.DryRun && len(deleted) > 0 {
-		a.say("What only these generations need would go as well.")
-	}
 	return nil
 }
 
-// deleteOld deletes the generations that the flags name, and returns which.
-func (a *app) deleteOld(ctx context.Context, flags *gcFlags) ([]generation.Number, error) {
+// deleteOld deletes the generations that the flags name, and returns which. In a dry
+// run it has the store do as if they were deleted.
+func (a *app) deleteOld(ctx context.Context, st *localstore.Store, flags *gcFlags) ([]generation.Number, error) {
 	if flags.keep == 0 && flags.olderThan == "" {
 		return []generation.Number{}, nil
 	}
@@ -151,14 +148,15 @@ func (a *app) deleteOld(ctx context.Context, flags *gcFlags) ([]generation.Numbe
 		return nil, err
 	}
 	old := oldGenerations(records, current, flags.keep, age, time.Now())
-	if len(old) == 0 || flags.DryRun {
+	machine, err := a.machine()
+	if err != nil || len(old) == 0 {
+		return old, err
+	}
+	if flags.DryRun {
+		flags.Without = systemLinks(machine, old)
 		return old, nil
 	}
-	machine, err := a.machine()
-	if err != nil {
-		return nil, err
-	}
-	return old, activate.Delete(ctx, activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}, old)
+	return old, a.deleteFrom(ctx, st, machine, old)
 }
 
 // oldGenerations chooses from records, oldest first, what a policy deletes. A

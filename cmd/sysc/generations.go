@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sysc/store/localstore"
 	"sysc/systems/activate"
 	"sysc/systems/generation"
 )
@@ -137,12 +139,35 @@ func (a *app) deleteGenerations(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	req := activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
-	if err := activate.Delete(ctx, req, numbers); err != nil {
+	err = a.withExisting(ctx, func(st *localstore.Store) error { return a.deleteFrom(ctx, st, machine, numbers) })
+	if errors.Is(err, localstore.ErrNone) {
+		err = activate.Delete(ctx, a.deletion(machine), numbers)
+	}
+	if err != nil {
 		return err
 	}
 	a.say("Deleted %s. Run sysc gc to free what the store holds for them.", plural(len(numbers), "generation"))
 	return nil
+}
+
+// deleteFrom deletes generations of a machine, and the roots that they are in a store.
+func (a *app) deleteFrom(ctx context.Context, st *localstore.Store, machine string, numbers []generation.Number) error {
+	return st.RemoveLinks(ctx, systemLinks(machine, numbers), func() error {
+		return activate.Delete(ctx, a.deletion(machine), numbers)
+	})
+}
+
+func (a *app) deletion(machine string) activate.Request {
+	return activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
+}
+
+// systemLinks returns the links that keep the systems of generations in a store.
+func systemLinks(machine string, numbers []generation.Number) []string {
+	links := make([]string, len(numbers))
+	for i, n := range numbers {
+		links[i] = filepath.Join(machine, generation.SystemLink(n))
+	}
+	return links
 }
 
 // waitFor returns a function that tells who else holds something.

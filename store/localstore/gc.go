@@ -23,6 +23,9 @@ import (
 type GCOptions struct {
 	// DryRun changes nothing and says what would go.
 	DryRun bool
+	// Without are links of indirect roots, by any path to them, that do not count: for
+	// a dry run, to learn what their removal would set free.
+	Without []string
 	// Grace is how long an indirect root counts whose directory cannot be
 	// reached. 0 means 30 days.
 	Grace time.Duration
@@ -189,8 +192,15 @@ func (c *collector) starts(ctx context.Context) ([]store.Path, error) {
 	if err != nil {
 		return nil, err
 	}
+	without, err := lstatAll(c.opts.Without)
+	if err != nil {
+		return nil, err
+	}
 	paths := c.sessions.notedObjects()
 	for _, r := range roots {
+		if isOneOf(r.Link, without) {
+			continue
+		}
 		if r.Unreachable && time.Since(r.seen) > c.opts.Grace {
 			continue
 		}

@@ -184,6 +184,12 @@ func TestIndirectRoots(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	gc(t, s, GCOptions{})
+	// What would go without it, by whatever path it is named.
+	alias := filepath.Join(t.TempDir(), "alias")
+	must(t, os.Symlink(dir, alias))
+	if got := gc(t, s, GCOptions{DryRun: true, Without: []string{alias + "/result"}}); !slices.Equal(got.Objects, []store.Path{b.Path}) {
+		t.Errorf("without its root: %+v", got)
+	}
 	// Its disk is not mounted: what was known last counts, for a while.
 	must(t, os.Rename(dir, dir+".away"))
 	roots, err = s.Roots(ctx)
@@ -205,6 +211,36 @@ func TestIndirectRoots(t *testing.T) {
 	must(t, os.Remove(link))
 	if got := gc(t, s, GCOptions{}); !slices.Equal(got.Objects, []store.Path{b.Path}) {
 		t.Errorf("link removed: %+v", got)
+	}
+}
+
+// A link that is removed with its directory, as that of a generation is, keeps nothing
+// when the store is told; one that stays keeps its object.
+func TestRemoveLinks(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	a, b := add(t, s, AddOptions{Name: "a"}, "f=1"), add(t, s, AddOptions{Name: "b"}, "f=2")
+	register(t, s, a, b)
+	s = reopen(t, s)
+	top := t.TempDir()
+	must(t, os.Symlink(top, top+"/alias"))
+	var links []string
+	for name, o := range map[string]store.Object{"1": a, "2": b} {
+		must(t, os.Mkdir(top+"/"+name, 0o755))
+		must(t, os.Symlink(s.PhysicalPath(o.Path), top+"/"+name+"/system"))
+		must(t, s.AddIndirectRoots(ctx, top+"/"+name+"/system"))
+		links = append(links, top+"/alias/"+name+"/system")
+	}
+	failed := errors.New("failed")
+	if err := s.RemoveLinks(ctx, links, func() error { return failed }); err != failed {
+		t.Errorf("got %v", err)
+	}
+	must(t, s.RemoveLinks(ctx, append(links, top+"/3/system"), func() error { return os.RemoveAll(top + "/1") }))
+	if roots, err := s.Roots(ctx); err != nil || len(roots) != 1 || roots[0].Path != b.Path {
+		t.Errorf("roots %+v, %v", roots, err)
+	}
+	if got := gc(t, s, GCOptions{}); !slices.Equal(got.Objects, []store.Path{a.Path}) {
+		t.Errorf("collected %+v", got)
 	}
 }
 

@@ -240,6 +240,63 @@ func (s *Store) addRecord(ctx context.Context, name string, record []byte) (adde
 	return false, nil
 }
 
+// RemoveLinks calls remove, which removes links, and drops the indirect roots of those
+// that are gone then. With their directories gone as well, they would count as ones
+// that cannot be reached. Links may be named by any path; one that is not there is
+// passed over.
+func (s *Store) RemoveLinks(ctx context.Context, links []string, remove func() error) error {
+	roots, err := s.rootsOf(ctx, links)
+	if err != nil {
+		return fmt.Errorf("remove links: %w", err)
+	}
+	if err := remove(); err != nil {
+		return err
+	}
+	for _, r := range roots {
+		if _, err := os.Lstat(r.Link); !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := ignoreNotExist(os.Remove(s.path("roots/" + r.Name))); err != nil {
+			return fmt.Errorf("remove links: %w", err)
+		}
+	}
+	return nil
+}
+
+// rootsOf returns the indirect roots of links.
+func (s *Store) rootsOf(ctx context.Context, links []string) ([]Root, error) {
+	named, err := lstatAll(links)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := s.Roots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(roots, func(r Root) bool { return !isOneOf(r.Link, named) }), nil
+}
+
+// isOneOf reports whether there is a link that is one of those.
+func isOneOf(link string, named []fs.FileInfo) bool {
+	info, err := os.Lstat(link)
+	return err == nil && slices.ContainsFunc(named, func(n fs.FileInfo) bool { return os.SameFile(n, info) })
+}
+
+// lstatAll looks at those of paths that are there.
+func lstatAll(paths []string) ([]fs.FileInfo, error) {
+	var infos []fs.FileInfo
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if ignoreNotExist(err) != nil {
+			return nil, err
+		}
+		if err == nil {
+			infos = append(infos, info)
+		}
+	}
+	return infos, nil
+}
+
 // sawIndirectRoot records what the link of r leads to, and when, for the time
 // when it cannot be reached.
 func (s *Store) sawIndirectRoot(ctx context.Context, r Root) error {
