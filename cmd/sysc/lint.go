@@ -191,7 +191,7 @@ func (l *linter) directory(ctx context.Context, dir string) error {
 		l.findings = append(l.findings, lintFinding{f.Rule, diag.JSON(diag.List{d}, l.files)[0]})
 		if !l.app.json {
 			d.Summary += " (" + f.Rule + ")"
-			if err := l.app.diagnose(diag.List{d}, l.files); err != nil {
+			if err := l.print(d); err != nil {
 				return err
 			}
 		}
@@ -200,6 +200,12 @@ func (l *linter) directory(ctx context.Context, dir string) error {
 		l.skipped = append(l.skipped, lintSkipped{dir, r.Skipped, moved(r.Cause, name).Sort()[0].Error()})
 	}
 	return nil
+}
+
+// print writes a finding for people to standard output: it is what they asked for.
+func (l *linter) print(d *diag.Diagnostic) error {
+	width, _ := terminalSize(l.app.out)
+	return diag.Render(l.app.out, diag.List{d}, l.files, diag.RenderOptions{Color: l.app.colour(l.app.out), Width: width})
 }
 
 // moved are diagnostics whose places were renamed.
@@ -273,8 +279,8 @@ func (l *linter) say() {
 	case 0:
 		l.app.say("Nothing found.")
 	case 1:
-		l.app.say("\n1 finding.")
+		l.app.say("1 finding.")
 	default:
-		l.app.say("\n%d findings.", len(l.findings))
+		l.app.say("%d findings.", len(l.findings))
 	}
 }

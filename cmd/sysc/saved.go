@@ -206,5 +206,6 @@ func (a *app) switchSaved(ctx context.Context, cmd *cobra.Command, saved *savedp
 	if err := a.checkSavedLock(saved); err != nil {
 		return err
 	}
+	a.say("Carrying out the plan for system.%s in %s, for the machine in %s.", saved.System, a.dir, saved.Machine)
 	return a.switchTo(ctx, "system."+saved.System, saved, flags)
 }
