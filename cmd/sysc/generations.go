@@ -26,6 +26,14 @@ func (a *app) generationsCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listGenerations() },
 	}
 	a.rootFlag(cmd)
+	all := &cobra.Command{
+		Use:     "list",
+		Short:   "List them, as without a verb",
+		Example: "  sysc generations list --root /tmp/machine",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(*cobra.Command, []string) error { return a.listGenerations() },
+	}
+	a.rootFlag(all)
 	show := &cobra.Command{
 		Use:     "show N",
 		Short:   "Print the record of a generation as JSON",
@@ -42,7 +50,9 @@ func (a *app) generationsCommand() *cobra.Command {
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
 	}
 	a.rootFlag(remove)
-	cmd.AddCommand(show, remove)
+	compare := a.diffCommand()
+	compare.Example = "  sysc generations diff 3 4 --root /tmp/machine"
+	cmd.AddCommand(all, show, compare, remove)
 	return cmd
 }
 
