@@ -16,13 +16,13 @@ func outlineJSON(f *source) *Outline {
 }
 
 func (o *Outline) jsonBody(b *Body) OutlineBody {
-	out := OutlineBody{Range: b.Range}
+	out := OutlineBody{Range: b.Range()}
 	for _, a := range b.Attrs {
 		out.Attrs = append(out.Attrs, o.jsonAttr(a))
 	}
 	for _, blk := range b.Blocks {
 		whole := blk.Range
-		whole.End = blk.Body.Range.End
+		whole.End = blk.Body.Range().End
 		out.Blocks = append(out.Blocks, &OutlineBlock{
 			Type: blk.Type, TypeRange: blk.TypeRange, Labels: blk.Labels, LabelRanges: blk.LabelRanges,
 			Range: blk.Range, Whole: whole, Body: o.jsonBody(blk.Body),
@@ -32,7 +32,7 @@ func (o *Outline) jsonBody(b *Body) OutlineBody {
 }
 
 func (o *Outline) jsonAttr(a *Attr) *OutlineAttr {
-	out := &OutlineAttr{Name: a.Name, NameRange: a.NameRange, Range: a.Range}
+	out := &OutlineAttr{Name: a.Name, NameRange: a.NameRange, Range: a.Range()}
 	out.addObjects(a.Expr, nil)
 	for _, ref := range a.Expr.References() {
 		o.Names = append(o.Names, OutlineName{Reference: ref})
