@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"sysc/derivations"
 	"sysc/internal/readlog"
@@ -153,15 +155,15 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 	}
 	type variable struct{ Name, Source, Text, Range string }
 	k := struct {
-		Program, Here, Dir, Version, Platform, Host string
-		Want                                        Wanted
-		Names                                       []string
-		Variables                                   []variable
-		ValueFiles                                  map[string]store.Digest
-		Trees                                       map[string]string
-		Overrides                                   map[string]string
+		Format, Program, Here, Dir, Version, Platform, Host, Want string
+		Names                                                     []string
+		Variables                                                 []variable
+		ValueFiles                                                map[string]store.Digest
+		Trees                                                     map[string]string
+		Overrides                                                 map[string]string
 	}{
-		Program: m.Program, Here: here, Dir: dir, Version: o.Version, Platform: o.Platform, Host: r.Host, Want: r.Want, Names: r.Names,
+		Format: memoVersion, Program: m.Program, Here: here, Dir: dir, Version: o.Version, Platform: o.Platform, Host: r.Host,
+		Want: strconv.Itoa(int(r.Want)), Names: r.Names,
 		ValueFiles: map[string]store.Digest{}, Trees: map[string]string{}, Overrides: o.Overrides,
 	}
 	for _, name := range sortedKeys(o.Variables) {
@@ -175,9 +177,12 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 	for digest, dir := range o.Trees {
 		k.Trees[digest.String()] = dir
 	}
-	data, err := json.Marshal(k)
-	return sha256.Sum256(data), err
+	// Quoted, so that texts that are not UTF-8 differ, too; maps are sorted.
+	return sha256.Sum256(fmt.Appendf(nil, "%q", k)), nil
 }
+
+// memoVersion is that of memo, and of what stands before and behind it.
+const memoVersion = "1"
 
 // A memo is what is kept beside the graph.
 type memo struct {
@@ -212,6 +217,10 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	about, graph, err := written(a, p)
 	if err != nil {
 		return fmt.Errorf("remember an evaluation: %w", err)
+	}
+	// What encoding/json writes for bytes that are not UTF-8, as names of files may be.
+	if bytes.Contains(about, []byte(`\ufffd`)) {
+		return errors.New("remember an evaluation: it has texts that are not UTF-8")
 	}
 	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
 	return m.Cache.Put(key, varint.AppendText(head, string(about)), graph)

@@ -545,6 +545,34 @@ func TestDamagedMemory(t *testing.T) {
 	}
 }
 
+// TestNotUTF8 has a name that JSON cannot hold: what is remembered would not be shown
+// as it was.
+func TestNotUTF8(t *testing.T) {
+	r := newRecaller(t, ofFile(`"a"`))
+	for _, warning := range []bool{false, true} {
+		r.put("w\xff.sysc.hcl", fmt.Sprintf("assert {\n  condition     = %v\n  error_message = \"no\"\n  severity      = \"warning\"\n}\n", !warning))
+		for range 2 {
+			a, err := r.memory.Evaluate(t.Context(), r.dir, &r.opts, r.want)
+			if err != nil || len(a.Targets) == 0 || (len(a.Shown) > 0) != warning {
+				t.Fatalf("%v: %q", err, described(a))
+			}
+			if warning && (a.Remembered || a.Kept == nil) {
+				t.Errorf("remembered: %v, kept: %v", a.Remembered, a.Kept)
+			}
+		}
+		if !warning {
+			r.remembered()
+		}
+	}
+	for _, dirs := range [][2]string{{"/a\xff", "/a\xfe"}, {"/a", "/b"}} {
+		one, err1 := r.memory.key(dirs[0], &r.opts, r.want)
+		other, err2 := r.memory.key(dirs[1], &r.opts, r.want)
+		if err1 != nil || err2 != nil || one == other {
+			t.Errorf("%q have one key", dirs)
+		}
+	}
+}
+
 // TestHostileMemory gives the hash of its content to what nobody wrote.
 func TestHostileMemory(t *testing.T) {
 	r := newRecaller(t, ofFile(`"a"`))
