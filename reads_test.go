@@ -25,6 +25,7 @@ var notEvaluating = []string{
 	"systems/distro/debian/debiantest",     // makes archives
 	"systems/distro/debian/fetcher.go",     // fetches
 	"systems/distro/debian/hostsources.go", // is asked for mirrors when something is fetched
+	"systems/distro/debian/hostscan",       // writes a first definition
 	"modules/editor",                       // evaluates and remembers nothing
 	"modules/evalcache",                    // keeps what was evaluated
 	"modules/source",                       // fetches
