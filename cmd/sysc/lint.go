@@ -188,8 +188,10 @@ func (l *linter) directory(ctx context.Context, dir string) error {
 	l.errors = append(l.errors, moved(r.Errors, name)...)
 	for _, f := range r.Findings {
 		d := moved(diag.List{f.Diagnostic}, name)[0]
-		l.findings = append(l.findings, lintFinding{f.Rule, diag.JSON(diag.List{d}, l.files)[0]})
-		if !l.app.json {
+		if l.app.json {
+			l.findings = append(l.findings, lintFinding{f.Rule, diag.JSON(diag.List{d}, l.files)[0]})
+		} else {
+			l.findings = append(l.findings, lintFinding{Rule: f.Rule})
 			d.Summary += " (" + f.Rule + ")"
 			if err := l.print(d); err != nil {
 				return err
