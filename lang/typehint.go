@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"slices"
 	"strings"
 
 	"sysc/internal/lazyregexp"
@@ -24,6 +25,9 @@ func TypeHint(word string, known []string) string {
 		word = "map"
 	case "struct":
 		word = "object"
+	}
+	if slices.Contains(known, word) {
+		return " Did you mean \"" + word + "\"?"
 	}
 	return diag.DidYouMean(word, known)
 }

@@ -35,6 +35,10 @@ func explain(src []byte, diags diag.List) diag.List {
 				break
 			}
 			d.Detail = "There is no closing quote on this line. A text of several lines is written\n\n  <<-EOT\n    the lines\n  EOT"
+		case "Invalid expression":
+			if strings.HasPrefix(d.Detail, "Expected the start of an expression") {
+				d.Detail = "A value is expected here: a text in quotes, a number, true, false, null, a name, or a list, object or call."
+			}
 		case "Missing item separator":
 			d.Detail = "Before this, a comma is missing, or the bracket that ends the list or object."
 		case "Missing argument separator":
@@ -95,6 +99,8 @@ func causes(in diag.List) diag.List {
 			return out
 		case endless:
 			return append(out, d)
+		case strings.HasPrefix(d.Summary, "Unexpected end") && strings.HasSuffix(d.Summary, " directive") && lines[start.Line]:
+			continue // the begin is what is wrong
 		case at[start.Byte], invalid[start.Line] && d.Summary == "Invalid character":
 			continue
 		case d.Summary == "Missing newline after argument" && laterAt(in, start.Byte):

@@ -169,7 +169,7 @@ func (f *source) parse() (*hclsyntax.Body, diag.List) {
 		return nil, diags
 	}
 	text, heredocs, hereDiags := extractHeredocs(f.src, f.name, tokens)
-	diags = append(diags, hereDiags...)
+	diags = append(diags, explain(f.src, hereDiags)...)
 	file, hclDiags := hclsyntax.ParseConfig(text, f.name, startPos)
 	diags = append(diags, explain(text, FromHCL(hclDiags))...)
 	body, ok := file.Body.(*hclsyntax.Body)
