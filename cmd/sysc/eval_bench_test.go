@@ -109,11 +109,12 @@ const (
 	syscFamily = `locals {
   n     = %d
   width = local.n / 10
-  parts = { for i, part in chunklist(range(local.n - local.width, local.n), 500) : "p${i}" => part }
+  steps = flatten([for k in range(local.n / 1000) : [for i in range(1000) : k * 1000 + i]])
+  parts = { for i, part in chunklist(slice(local.steps, local.n - local.width, local.n), 500) : "p${i}" => part }
 }
 
 derivation "d" {
-  for_each = { for i in range(local.n) : "d${i}" => i }
+  for_each = { for i in local.steps : "d${i}" => i }
   base     = input.debian
   script   = <<-EOT
     echo step ${each.value} > $out
