@@ -15,7 +15,7 @@ import (
 
 // snapshotVersion begins a snapshot. Another encoding, and another meaning of what is
 // encoded, has another version.
-const snapshotVersion = "sysc-graph-1\n"
+const snapshotVersion = "sysc-graph-2\n"
 
 // Snapshot returns the derivations behind refs, with their origins and the sources
 // that they use, for [ReadSnapshot], and the positions of the derivations in it. It may
@@ -139,6 +139,11 @@ func (e *snapshotEncoder) source(s Source) {
 	e.text(s.File)
 	e.text(s.Dir)
 	e.text(string(s.Content))
+	e.bools(s.Files != nil)
+	e.uint(uint64(len(s.Files)))
+	for _, name := range s.Files {
+		e.text(name)
+	}
 }
 
 // ReadSnapshot returns the graph that a snapshot holds. The texts of derivations are
@@ -370,6 +375,12 @@ func (d *snapshotDecoder) sources() {
 		content := d.text()
 		if s.File == "" && s.Dir == "" {
 			s.Content = []byte(content)
+		}
+		if filtered := d.uint() == 1; filtered {
+			s.Files = []string{}
+		}
+		for range d.length() {
+			s.Files = append(s.Files, d.text())
 		}
 		d.graph.source[p] = s
 		d.graph.sources[p.ID()] = p

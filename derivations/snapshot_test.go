@@ -47,6 +47,7 @@ func snapshotExample(t testing.TB) (*Graph, Ref) {
 	root := add(Derivation{Name: "root", Platform: "linux/amd64", Builder: "builtin:compose"}, Origin{Label: "environment.x"})
 	text := source(Source{Name: "text", Content: []byte("text"), Executable: true})
 	dir := source(Source{Name: "dir", Dir: t.TempDir()})
+	source(Source{Name: "some", Dir: t.TempDir(), Files: []string{"a", "b/c"}})
 	tool := add(Derivation{
 		Name: "tool", Platform: "linux/amd64", Builder: BuilderExec, Args: []string{"/bin/sh", path(fetch), text}, Root: path(root),
 		Env: map[string]string{"A": "1", "B": dir}, Outputs: []string{"out", "doc"},
@@ -131,7 +132,7 @@ func TestSnapshotHasAll(t *testing.T) {
 		{RunLimits{}, "Timeout Silence Log Memory"},
 		{Fixed{}, "Kind Digest Executable Size"},
 		{Origin{}, "Label Position Places"},
-		{Source{}, "Name File Dir Content Executable"},
+		{Source{}, "Name File Dir Files Content Executable"},
 		{Ref{}, "Derivation Output"},
 	} {
 		var fields []string

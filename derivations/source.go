@@ -20,8 +20,11 @@ type Source struct {
 	// File is a regular file of the host, read when it is added and copied when it
 	// is realised.
 	File string
-	// Dir is a directory of the host, with everything below.
+	// Dir is a directory of the host.
 	Dir string
+	// Files are what is taken of Dir: files and links by their paths there, with
+	// slashes, and the directories that they are in. nil means everything.
+	Files []string
 	// Content is the text of a file that stands nowhere.
 	Content []byte
 	// Executable is the executable bit of the file or text.
@@ -87,8 +90,31 @@ func (s Source) hashTree(reads *readlog.Log, keep func(store.Digest, *tree.Tree)
 		return store.Digest{}, err
 	}
 	defer root.Close()
-	entry, err := hashDir(root, ".", 0, keep)
+	h := dirHasher{root: root, only: s.paths(), keep: keep}
+	entry, err := h.dir(".", 0)
 	return entry.Digest, err
+}
+
+// paths returns what is taken of a directory, directories as well; nil for everything.
+func (s *Source) paths() map[string]bool {
+	if s.Files == nil {
+		return nil
+	}
+	only := make(map[string]bool, len(s.Files))
+	for _, name := range s.Files {
+		for ; name != "." && !only[name]; name = path.Dir(name) {
+			only[name] = true
+		}
+	}
+	return only
+}
+
+// A dirHasher hashes a directory as a canonical tree has it: owner root, modes 0444 and
+// 0555.
+type dirHasher struct {
+	root *readlog.Root
+	only map[string]bool // what is taken, nil for everything
+	keep func(store.Digest, *tree.Tree)
 }
 
 func (s Source) hashFile(reads *readlog.Log) (store.Path, error) {
@@ -113,43 +139,46 @@ func (s Source) hashFile(reads *readlog.Log) (store.Path, error) {
 	return store.MakePath(store.MakeID(store.KindFile, s.Name, digest, nil, nil), s.Name)
 }
 
-// hashDir returns the entry of a directory as a canonical tree has it: owner
-// root, modes 0444 and 0555.
-func hashDir(root *readlog.Root, dir string, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
+// dir returns the entry of a directory.
+func (h *dirHasher) dir(dir string, depth int) (tree.Entry, error) {
 	entry := tree.Entry{Name: path.Base(dir), Type: tree.Dir, Mode: tree.ModeDir}
 	if depth > tree.MaxDepth {
 		return entry, fmt.Errorf("%s: more than %d directories deep", dir, tree.MaxDepth)
 	}
-	list, err := root.ReadDir(dir)
+	list, err := h.root.ReadDir(dir)
 	if err != nil {
 		return entry, err
 	}
 	var t tree.Tree
 	for _, item := range list {
-		e, err := hashEntry(root, path.Join(dir, item.Name()), item, depth, keep)
+		name := path.Join(dir, item.Name())
+		if h.only != nil && !h.only[name] {
+			continue
+		}
+		e, err := h.entry(name, item, depth)
 		if err != nil {
 			return entry, err
 		}
 		entry.Size += e.Size
 		t.Entries = append(t.Entries, e)
 	}
-	if entry.Digest, err = t.Digest(); err == nil && keep != nil {
-		keep(entry.Digest, &t)
+	if entry.Digest, err = t.Digest(); err == nil && h.keep != nil {
+		h.keep(entry.Digest, &t)
 	}
 	return entry, err
 }
 
-func hashEntry(root *readlog.Root, name string, item fs.DirEntry, depth int, keep func(store.Digest, *tree.Tree)) (tree.Entry, error) {
+func (h *dirHasher) entry(name string, item fs.DirEntry, depth int) (tree.Entry, error) {
 	switch {
 	case item.IsDir():
-		return hashDir(root, name, depth+1, keep)
+		return h.dir(name, depth+1)
 	case item.Type() == fs.ModeSymlink:
-		target, err := root.Readlink(name)
+		target, err := h.root.Readlink(name)
 		return tree.Entry{Name: item.Name(), Type: tree.Link, Mode: tree.ModeLink, Target: target}, err
 	case !item.Type().IsRegular():
 		return tree.Entry{}, fmt.Errorf("%s is a %v: only files, directories and links can be sources", name, item.Type())
 	}
-	f, err := root.Hash(name)
+	f, err := h.root.Hash(name)
 	if err != nil {
 		return tree.Entry{}, err
 	}

@@ -238,6 +238,19 @@ func TestNeverStale(t *testing.T) {
 		{"executable bit of a source", ofFile(`source("f")`), put("f", "a"), func(r *recaller) { r.chmod("f", 0o755) }, true},
 		{"new file in a source", ofFile(`source("d")`), put("d/e/f", "a"), put("d/e/g", "a"), true},
 		{"file in a source", ofFile(`source("d")`), put("d/e/f", "a"), put("d/e/f", "b"), true},
+		{"new .gitignore above a source", ofFile(`source("d")`), func(r *recaller) {
+			r.put("d/e/f.o", "a")
+			r.put("d/e/g", "a")
+		}, put(".gitignore", "*.o"), true},
+		{"new .gitignore in a source", ofFile(`source("d")`), func(r *recaller) {
+			r.put("d/e/f.o", "a")
+			r.put("d/e/g", "a")
+		}, put("d/e/.gitignore", "*.o"), true},
+		{"line of a .gitignore", ofFile(`source("d")`), func(r *recaller) {
+			r.put(".gitignore", "*.o")
+			r.put("d/f.o", "a")
+			r.put("d/g", "a")
+		}, put(".gitignore", "*.p"), true},
 		{"executable bit in a source", ofFile(`source("d")`), put("d/e/f", "a"), func(r *recaller) { r.chmod("d/e/f", 0o700) }, true},
 		{"link in a source", ofFile(`source("d")`), func(r *recaller) {
 			r.put("d/f", "a")

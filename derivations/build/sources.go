@@ -14,6 +14,7 @@ import (
 	"sysc/derivations"
 	"sysc/store"
 	"sysc/store/localstore"
+	"sysc/store/tree"
 )
 
 // A sourceAdder copies the graph's sources into the store, each once. It is safe
@@ -51,7 +52,9 @@ func (a *sourceAdder) ensure(ctx context.Context, paths []store.Path) error {
 func (a *sourceAdder) add(ctx context.Context, want store.Path, s derivations.Source) error {
 	var o store.Object
 	var err error
-	if s.Dir != "" {
+	if s.Dir != "" && s.Files != nil {
+		o, err = a.addFiles(ctx, s)
+	} else if s.Dir != "" {
 		o, err = a.store.AddDir(ctx, s.Dir, &localstore.AddOptions{Name: s.Name, Kind: store.KindTree, OutsideLinks: true})
 	} else {
 		o, err = a.addFile(ctx, s)
@@ -63,6 +66,56 @@ func (a *sourceAdder) add(ctx context.Context, want store.Path, s derivations.So
 		return fmt.Errorf("it changed since it was evaluated")
 	}
 	return a.commits.wait([]store.Object{o})
+}
+
+// addFiles adds some of the files of a directory.
+func (a *sourceAdder) addFiles(ctx context.Context, s derivations.Source) (store.Object, error) {
+	root, err := os.OpenRoot(s.Dir)
+	if err != nil {
+		return store.Object{}, err
+	}
+	defer root.Close()
+	b := tree.NewBuilder(a.store, store.Digest{})
+	for _, name := range s.Files {
+		e, err := a.sourceEntry(ctx, root, name)
+		if err != nil {
+			return store.Object{}, err
+		}
+		if err := b.Put(ctx, name, e); err != nil {
+			return store.Object{}, err
+		}
+	}
+	digest, _, err := b.Write(ctx, a.store)
+	if err != nil {
+		return store.Object{}, err
+	}
+	return a.store.MakeObject(ctx, s.Name, store.KindTree, digest, nil)
+}
+
+// sourceEntry adds a file, and returns the entry of a file or link. What it is by now,
+// the digest of the whole tells.
+func (a *sourceAdder) sourceEntry(ctx context.Context, root *os.Root, name string) (tree.Entry, error) {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return tree.Entry{}, err
+	}
+	if info.Mode().Type() == os.ModeSymlink {
+		target, err := root.Readlink(name)
+		return tree.Entry{Type: tree.Link, Mode: tree.ModeLink, Target: target}, err
+	}
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return tree.Entry{}, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return tree.Entry{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return tree.Entry{}, fmt.Errorf("%s is a %v: only files, directories and links can be sources", name, info.Mode().Type())
+	}
+	blob, size, err := a.store.AddBlob(ctx, f)
+	return tree.Entry{Type: tree.File, Mode: tree.CanonicalMode(tree.File, uint32(info.Mode().Perm())), Digest: blob, Size: size}, err
 }
 
 func (a *sourceAdder) addFile(ctx context.Context, s derivations.Source) (store.Object, error) {
@@ -79,9 +132,9 @@ func (a *sourceAdder) addFile(ctx context.Context, s derivations.Source) (store.
 	if err != nil {
 		return store.Object{}, err
 	}
-	tree, err := a.store.AddTree(ctx, derivations.FileTree(blob, size, s.Executable))
+	listing, err := a.store.AddTree(ctx, derivations.FileTree(blob, size, s.Executable))
 	if err != nil {
 		return store.Object{}, err
 	}
-	return a.store.MakeObject(ctx, s.Name, store.KindFile, tree, nil)
+	return a.store.MakeObject(ctx, s.Name, store.KindFile, listing, nil)
 }

@@ -18,7 +18,7 @@ import (
 // storeFunctions make sources and derivations and return their paths.
 func storeFunctions(m Module) map[string]*eval.Function {
 	functions := map[string]*eval.Function{
-		"source":       {Params: []string{"path"}, Native: m.source},
+		"source":       {Params: []string{"path", "options"}, Optional: 1, Native: m.source},
 		"textfile":     {Params: []string{"name", "content"}, Native: m.textFile},
 		"fetchurl":     {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchURL},
 		"fetchtarball": {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchTarball},
@@ -35,7 +35,8 @@ func storeFunctions(m Module) map[string]*eval.Function {
 var noPath = cty.UnknownVal(cty.String)
 
 // source makes a store object of a file or directory of the module. Its path is
-// known, because it follows from the content.
+// known, because it follows from the content. Of a directory, files that .gitignore
+// files of the module name are left out, and what the options say.
 func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 	root, name, diags := m.locate(c.Args[0])
 	if diags.HasErrors() {
@@ -58,7 +59,18 @@ func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 	if real != filepath.Join(base, name) {
 		return noPath, diag.Errorf(c.Args[0].Range, "Symbolic link in the path of a source", "%q is or goes through a symbolic link. Name the file that it leads to.", name)
 	}
+	filter, diags := sourceOptions(c)
+	if diags.HasErrors() {
+		return noPath, diags
+	}
 	src := derivations.Source{Name: objectName(path.Base(name))}
+	if info.IsDir() {
+		if src.Files, err = sourceFiles(root, name, filter); err != nil {
+			return noPath, m.fileError(c.Args[0], name, err)
+		}
+	} else if len(c.Args) > 1 {
+		return noPath, diag.Errorf(c.Args[1].Range, "Options for a file", "%q is a file, which is taken as it is: options say which files of a directory are taken.", name)
+	}
 	switch {
 	case info.IsDir() && name == ".":
 		src.Name = "source"
