@@ -23,6 +23,7 @@ func BenchmarkBuilds(b *testing.B) {
 	small, large := layers(1000), layers(2000)
 	b.Run("build-1000", func(b *testing.B) { p.build(b, archive, small) })
 	b.Run("no-op-1000", func(b *testing.B) { p.noOp(b, archive, small) })
+	b.Run("no-op-each-of-1000", func(b *testing.B) { p.noOpOfEach(b, archive, small) })
 	b.Run("edit-leaf-2000", func(b *testing.B) { p.edit(b, archive, large, 0) })
 	b.Run("edit-top-2000", func(b *testing.B) { p.edit(b, archive, large, len(large)-1) })
 }
@@ -124,11 +125,16 @@ func (p *peers) sysBuild(b *testing.B, dir string, steps []benchStep) error {
 // nixBuild evaluates and builds. The sandbox is asked for: what cannot have one
 // fails.
 func nixBuild(dir, sandbox string) error {
-	return shell(`cd "$1" && exec env NIX_CONFIG="sandbox = $2
+	return nix(dir, sandbox, `exec nix-build --store "$1/nix" --no-out-link`)
+}
+
+// nix runs a command of nix, where $1 is dir and $2 sandbox.
+func nix(dir, sandbox, command string) error {
+	return shell(`cd "$1" && export NIX_CONFIG="sandbox = $2
 sandbox-paths = /bin/sh=$(command -v busybox)
 sandbox-fallback = false
 build-users-group =
-substituters =" nix-build --store "$1/nix" --no-out-link`, dir, sandbox)
+substituters =" && `+command, dir, sandbox)
 }
 
 func (p *peers) build(b *testing.B, a benchArchive, steps []benchStep) {
@@ -155,6 +161,39 @@ func (p *peers) noOp(b *testing.B, a benchArchive, steps []benchStep) {
 			}
 			return nixBuild(dir, "false")
 		}, func(dir string) error { return nixBuild(dir, "false") }},
+	)
+}
+
+const nixRealise = "nix-store -r"
+
+// noOpOfEach asks for each step, and not for one that needs the others. nix does not
+// evaluate for it.
+func (p *peers) noOpOfEach(b *testing.B, a benchArchive, steps []benchStep) {
+	var all []string
+	for i := range steps {
+		all = append(all, fmt.Sprintf("derivation.d%d", i))
+	}
+	sysBuild := func(dir string) error {
+		return p.sysc(b, dir, append([]string{"build", "-C", dir + "/definition"}, all...)...)
+	}
+	p.compare(b,
+		peer{"sysc", func(dir string) error {
+			if err := p.lock(b, a, dir, steps); err != nil {
+				return err
+			}
+			return sysBuild(dir)
+		}, sysBuild},
+		peer{nixRealise, func(dir string) error {
+			if err := defineNix(dir, steps, -1, ""); err != nil {
+				return err
+			}
+			if err := nixBuild(dir, "false"); err != nil {
+				return err
+			}
+			return nix(dir, "false", `nix-store --store "$1/nix" -qR $(nix-instantiate --store "$1/nix" 2>/dev/null) | grep '\.drv$' > drvs`)
+		}, func(dir string) error {
+			return nix(dir, "false", `exec nix-store --store "$1/nix" -r $(cat drvs) > /dev/null`)
+		}},
 	)
 }
 
