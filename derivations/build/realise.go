@@ -105,7 +105,7 @@ type realiser struct {
 }
 
 // A message tells the scheduler that a job has left its slot (slot is set), or
-// how it ended.
+// how it ended; of a failure both.
 type message struct {
 	job     *job
 	slot    bool
@@ -200,7 +200,9 @@ func (r *realiser) handle(ctx context.Context, m message) error {
 	if m.slot {
 		r.free[j.class()]++
 		r.memory.release(j)
-		return nil
+		if m.err == nil {
+			return nil
+		}
 	}
 	r.active--
 	if m.err != nil {
@@ -385,11 +387,12 @@ func (r *realiser) next(c class) *job {
 // change any more.
 func (r *realiser) work(ctx context.Context, j *job) {
 	c, err := r.step(ctx, j)
-	r.messages <- message{job: j, slot: true}
 	if err != nil {
-		r.messages <- message{job: j, err: err}
+		// In one message, or the slot would be taken before the failure is known.
+		r.messages <- message{job: j, slot: true, err: err}
 		return
 	}
+	r.messages <- message{job: j, slot: true}
 	r.commits.add(c)
 }
 
