@@ -120,15 +120,8 @@ func (m *Module) Environments(name string, from diag.Range) ([]*Environment, dia
 	if f == nil {
 		return nil, diags
 	}
-	var out []*Environment
-	for _, key := range f.all() {
-		e, more := f.cell(key).Get(from)
-		diags = append(diags, more...)
-		if e != nil {
-			out = append(out, e)
-		}
-	}
-	return out, diags
+	out, more := instances(f, from)
+	return out, append(diags, more...)
 }
 
 // EnvironmentKeys returns the keys of a block's for_each, sorted; keyed is false

@@ -42,15 +42,8 @@ func (m *Module) Derivations(name string, from diag.Range) ([]*Derivation, diag.
 	if f == nil {
 		return nil, diags
 	}
-	var out []*Derivation
-	for _, key := range f.all() {
-		d, more := f.cell(key).Get(from)
-		diags = append(diags, more...)
-		if d != nil {
-			out = append(out, d)
-		}
-	}
-	return out, diags
+	out, more := instances(f, from)
+	return out, append(diags, more...)
 }
 
 // DerivationKeys returns the keys of a block's for_each, sorted; keyed is false
@@ -129,6 +122,19 @@ func member[T valued](f *family[T], ref syntax.Reference, diags diag.List, unkno
 		return v, used + 1, diags
 	}
 	return t.result(), used, diags
+}
+
+// instances are all members of a family, those with errors left out, sorted by key.
+func instances[T valued](f *family[T], from diag.Range) (out []T, diags diag.List) {
+	var none T
+	for _, key := range f.all() {
+		t, more := f.cell(key).Get(from)
+		diags = append(diags, more...)
+		if t != none {
+			out = append(out, t)
+		}
+	}
+	return out, diags
 }
 
 // members is a whole family as an object by key.

@@ -117,17 +117,8 @@ func (a askedOptions) about(e *evaluator, o *option.Option) bool {
 // optionPath is the path of the option that names and labels lead to, as far as
 // they lead to any.
 func optionPath(at *option.Option, steps []string) string {
-	labels := 0
-	for _, name := range steps {
-		if labels > 0 {
-			labels--
-			continue
-		}
-		next, ok := at.Child(name)
-		if !ok {
-			break
-		}
-		at, labels = next, len(next.Labels)
+	if options, _ := at.Along(steps); len(options) > 0 {
+		at = options[len(options)-1]
 	}
 	return at.Path
 }
@@ -214,20 +205,11 @@ func declaredHere(o *option.Option) bool {
 
 // oldOption is the first deprecated option on a path of names and labels, or nil.
 func oldOption(at *option.Option, steps []string) *option.Option {
-	labels := 0
-	for _, name := range steps {
-		if labels > 0 {
-			labels--
-			continue
+	options, _ := at.Along(steps)
+	for _, o := range options {
+		if o.Renamed() || o.Deprecated != "" {
+			return o
 		}
-		next, ok := at.Child(name)
-		if !ok {
-			return nil
-		}
-		if next.Renamed() || next.Deprecated != "" {
-			return next
-		}
-		at, labels = next, len(next.Labels)
 	}
 	return nil
 }

@@ -28,9 +28,6 @@ func NewCell[T any](s *Session, addr string, at diag.Range, compute func() (T, d
 	return &Cell[T]{session: s, addr: addr, at: at, compute: compute}
 }
 
-// Known returns a cell whose value needs no computing.
-func Known[T any](value T) *Cell[T] { return &Cell[T]{done: true, value: value} }
-
 // Addr returns what people call the cell.
 func (c *Cell[T]) Addr() string { return c.addr }
 

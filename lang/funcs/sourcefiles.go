@@ -14,6 +14,7 @@ import (
 	"sysc/internal/readlog"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
+	"sysc/store/tree"
 )
 
 const (
@@ -165,9 +166,8 @@ func (l *sourceLister) rules(dir string) (ignoreRules, error) {
 }
 
 func (l *sourceLister) list(dir string, above ignoreRules, depth int) error {
-	const maxDepth = 256 // adding it says so as well
-	if depth > maxDepth {
-		return fmt.Errorf("%s: more than %d directories deep", dir, maxDepth)
+	if depth > tree.MaxDepth {
+		return fmt.Errorf("%s: more than %d directories deep", dir, tree.MaxDepth)
 	}
 	more, err := l.rules(dir)
 	if err != nil {

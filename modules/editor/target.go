@@ -112,19 +112,14 @@ func (s *Session) option(path []string) *option.Option {
 	if at == nil {
 		return nil
 	}
-	labels := 0
-	for _, name := range path {
-		if labels > 0 {
-			labels--
-			continue
-		}
-		next, ok := at.Child(name)
-		if !ok {
-			return nil
-		}
-		at, labels = next, len(next.Labels)
+	options, whole := at.Along(path)
+	switch {
+	case !whole:
+		return nil
+	case len(options) == 0:
+		return at
 	}
-	return at
+	return options[len(options)-1]
 }
 
 // definesOptions reports whether options are defined in a block at the top.

@@ -125,6 +125,25 @@ func (o *Option) Child(name string) (*Option, bool) {
 	return c, ok
 }
 
+// Along returns the options that names lead to from o on, one behind the other, with
+// those of labels in between as they are written; whole is false when a name is none.
+func (o *Option) Along(steps []string) (options []*Option, whole bool) {
+	labels := 0
+	for _, name := range steps {
+		if labels > 0 {
+			labels--
+			continue
+		}
+		next, ok := o.Child(name)
+		if !ok {
+			return options, false
+		}
+		options = append(options, next)
+		o, labels = next, len(next.Labels)
+	}
+	return options, true
+}
+
 // kind describes the option in a message.
 func (o *Option) kind() string {
 	switch o.shape() {

@@ -2,17 +2,13 @@ package activate
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"sysc/store"
 	"sysc/store/tree"
@@ -153,7 +149,7 @@ func (d *drifter) entry(name, place string, want tree.Entry, have fs.DirEntry) e
 	case tree.Link:
 		return d.link(name, place, want.Target)
 	}
-	now, err := d.hash(place)
+	now, err := hashFile(d.root, place)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
@@ -205,32 +201,6 @@ func (d *drifter) declared(root *rootdir.Dir, t declaredThing) error {
 		drift.Old, drift.New = t.digest, have.digest
 	}
 	return nil
-}
-
-// hash returns the digest of a file.
-func (d *drifter) hash(place string) (store.Digest, error) {
-	f, err := d.root.OpenFile(place, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return store.Digest{}, err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return store.Digest{}, err
-	}
-	return store.Digest(sum.Sum(nil)), nil
-}
-
-func kindOf(m fs.FileMode) tree.Type {
-	switch {
-	case m.IsRegular():
-		return tree.File
-	case m.IsDir():
-		return tree.Dir
-	case m&fs.ModeSymlink != 0:
-		return tree.Link
-	}
-	return '?'
 }
 
 func kindName(t tree.Type) string {

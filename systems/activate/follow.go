@@ -229,22 +229,40 @@ func look(dir *rootdir.Dir, base string) (declaredThing, error) {
 		return declaredThing{}, nil
 	case err != nil:
 		return declaredThing{}, err
-	case info.IsDir():
-		return declaredThing{kind: tree.Dir}, nil
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := dir.Root().Readlink(base)
-		return declaredThing{kind: tree.Link, target: target}, err
-	case !info.Mode().IsRegular():
-		return declaredThing{kind: '?'}, nil
 	}
-	f, err := dir.Root().OpenFile(base, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	thing := declaredThing{kind: kindOf(info.Mode())}
+	switch thing.kind {
+	case tree.Link:
+		thing.target, err = dir.Root().Readlink(base)
+	case tree.File:
+		thing.digest, err = hashFile(dir.Root(), base)
+	}
+	return thing, err
+}
+
+// kindOf is what a mode says, '?' for what no tree has.
+func kindOf(m fs.FileMode) tree.Type {
+	switch {
+	case m.IsRegular():
+		return tree.File
+	case m.IsDir():
+		return tree.Dir
+	case m&fs.ModeSymlink != 0:
+		return tree.Link
+	}
+	return '?'
+}
+
+// hashFile returns the digest of a file, which is no link.
+func hashFile(root *os.Root, name string) (store.Digest, error) {
+	f, err := root.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return declaredThing{}, err
+		return store.Digest{}, err
 	}
 	defer f.Close()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, f); err != nil {
-		return declaredThing{}, err
+		return store.Digest{}, err
 	}
-	return declaredThing{kind: tree.File, digest: store.Digest(sum.Sum(nil))}, nil
+	return store.Digest(sum.Sum(nil)), nil
 }
