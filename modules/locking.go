@@ -58,7 +58,7 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 	if opts.Progress == nil {
 		opts.Progress = func(string, string) {}
 	}
-	l := &locker{p: p, opts: opts, universes: map[string]*debian.Universe{}, resolved: map[string]*lock.Resolution{}}
+	l := &locker{p: p, opts: opts, universes: newUniverses(opts.Fetcher, func(input string) { opts.Progress("read", input) }), resolved: map[string]*lock.Resolution{}}
 	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
 	diags, err := l.run(ctx)
 	if err != nil || diags.HasErrors() {
@@ -101,9 +101,8 @@ type locker struct {
 	p    *Project
 	opts LockOptions
 	// file is what will be written.
-	file *lock.File
-	// universes are the packages of inputs by name and architecture.
-	universes map[string]*debian.Universe
+	file      *lock.File
+	universes universes
 	// resolved has the resolutions of this run by request.
 	resolved map[string]*lock.Resolution
 }
@@ -332,9 +331,9 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 		return append(diags, more...), nil
 	}
 	if !ok || !sameRequest(entry.Request, request) {
-		u, err := l.universe(ctx, in, revision, r.arch)
+		u, err := l.universes.of(ctx, in, revision, r.arch)
 		if err != nil {
-			return diags, err
+			return diags, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
 		}
 		// Many derivations are built with the same packages.
 		key := fmt.Sprintf("%#v", request)
@@ -358,31 +357,6 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 func sameRequest(a, b lock.Request) bool {
 	return a.Input == b.Input && a.Revision == b.Revision && a.Architecture == b.Architecture &&
 		a.Base == b.Base && a.Recommends == b.Recommends && slices.Equal(a.Exclude, b.Exclude) && slices.Equal(a.Packages, b.Packages)
-}
-
-func (l *locker) universe(ctx context.Context, in *input, revision debian.Revision, arch string) (*debian.Universe, error) {
-	key := in.name + "/" + arch
-	if u, ok := l.universes[key]; ok {
-		return u, nil
-	}
-	l.opts.Progress("read", in.name)
-	u, err := readUniverse(ctx, revision, arch, l.opts.Fetcher(in.settings))
-	if err != nil {
-		return nil, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
-	}
-	l.universes[key] = u
-	return u, nil
-}
-
-// readUniverse reads the packages of one of the architectures of a revision.
-func readUniverse(ctx context.Context, revision debian.Revision, arch string, f debian.Fetcher) (*debian.Universe, error) {
-	var of debian.Revision
-	for _, index := range revision.Indexes {
-		if index.Architecture == arch || index.Architecture == "all" {
-			of.Indexes = append(of.Indexes, index)
-		}
-	}
-	return debian.ReadUniverse(ctx, of, arch, f)
 }
 
 // same reports whether the file on disk holds what would be written; what is not

@@ -26,15 +26,17 @@ import (
 type recaller struct {
 	t      *testing.T
 	dir    string
+	cache  string // the directory of memory
 	memory *Memory
 	opts   Options
 	want   Request
 }
 
 func newRecaller(t *testing.T, text string) *recaller {
+	cache := filepath.Join(t.TempDir(), "cache")
 	return &recaller{
-		t: t, dir: writeText(t, text),
-		memory: &Memory{Cache: evalcache.New(filepath.Join(t.TempDir(), "cache")), Program: "this"},
+		t: t, dir: writeText(t, text), cache: cache,
+		memory: &Memory{Cache: evalcache.New(cache), Program: "this"},
 		opts:   Options{Platform: "linux/amd64", Version: "0.3.0"},
 		want:   Request{Want: WantTargets, Names: []string{""}},
 	}
@@ -447,7 +449,7 @@ func TestSecretsAreNotRemembered(t *testing.T) {
 // keptFiles are the files of the cache.
 func keptFiles(t *testing.T, r *recaller) []string {
 	t.Helper()
-	names, err := filepath.Glob(filepath.Join(r.memory.Cache.Dir(), "*"))
+	names, err := filepath.Glob(filepath.Join(r.cache, "*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,10 +69,8 @@ func (p *Project) FindFiles(ctx context.Context, pattern string, opts SearchOpti
 // searched calls search for each input and the architecture whose packages count: that
 // of the first system, or of builds.
 func (p *Project) searched(opts SearchOptions, search func(w *work, in *input, arch string) (diag.List, error)) (diag.List, error) {
-	w := p.newWork(p.lock, nil)
-	diags := w.diags
-	architectures, more := w.architectures()
-	diags = append(diags, more...)
+	w := p.work
+	architectures, diags := w.architectures()
 	if diags.HasErrors() {
 		return diags.Sort(), nil
 	}

@@ -32,7 +32,7 @@ func (p *Project) Why(ctx context.Context, name string, targets []string, opts S
 	if diags = append(diags, more...); more.HasErrors() {
 		return nil, diags.Sort(), nil
 	}
-	a := &asker{w: w, opts: opts, universes: map[string]*debian.Universe{}, seen: map[string]int{}}
+	a := &asker{w: w, universes: newUniverses(opts.Fetcher, func(string) {}), seen: map[string]int{}}
 	for _, address := range addresses {
 		more, err := a.ask(ctx, w.pending.requests[address], name)
 		diags = append(diags, more...)
@@ -83,8 +83,7 @@ func (w *work) rootsOf(targets []string) ([]string, diag.List) {
 // An asker asks one root after another about a package.
 type asker struct {
 	w         *work
-	opts      SearchOptions
-	universes map[string]*debian.Universe
+	universes universes
 	seen      map[string]int // index of a reason by request; -1 when there is none
 	reasons   []PackageReason
 	chosen    [][]debian.Package
@@ -106,7 +105,7 @@ func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List,
 		}
 		return diags, nil
 	}
-	u, err := a.universe(ctx, in, r.arch)
+	u, err := a.universes.of(ctx, in, a.w.lock.Inputs[in.name].Revision, r.arch)
 	if err != nil {
 		return diags, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
 	}
@@ -127,16 +126,6 @@ func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List,
 	}
 	a.reasons = append(a.reasons, found)
 	return diags, nil
-}
-
-func (a *asker) universe(ctx context.Context, in *input, arch string) (*debian.Universe, error) {
-	key := in.name + "/" + arch
-	if u, ok := a.universes[key]; ok {
-		return u, nil
-	}
-	u, err := readUniverse(ctx, a.w.lock.Inputs[in.name].Revision, arch, a.opts.Fetcher(in.settings))
-	a.universes[key] = u
-	return u, err
 }
 
 // names are those of all packages that were chosen.

@@ -66,20 +66,6 @@ func (a *app) drift(ctx context.Context, detailed bool) error {
 	return err
 }
 
-// currentGeneration is that of the machine that --root names.
-func (a *app) currentGeneration() (*generation.Record, error) {
-	profile, err := a.openProfile()
-	if err != nil {
-		return nil, err
-	}
-	defer profile.Close()
-	current, err := profile.Current()
-	if err == nil && current == nil {
-		err = errors.New("no generation yet: sysc switch makes the first")
-	}
-	return current, err
-}
-
 // findDrift finds differences, with the lines of texts.
 func (a *app) findDrift(ctx context.Context, st *localstore.Store, current *generation.Record) ([]systems.FileChange, error) {
 	machine, err := a.machine()

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/store/localstore"
+	"sysc/systems"
 	"sysc/systems/activate"
 	"sysc/systems/generation"
 )
@@ -54,6 +55,39 @@ func (a *app) generationsCommand() *cobra.Command {
 	compare.Example = "  sysc generations diff 3 4 --root /tmp/machine"
 	cmd.AddCommand(all, show, compare, remove)
 	return cmd
+}
+
+// currentGeneration is that of the machine that --root names.
+func (a *app) currentGeneration() (*generation.Record, error) {
+	profile, err := a.openProfile()
+	if err != nil {
+		return nil, err
+	}
+	defer profile.Close()
+	current, err := profile.Current()
+	if err == nil && current == nil {
+		err = errors.New("no generation yet: sysc switch makes the first")
+	}
+	return current, err
+}
+
+// generationRecord is what is known of a generation of the machine that --root names.
+func (a *app) generationRecord(n generation.Number) (*generation.Record, error) {
+	profile, err := a.openProfile()
+	if err != nil {
+		return nil, err
+	}
+	defer profile.Close()
+	return profile.Get(n)
+}
+
+// recordedManifest is that of a generation of the machine that --root names.
+func (a *app) recordedManifest(record *generation.Record) (*systems.Manifest, error) {
+	machine, err := a.machine()
+	if err != nil {
+		return nil, err
+	}
+	return activate.ReadManifest(machine, record)
 }
 
 // openProfile opens the generations of the machine that --root names.

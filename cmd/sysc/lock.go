@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -253,10 +252,7 @@ func rootNames(roots []modules.RootChange) string {
 	for _, root := range roots {
 		names = append(names, root.Address)
 	}
-	if len(names) > most {
-		names = append(names[:most-1], fmt.Sprintf("and %d more", len(names)-most+1))
-	}
-	return strings.Join(names, ", ")
+	return someOf(names, most)
 }
 
 // A statusLine shows on one line of a terminal what is being done; elsewhere it

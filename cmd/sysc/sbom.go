@@ -2,14 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sysc/store/localstore"
 	"sysc/systems"
-	"sysc/systems/activate"
 	"sysc/systems/generation"
 	"sysc/systems/sbom"
 )
@@ -48,25 +47,26 @@ prints it. The same system gives the same bytes.`,
 
 // billedSystem reads a generation, or a system object.
 func (a *app) billedSystem(ctx context.Context, args []string) (*sbom.System, error) {
-	if len(args) == 1 {
-		if _, err := generation.ParseNumber(args[0]); err != nil {
-			return a.billedObject(ctx, args[0])
+	if len(args) == 0 {
+		record, err := a.currentGeneration()
+		if err != nil {
+			return nil, err
 		}
+		return a.billedGeneration(record)
 	}
-	profile, err := a.openProfile()
+	n, err := generation.ParseNumber(args[0])
+	if err != nil {
+		return a.billedObject(ctx, args[0])
+	}
+	record, err := a.generationRecord(n)
 	if err != nil {
 		return nil, err
 	}
-	defer profile.Close()
-	record, err := chosenGeneration(profile, args)
-	if err != nil {
-		return nil, err
-	}
-	machine, err := a.machine()
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := activate.ReadManifest(machine, record)
+	return a.billedGeneration(record)
+}
+
+func (a *app) billedGeneration(record *generation.Record) (*sbom.System, error) {
+	manifest, err := a.recordedManifest(record)
 	if err != nil {
 		return nil, err
 	}
@@ -77,37 +77,20 @@ func (a *app) billedSystem(ctx context.Context, args []string) (*sbom.System, er
 	return &sbom.System{Manifest: manifest, Digest: record.Manifest, Created: record.Created, Revision: revision, Version: version}, nil
 }
 
-// chosenGeneration is the one that is named, or the current one.
-func chosenGeneration(profile *generation.Profile, args []string) (*generation.Record, error) {
-	if len(args) == 0 {
-		record, err := profile.Current()
-		if record == nil && err == nil {
-			err = errors.New("there is no generation yet: sysc switch makes one")
-		}
-		return record, err
-	}
-	number, err := generation.ParseNumber(args[0])
-	if err != nil {
-		return nil, err
-	}
-	return profile.Get(number)
-}
-
 // billedObject reads a system object, of which nobody knows when it was made: the bill
 // says 1970.
-func (a *app) billedObject(ctx context.Context, arg string) (_ *sbom.System, err error) {
-	p, err := objectPath(arg)
-	if err != nil {
-		return nil, fmt.Errorf("%s is neither a generation's number nor a system object", arg)
-	}
-	st, err := a.openStore(ctx)
+func (a *app) billedObject(ctx context.Context, arg string) (bill *sbom.System, err error) {
+	p, err := systemPath(arg)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, st.Close()) }()
-	system, err := systems.Load(ctx, st, p)
-	if err != nil {
-		return nil, err
-	}
-	return &sbom.System{Manifest: system.Manifest, Digest: system.Digest, Created: time.Unix(0, 0), Version: version}, nil
+	err = a.withStore(ctx, func(st *localstore.Store) error {
+		system, err := systems.Load(ctx, st, p)
+		if err != nil {
+			return err
+		}
+		bill = &sbom.System{Manifest: system.Manifest, Digest: system.Digest, Created: time.Unix(0, 0), Version: version}
+		return nil
+	})
+	return bill, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/lang/diag"
 	"sysc/modules"
 )
 
@@ -45,11 +46,8 @@ files as they are now, which are large when they are fetched first.`,
 
 // search prints packages.
 func (a *app) search(ctx context.Context, words []string, input string) error {
-	var found []modules.FoundPackage
-	err := a.searching(ctx, input, func(p *modules.Project, opts modules.SearchOptions) (err error) {
-		list, diags, err := p.Search(ctx, words, opts)
-		found = list
-		return cmp.Or(a.diagnose(diags, p.Files()), err)
+	found, err := searching(ctx, a, input, func(p *modules.Project, opts modules.SearchOptions) ([]modules.FoundPackage, diag.List, error) {
+		return p.Search(ctx, words, opts)
 	})
 	switch {
 	case err != nil:
@@ -79,11 +77,8 @@ func (a *app) search(ctx context.Context, words []string, input string) error {
 
 // searchFile prints files and who has them.
 func (a *app) searchFile(ctx context.Context, pattern, input string) error {
-	var found []modules.FoundFile
-	err := a.searching(ctx, input, func(p *modules.Project, opts modules.SearchOptions) (err error) {
-		list, diags, err := p.FindFiles(ctx, pattern, opts)
-		found = list
-		return cmp.Or(a.diagnose(diags, p.Files()), err)
+	found, err := searching(ctx, a, input, func(p *modules.Project, opts modules.SearchOptions) ([]modules.FoundFile, diag.List, error) {
+		return p.FindFiles(ctx, pattern, opts)
 	})
 	switch {
 	case err != nil:
@@ -105,19 +100,21 @@ func (a *app) searchFile(ctx context.Context, pattern, input string) error {
 	return nil
 }
 
-// searching loads the definition and shows on one line what is fetched meanwhile.
-func (a *app) searching(ctx context.Context, input string, search func(*modules.Project, modules.SearchOptions) error) error {
+// searching loads the definition and asks it for something of its inputs. What is
+// fetched meanwhile is shown on one line, which is gone before anything else is said.
+func searching[T any](ctx context.Context, a *app, input string, ask func(*modules.Project, modules.SearchOptions) (T, diag.List, error)) (found T, err error) {
 	project, err := a.loadProject(ctx)
 	if err != nil {
-		return err
+		return found, err
 	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	opts := modules.SearchOptions{Input: input, Now: time.Now()}
 	if opts.Fetcher, err = a.indexFetcher(status); err != nil {
-		return err
+		return found, err
 	}
-	defer status.clear()
-	return search(project, opts)
+	found, diags, err := ask(project, opts)
+	status.clear()
+	return found, cmp.Or(a.diagnose(diags, project.Files()), err)
 }
 
 // The following are what was found as JSON; docs/schemas/search.json and

@@ -10,6 +10,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/modules"
+	"sysc/store"
 	"sysc/store/localstore"
 	"sysc/systems"
 	"sysc/systems/activate"
@@ -197,9 +198,9 @@ func (a *app) diff(ctx context.Context, args []string, all bool) (err error) {
 func (a *app) manifestOf(ctx context.Context, st *localstore.Store, arg string) (*systems.Manifest, error) {
 	n, err := generation.ParseNumber(arg)
 	if err != nil {
-		p, err := objectPath(arg)
+		p, err := systemPath(arg)
 		if err != nil {
-			return nil, fmt.Errorf("%s is neither a generation's number nor a system object", arg)
+			return nil, err
 		}
 		system, err := systems.Load(ctx, st, p)
 		if err != nil {
@@ -207,18 +208,19 @@ func (a *app) manifestOf(ctx context.Context, st *localstore.Store, arg string) 
 		}
 		return system.Manifest, nil
 	}
-	profile, err := a.openProfile()
+	record, err := a.generationRecord(n)
 	if err != nil {
 		return nil, err
 	}
-	defer profile.Close()
-	record, err := profile.Get(n)
+	return a.recordedManifest(record)
+}
+
+// systemPath is the system object that an argument names, which is no generation's
+// number.
+func systemPath(arg string) (store.Path, error) {
+	p, err := objectPath(arg)
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("%s is neither a generation's number nor a system object", arg)
 	}
-	machine, err := a.machine()
-	if err != nil {
-		return nil, err
-	}
-	return activate.ReadManifest(machine, record)
+	return p, nil
 }

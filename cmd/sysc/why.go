@@ -29,14 +29,8 @@ environment.NAME; without one it is all that have the package.`,
 }
 
 func (a *app) why(ctx context.Context, name string, targets []string) error {
-	var reasons []modules.PackageReason
-	err := a.searching(ctx, "", func(p *modules.Project, opts modules.SearchOptions) error {
-		list, diags, err := p.Why(ctx, name, targets, opts)
-		reasons = list
-		if err := a.diagnose(diags, p.Files()); err != nil {
-			return err
-		}
-		return err
+	reasons, err := searching(ctx, a, "", func(p *modules.Project, opts modules.SearchOptions) ([]modules.PackageReason, diag.List, error) {
+		return p.Why(ctx, name, targets, opts)
 	})
 	if err != nil {
 		return err
@@ -59,7 +53,7 @@ func (a *app) printReason(asked string, r modules.PackageReason) {
 	if asked != r.Package.Name {
 		provided = ", which provides " + asked + ","
 	}
-	fmt.Fprintf(a.out, "%s %s%s in %s\n", r.Package.Name, r.Package.Version, provided, someOf(r.Addresses))
+	fmt.Fprintf(a.out, "%s %s%s in %s\n", r.Package.Name, r.Package.Version, provided, someOf(r.Addresses, mostNames))
 	why := "part of every system: its priority is required"
 	switch {
 	case r.First == debian.Essential:
@@ -82,7 +76,7 @@ func (a *app) printReason(asked string, r modules.PackageReason) {
 		fmt.Fprintf(a.out, "  %s└─ %s %s, for %s: %s\n", strings.Repeat("   ", i), next, version, need.Field, need.Relation)
 	}
 	if names := needing(r.Needs); len(names) > 0 {
-		fmt.Fprintf(a.out, "  Needed directly by %s: %s\n", plural(len(names), "package"), someOf(names))
+		fmt.Fprintf(a.out, "  Needed directly by %s: %s\n", plural(len(names), "package"), someOf(names, mostNames))
 	}
 }
 
@@ -97,9 +91,11 @@ func needing(needs []debian.Need) []string {
 	return names
 }
 
-// someOf names some of many.
-func someOf(names []string) string {
-	const most = 8
+// mostNames is how many names of one kind a reason has.
+const mostNames = 8
+
+// someOf names some of many: at the most so many, the number of the others counted.
+func someOf(names []string, most int) string {
 	if len(names) > most {
 		names = append(names[:most-1:most-1], fmt.Sprintf("and %d more", len(names)-most+1))
 	}

@@ -51,9 +51,6 @@ type Cache struct {
 // New returns the cache in a directory, which is made when something is kept.
 func New(dir string) *Cache { return &Cache{dir: dir, max: MaxSize} }
 
-// Dir is the directory.
-func (c *Cache) Dir() string { return c.dir }
-
 func (c *Cache) path(k Key) string { return filepath.Join(c.dir, hex.EncodeToString(k[:])+suffix) }
 
 // Get returns what was kept under a key, "" when there is nothing. The error is that

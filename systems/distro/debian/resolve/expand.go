@@ -5,36 +5,41 @@ import (
 	"sysc/systems/distro/debian/universe"
 )
 
+// A violation remembers one of the clauses that are violated when they are added. Of
+// several, one with a single literal counts: there is no second one to watch it by, so
+// that whoever resolves another conflict first would never meet it again.
+type violation struct{ clause *clause }
+
+// note takes what [solver.add] returned.
+func (v *violation) note(c *clause) {
+	if c != nil && (v.clause == nil || len(c.lits) == 1) {
+		v.clause = c
+	}
+}
+
 // expand adds the clauses that choosing a package brings. It returns one that is
-// violated already, if any; the others are added all the same. Of several, one
-// that has the package alone is returned: no second literal is there to watch it
-// by, so that whoever resolves another conflict first would never meet it again.
+// violated already, if any; the others are added all the same.
 func (s *solver) expand(v int32) *clause {
 	if v == s.root {
 		return s.expandGoals()
 	}
 	id := universe.ID(v)
 	p := s.u.Package(id)
-	var violated *clause
-	note := func(c *clause) {
-		if c != nil && (violated == nil || len(c.lits) == 1) {
-			violated = c
-		}
-	}
+	var found violation
 	for _, other := range s.u.Versions(p.Name) {
 		if other != id {
-			note(s.add(&clause{
+			found.note(s.add(&clause{
 				lits: []lit{no(v), no(int32(other))},
 				why:  why{kind: versions, of: id, other: other},
 			}))
 		}
 	}
-	note(s.expandExclusions(id, p.Conflicts, "conflicts with"))
-	note(s.expandExclusions(id, p.Breaks, "breaks"))
+	found.note(s.expandExclusions(id, p.Conflicts, "conflicts with"))
+	found.note(s.expandExclusions(id, p.Breaks, "breaks"))
 	for _, field := range []string{p.PreDepends, p.Depends} {
 		for _, group := range parseGroups(field) {
 			candidates := s.candidates(group, p.Source)
-			note(s.require(v, candidates, why{kind: depends, of: id, group: group}))
+			found.note(s.require(v, candidates, why{kind: depends, of: id, group: group}))
 		}
 	}
 	if s.recommends {
@@ -44,7 +49,7 @@ func (s *solver) expand(v int32) *clause {
 			}
 		}
 	}
-	return violated
+	return found.clause
 }
 
 // parseGroups reads a field of a signed index. A field that nobody can read
@@ -61,19 +66,14 @@ func parseGroups(field string) []relation.Group {
 }
 
 func (s *solver) expandGoals() *clause {
-	var violated *clause
-	note := func(c *clause) {
-		if c != nil && violated == nil {
-			violated = c
-		}
-	}
+	var found violation
 	for _, id := range s.barred {
-		note(s.add(&clause{lits: []lit{no(s.root), no(int32(id))}, why: why{kind: excluded, of: id}}))
+		found.note(s.add(&clause{lits: []lit{no(s.root), no(int32(id))}, why: why{kind: excluded, of: id}}))
 	}
 	for i, g := range s.goals {
-		note(s.require(s.root, g.candidates, why{kind: goalKind, goal: i}))
+		found.note(s.require(s.root, g.candidates, why{kind: goalKind, goal: i}))
 	}
-	return violated
+	return found.clause
 }
 
 // require adds "v needs one of these".
@@ -114,22 +114,19 @@ func (s *solver) candidates(group relation.Group, source string) []universe.ID {
 // names. A package does not exclude itself, whatever it provides (policy 7.4),
 // nor other versions of itself: those cannot be there anyway.
 func (s *solver) expandExclusions(id universe.ID, field, verb string) *clause {
-	var violated *clause
+	var found violation
 	for _, group := range parseGroups(field) {
 		for _, r := range group {
 			for _, other := range s.u.Candidates(r, "") {
 				if s.u.Package(other).Name == s.u.Package(id).Name {
 					continue
 				}
-				c := s.add(&clause{
+				found.note(s.add(&clause{
 					lits: []lit{no(int32(id)), no(int32(other))},
 					why:  why{kind: excludes, of: id, other: other, group: relation.Group{r}, verb: verb},
-				})
-				if c != nil && violated == nil {
-					violated = c
-				}
+				}))
 			}
 		}
 	}
-	return violated
+	return found.clause
 }
