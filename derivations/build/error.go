@@ -57,6 +57,11 @@ type ExitError struct {
 // killedCode is what a shell exits with when SIGKILL ended what it ran.
 const killedCode = 128 + int(syscall.SIGKILL)
 
+// killed tells whether the program, or the last that a shell ran, ended by SIGKILL.
+func (e *ExitError) killed() bool {
+	return e.Signal == syscall.SIGKILL.String() || e.Code == killedCode
+}
+
 func (e *ExitError) Error() string {
 	// Nobody here sent that signal: it would be another error.
 	perhaps := ""

@@ -199,7 +199,7 @@ func (x *execution) run(ctx context.Context, request ExecRequest) error {
 		if result.Grouped {
 			return orFull(result.explain(failed, request.Limits), x.dir)
 		}
-		return orFull(orMemory(failed, killed), x.dir)
+		return orFull(orMemory(failed, killed, killedForMemory()), x.dir)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,7 +14,8 @@ import (
 )
 
 // A MemoryError says that a program failed while the kernel killed for lack of
-// memory, very likely what it ran. It unwraps to ENOMEM and to how the program ended.
+// memory. It unwraps to how the program ended, and to ENOMEM if that was the reason:
+// see [MemoryError.Unwrap].
 type MemoryError struct {
 	Killed int64 // processes of the whole machine
 	// Certain is set when they were the program's own, as its control group tells.
@@ -36,8 +38,16 @@ func (e *MemoryError) Error() string {
 	return fmt.Sprintf("%v; memory ran out: the kernel killed %s of it", e.Cause, processes)
 }
 
-// Unwrap returns ENOMEM and the cause.
-func (e *MemoryError) Unwrap() []error { return []error{unix.ENOMEM, e.Cause} }
+// Unwrap returns the cause, and ENOMEM if it is certain or the program was killed.
+// A program that ended by itself may have failed for a reason of its own, while the
+// kernel killed elsewhere: then building again is not known to help.
+func (e *MemoryError) Unwrap() []error {
+	var exit *ExitError
+	if e.Certain || errors.As(e.Cause, &exit) && exit.killed() {
+		return []error{unix.ENOMEM, e.Cause}
+	}
+	return []error{e.Cause}
+}
 
 // killedForMemory returns how many processes the kernel has killed for lack of memory
 // since it started, or -1 where it does not say (Linux before 4.13, other systems'
@@ -57,10 +67,9 @@ func killedForMemory() int64 {
 	return -1
 }
 
-// orMemory returns why a program failed that began when so many processes had been
-// killed: err, or that memory ran out.
-func orMemory(err *ExitError, before int64) error {
-	after := killedForMemory()
+// orMemory returns why a program failed that began when before processes had been
+// killed, and ended when it were after, see killedForMemory: err, or that memory ran out.
+func orMemory(err *ExitError, before, after int64) error {
 	if before < 0 || after < 0 {
 		err.Unsure = true
 		return err

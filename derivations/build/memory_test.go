@@ -138,10 +138,33 @@ func TestMemoryErrorNeedsEvidence(t *testing.T) {
 		t.Errorf("/proc/vmstat says %d", now)
 	}
 	failed := &ExitError{Program: "x", Signal: unix.SIGKILL.String()}
-	if err := orMemory(failed, 1<<40); err != error(failed) || failed.Unsure {
+	if err := orMemory(failed, 7, 7); err != error(failed) || failed.Unsure {
 		t.Errorf("nothing was killed: %v", err)
 	}
-	if got, want := orMemory(failed, -1).Error(), "x was killed, perhaps for lack of memory"; got != want {
+	if got, want := orMemory(failed, -1, -1).Error(), "x was killed, perhaps for lack of memory"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The kernel's count is the whole machine's: only a program that was killed is said to
+// have lacked memory.
+func TestMemoryRanOutElsewhere(t *testing.T) {
+	for _, test := range []struct {
+		exit ExitError
+		want bool
+	}{
+		{ExitError{Program: "x", Code: 3}, false},
+		{ExitError{Program: "x", Signal: unix.SIGSEGV.String()}, false},
+		{ExitError{Program: "x", Code: killedCode}, true},
+		{ExitError{Program: "x", Signal: unix.SIGKILL.String()}, true},
+	} {
+		err := orMemory(&test.exit, 0, 1)
+		var memory *MemoryError
+		if !errors.As(err, &memory) || memory.Killed != 1 || !errors.As(err, new(*ExitError)) {
+			t.Errorf("%v: got %v", test.exit, err)
+		}
+		if got := errors.Is(err, unix.ENOMEM); got != test.want {
+			t.Errorf("%v: lack of memory: %v", err, got)
+		}
 	}
 }
