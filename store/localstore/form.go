@@ -99,3 +99,12 @@ func openSharded(dirs *shards, d store.Digest, f form) (int, error) {
 	}
 	return fd, err
 }
+
+// BlobPath returns where the contents of a file, which is not empty, are below a
+// store's directory of blobs, in the form that fits its mode.
+func BlobPath(e *tree.Entry) string {
+	return shardName(e.Digest[0]) + "/" + formOf(e).shardedName(e.Digest)
+}
+
+// BlobsDir is the name of that directory in a store's.
+const BlobsDir = "blobs"
