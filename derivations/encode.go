@@ -16,6 +16,7 @@ const (
 	unresolvedVersion  = "sysc-derivation-4"
 	resolvedVersion    = "sysc-resolved-2"
 	placeholderVersion = "sysc-placeholder-1"
+	outcomeVersion     = "sysc-outcome-1"
 )
 
 // ExecVersion is hashed with every exec step that is not fixed. It changes
@@ -42,6 +43,16 @@ func (d *Derivation) Hash() Hash { return sha256.Sum256(d.encode(unresolvedVersi
 // a derivation that still has Inputs and is not fixed.
 func (d *Derivation) ResolvedHash() store.DerivationHash {
 	return sha256.Sum256(d.encode(resolvedVersion))
+}
+
+// Outcome returns the key of what a derivation and all behind it came to. It differs
+// for programs that resolve derivations in different ways.
+func (h Hash) Outcome() [sha256.Size]byte {
+	e := make(encoder, 0, 96)
+	e.text(outcomeVersion)
+	e.text(resolvedVersion)
+	e = append(e, h[:]...)
+	return sha256.Sum256(e)
 }
 
 // OutputNames returns the names of the outputs, sorted; the slice must not be

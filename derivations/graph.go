@@ -32,6 +32,7 @@ type Graph struct {
 type node struct {
 	derivation *Derivation
 	origin     Origin
+	position   int // in the order
 }
 
 type output struct {
@@ -90,7 +91,7 @@ func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 		}
 		return h, nil
 	}
-	g.nodes[h] = &node{derivation: d, origin: o}
+	g.nodes[h] = &node{derivation: d, origin: o, position: len(g.order)}
 	g.order = append(g.order, h)
 	g.addOutputs(h, d)
 	return h, nil
@@ -216,22 +217,29 @@ func (g *Graph) Hashes() []Hash { return slices.Clone(g.order) }
 // Behind returns the derivations that refs name and all that these need, in the order
 // of [Graph.Hashes]. What the graph does not have is left out.
 func (g *Graph) Behind(refs []Ref) []Hash {
-	reached := make(map[Hash]bool)
+	reached := make([]bool, len(g.order)) // by position
+	count := 0
 	for todo := slices.Clone(refs); len(todo) > 0; {
-		h := todo[len(todo)-1].Derivation
+		n, ok := g.nodes[todo[len(todo)-1].Derivation]
 		todo = todo[:len(todo)-1]
-		if n, ok := g.nodes[h]; ok && !reached[h] {
-			reached[h] = true
+		if ok && !reached[n.position] {
+			reached[n.position] = true
+			count++
 			todo = append(todo, n.derivation.Inputs...)
 		}
 	}
-	out := make([]Hash, 0, len(reached))
-	for _, h := range g.order {
-		if reached[h] {
+	out := make([]Hash, 0, count)
+	for i, h := range g.order {
+		if reached[i] {
 			out = append(out, h)
 		}
 	}
 	return out
+}
+
+// Sort puts derivations of the graph in the order of [Graph.Hashes].
+func (g *Graph) Sort(hashes []Hash) {
+	slices.SortFunc(hashes, func(a, b Hash) int { return cmp.Compare(g.nodes[a].position, g.nodes[b].position) })
 }
 
 // Refs returns the outputs whose placeholders stand in a text, each once, in the

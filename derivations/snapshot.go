@@ -274,7 +274,7 @@ func (d *snapshotDecoder) derivations() {
 		p := &pairs[i]
 		var h Hash
 		copy(h[:], d.take(len(h)))
-		p.node = node{&p.derivation, Origin{Label: d.text(), Position: d.text(), Places: d.pairs()}}
+		p.node = node{&p.derivation, Origin{Label: d.text(), Position: d.text(), Places: d.pairs()}, i}
 		d.derivation(&p.derivation)
 		if d.failed {
 			return

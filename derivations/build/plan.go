@@ -32,6 +32,8 @@ type job struct {
 	resolved *derivations.Derivation
 	key      store.DerivationHash
 
+	recalled bool // what is behind it was not looked at, and need not be
+
 	needed  map[string]bool // outputs that somebody asked for
 	rebuild bool            // run although the result is there
 	check   bool            // run once more, in other circumstances
@@ -73,6 +75,8 @@ type planner struct {
 	jobs  map[derivations.Hash]*job
 	list  []*job // in the order of the graph
 	valid map[store.Path]bool
+	// age is that of the outcomes, if some were looked up.
+	age *localstore.OutcomeAge
 }
 
 // weightPerSecond makes weights of durations: about what is unpacked in a second.
@@ -80,40 +84,63 @@ const weightPerSecond = 64 << 20
 
 // newPlanner finds the jobs behind what is wanted, and what is known of them.
 func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
+	p, err := emptyPlanner(st, g, want)
+	if err != nil {
+		return nil, err
+	}
+	p.addJobs(g.Behind(want))
+	return p, p.lookAllUp(ctx)
+}
+
+func emptyPlanner(st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
 	p := &planner{store: st, graph: g, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
 	for _, ref := range want {
 		if _, err := g.Placeholder(ref); err != nil {
 			return nil, err
 		}
 	}
-	for i, h := range g.Behind(want) {
-		d, _ := g.Derivation(h)
-		j := &job{
-			hash: h, d: d, origin: g.Origin(h), order: i,
-			outputs: make(map[string]store.Path), needed: make(map[string]bool),
-		}
-		p.jobs[h] = j
-		p.list = append(p.list, j)
-	}
-	for _, level := range p.levels() {
-		if err := p.lookUp(ctx, level...); err != nil {
-			return nil, err
-		}
-	}
 	return p, nil
 }
 
-// levels are the jobs by the length of the longest chain of inputs below them: those of
-// one level need nothing of one another.
+// addJobs adds jobs for derivations, which are in the order of the graph.
+func (p *planner) addJobs(hashes []derivations.Hash) {
+	jobs := make([]job, len(hashes))
+	p.list = make([]*job, len(hashes))
+	for i, h := range hashes {
+		d, _ := p.graph.Derivation(h)
+		j := &jobs[i]
+		*j = job{
+			hash: h, d: d, origin: p.graph.Origin(h), order: i,
+			outputs: make(map[string]store.Path), needed: make(map[string]bool),
+		}
+		p.jobs[h], p.list[i] = j, j
+	}
+}
+
+// lookAllUp looks up the jobs that are not recalled.
+func (p *planner) lookAllUp(ctx context.Context) error {
+	for _, level := range p.levels() {
+		if err := p.lookUp(ctx, level...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// levels are the jobs that are not recalled, by the length of the longest chain of such
+// inputs below them: those of one level need nothing of one another.
 func (p *planner) levels() [][]*job {
 	var levels [][]*job
-	at := make(map[derivations.Hash]int, len(p.list))
-	for _, j := range p.list { // inputs come first
+	at := make(map[derivations.Hash]int, len(p.list)) // how many levels are below what needs it
+	for _, j := range p.list {                        // inputs come first
+		if j.recalled {
+			continue
+		}
 		level := 0
 		for _, in := range j.d.Inputs {
-			level = max(level, at[in.Derivation]+1)
+			level = max(level, at[in.Derivation])
 		}
-		at[j.hash] = level
+		at[j.hash] = level + 1
 		if level == len(levels) {
 			levels = append(levels, nil)
 		}

@@ -29,7 +29,11 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 		return nil, fmt.Errorf("realise: %w", err)
 	}
 	defer opts.withSandbox()()
-	p, err := newPlanner(ctx, st, g, want)
+	plan := recallingPlanner
+	if len(opts.Rebuild)+len(opts.Check) > 0 {
+		plan = newPlanner // what runs again may be behind what is there
+	}
+	p, err := plan(ctx, st, g, want)
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
 	}
@@ -47,7 +51,11 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	for _, j := range missing {
 		r.emit(j, Event{Kind: Planned, Total: plannedSize(j.d)})
 	}
-	if opts.DryRun || len(missing) == 0 {
+	if opts.DryRun {
+		return p.paths(want), nil
+	}
+	defer p.keepOutcomes(ctx)
+	if len(missing) == 0 {
 		return p.paths(want), nil
 	}
 	if err := r.checkMirrors(ctx, missing); err != nil {

@@ -18,6 +18,12 @@ type Store interface {
 	// Realisations is Realisation for many at once; what is missing is missing in the
 	// result.
 	Realisations(ctx context.Context, keys []localstore.RealisationKey) (map[localstore.RealisationKey]store.Path, error)
+	// Valid returns which objects are valid; they stay so.
+	Valid(ctx context.Context, paths []store.Path) (map[store.Path]bool, error)
+	// Outcomes returns what is known of what derivations as evaluated came to, and
+	// KeepOutcomes keeps what was found since.
+	Outcomes(ctx context.Context, keys []localstore.OutcomeKey) (map[localstore.OutcomeKey]store.Path, localstore.OutcomeAge, error)
+	KeepOutcomes(ctx context.Context, age localstore.OutcomeAge, outcomes map[localstore.OutcomeKey]store.Path) error
 	// MakeObject describes an object with a tree that the store has.
 	MakeObject(ctx context.Context, name string, kind store.Kind, tree store.Digest, refs []store.Path) (store.Object, error)
 	// AddDir reads what a builder left.

@@ -14,7 +14,7 @@ import (
 
 // schemaVersion is kept in the database's user_version. A change of the tables,
 // or of the layout of the directory, means another one and a migration.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // applicationID marks the file as ours, for file(1): "sysc".
 const applicationID = 0x73797363
@@ -23,7 +23,7 @@ const applicationID = 0x73797363
 // resolves without building what garbage collection took.
 //
 // These are the tables of version 1; version 2 has signatureSchema, too, and a copy
-// of every row on disk (see record.go).
+// of every row on disk (see record.go), version 3 outcomeSchema.
 const schema = `
 CREATE TABLE object (
 	id      INTEGER PRIMARY KEY,
@@ -141,6 +141,27 @@ func (db *database) write(ctx context.Context, fn func(*sqlite.Conn) error) erro
 	})
 }
 
+// writeUnsynced runs fn in a transaction that a power cut may undo, as a whole.
+func (db *database) writeUnsynced(ctx context.Context, fn func(*sqlite.Conn) error) error {
+	return db.do(ctx, func(conn *sqlite.Conn) (err error) {
+		if err := sqlitex.Execute(conn, "PRAGMA synchronous = NORMAL", nil); err != nil {
+			return err
+		}
+		// The connection is used for other transactions, too.
+		defer func() { err = errors.Join(err, sqlitex.Execute(conn, durable, nil)) }()
+		end, err := sqlitex.ImmediateTransaction(conn)
+		if err != nil {
+			return err
+		}
+		defer end(&err)
+		return fn(conn)
+	})
+}
+
+// durable makes that a committed transaction survives a power cut. WAL's default in
+// this driver, NORMAL, would only be consistent.
+const durable = "PRAGMA synchronous = FULL"
+
 // read runs fn in a transaction, so that its queries see one state.
 func (db *database) read(ctx context.Context, fn func(*sqlite.Conn) error) error {
 	return db.do(ctx, func(conn *sqlite.Conn) (err error) {
@@ -162,9 +183,7 @@ func (db *database) take() (*sqlite.Conn, error) {
 		return nil, err
 	}
 	conn.SetBlockOnBusy()
-	// FULL: a committed transaction survives a power cut. WAL's default in
-	// this driver, NORMAL, would only be consistent.
-	for _, pragma := range []string{"PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"} {
+	for _, pragma := range []string{durable, "PRAGMA foreign_keys = ON"} {
 		if err := sqlitex.ExecuteTransient(conn, pragma, nil); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}

@@ -179,6 +179,10 @@ func (c *collector) decide(ctx context.Context) error {
 			if err := c.findLive(conn, starts); err != nil || c.opts.DryRun || len(c.result.Objects) == 0 {
 				return err
 			}
+			// Most outcomes are those of definitions that are not so any more.
+			if err := sqlitex.Execute(conn, `DELETE FROM outcome`, nil); err != nil {
+				return err
+			}
 			const query = `DELETE FROM object WHERE path IN (SELECT value FROM json_each(?))`
 			return sqlitex.Execute(conn, query, &sqlitex.ExecOptions{Args: []any{pathList(c.result.Objects)}})
 		})

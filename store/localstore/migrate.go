@@ -2,6 +2,7 @@ package localstore
 
 import (
 	"fmt"
+	"strings"
 
 	"zombiezen.com/go/sqlite"
 	"zombiezen.com/go/sqlite/sqlitex"
@@ -26,12 +27,12 @@ func (s *Store) migrate(conn *sqlite.Conn) (err error) {
 	if version, err = userVersion(conn); err != nil || version == schemaVersion {
 		return err
 	}
-	script := signatureSchema
-	if version == 0 {
-		script = schema + signatureSchema
-	} else if err := s.keepRows(conn); err != nil {
-		return err
+	if version == 1 {
+		if err := s.keepRows(conn); err != nil {
+			return err
+		}
 	}
+	script := strings.Join([]string{schema, signatureSchema, outcomeSchema}[version:], "")
 	script += fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, schemaVersion)
 	return sqlitex.ExecuteScript(conn, script, nil)
 }

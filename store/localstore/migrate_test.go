@@ -97,7 +97,7 @@ func TestMigrate(t *testing.T) {
 	g.expect(t, g.onObject, g.onResult)
 	must(t, g.db.do(ctx, func(conn *sqlite.Conn) error {
 		version, err := userVersion(conn)
-		if version != 2 {
+		if version != schemaVersion {
 			t.Errorf("version %d", version)
 		}
 		return err
