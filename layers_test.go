@@ -18,6 +18,7 @@ import (
 //
 // It is the diamond of ARCHITECTURE.md:
 // internal ← store ← derivations ← {lang, systems} ← modules ← cmd/sysc.
+// An initrd's program is small: nothing but what it does itself.
 var layers = map[string][]string{
 	"internal":            {},
 	"store":               {"internal"},
@@ -27,6 +28,7 @@ var layers = map[string][]string{
 	"systems":             {"derivations", "store", "internal"},
 	"modules":             {"lang", "systems", "derivations", "store", "internal"},
 	"cmd/sysc":            {"modules", "lang", "systems", "derivations", "store", "internal"},
+	"cmd/sysc-init":       {"systems"},
 }
 
 // hidden are packages that only the trees named may import: how graphs are
@@ -34,7 +36,7 @@ var layers = map[string][]string{
 var hidden = map[string][]string{
 	"derivations/build":   {"derivations/build", "cmd/sysc"},
 	"derivations/sandbox": {"derivations/build", "derivations/sandbox", "cmd/sysc"},
-	"store/localstore":    {"store", "derivations/build", "cmd/sysc"},
+	"store/localstore":    {"store", "derivations/build", "systems/mounttest", "cmd/sysc"}, // mounttest: for tests
 }
 
 // foreign are the third-party modules that must stay where they belong.

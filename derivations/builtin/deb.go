@@ -63,7 +63,7 @@ func readDeb(ctx context.Context, s Store, r io.ReaderAt, size int64, workers in
 
 // readCompressed adds a whole archive in any of the compressions.
 func (u *untar) readCompressed(ctx context.Context, r *io.SectionReader, workers int) error {
-	plain, err := decompress(r, workers)
+	plain, err := Decompress(r, workers)
 	if err != nil {
 		return err
 	}

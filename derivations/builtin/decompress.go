@@ -15,10 +15,10 @@ import (
 // "zstd --ultra -22" uses.
 const maxZstdWindow = 128 << 20
 
-// decompress returns what r decompresses to. The compression is told by the
+// Decompress returns what r decompresses to. The compression is told by the
 // first bytes: xz, gzip, zstd, bzip2, or none. workers is how many goroutines
 // may decode at once.
-func decompress(r *io.SectionReader, workers int) (io.ReadCloser, error) {
+func Decompress(r *io.SectionReader, workers int) (io.ReadCloser, error) {
 	var magic [6]byte
 	n, err := r.ReadAt(magic[:], 0)
 	if err != nil && err != io.EOF {
