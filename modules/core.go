@@ -30,6 +30,9 @@ const (
 	// maxID is the highest user and group id; 65535 and 4294967295 mean "no
 	// change" to chown(2), and what is above 60000 in 16 bits is not for us.
 	maxID = 4294967293
+	// minBootLimit leaves room for a generation and the one to go back to.
+	minBootLimit, maxBootLimit = 2, 1000
+	maxBootTries               = 99
 )
 
 // coreOptions is the table of the options that sysc itself declares: the
@@ -138,6 +141,10 @@ func coreOptions(system string) []coreOption {
 			description: "How the system boots."},
 		{path: "boot.kernel_params", typ: list(mustPattern(`[^\s\x00]+`).Called("one parameter without blanks")), value: noStrings,
 			description: "Parameters that are appended to the kernel's command line, one in each element."},
+		{path: "boot.limit", typ: option.Nullable(mustBetween(minBootLimit, maxBootLimit)), value: cty.NullVal(cty.Number),
+			description: "How many generations have an entry in the boot menu at most, so that kernels do not fill the boot partition. The current generation, the one that runs, the one to go back to, and pinned ones keep theirs in any case; by default all do."},
+		{path: "boot.tries", typ: mustBetween(0, maxBootTries), value: cty.NumberIntVal(0),
+			description: "How often the boot loader tries a new generation before it boots the last good one instead, for systemd-boot, which counts, and systemd, which ends the counting when boot-complete.target is reached. 0 does not count."},
 	}
 }
 
@@ -185,8 +192,10 @@ func mustSimple(name string) *option.Type {
 	return t
 }
 
-func idType() *option.Type {
-	t, err := option.Between(cty.NumberIntVal(0).AsBigFloat(), cty.NumberIntVal(maxID).AsBigFloat())
+func idType() *option.Type { return mustBetween(0, maxID) }
+
+func mustBetween(lowest, highest int64) *option.Type {
+	t, err := option.Between(cty.NumberIntVal(lowest).AsBigFloat(), cty.NumberIntVal(highest).AsBigFloat())
 	if err != nil {
 		panic("modules.coreOptions: " + err.Error())
 	}

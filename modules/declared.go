@@ -15,7 +15,9 @@ import (
 func (r *reader) declared(def *systems.Definition, ids *ids) {
 	root := r.e.options.Root()
 	def.Hostname = r.text(root, "hostname")
-	def.KernelParams = r.texts(r.option(root, "boot"), "kernel_params")
+	boot := r.option(root, "boot")
+	def.KernelParams = r.texts(boot, "kernel_params")
+	def.Boot = systems.BootSettings{Limit: r.count(boot, "limit"), Tries: r.count(boot, "tries")}
 	paths := map[string]diag.Range{}
 	for _, n := range r.instances("directory") {
 		r.claim(paths, n)

@@ -101,6 +101,16 @@ func (r *reader) id(n *option.Node, name string) (id *uint32, ok bool) {
 	return &small, true
 }
 
+// count reads a small whole number; null and errors are 0.
+func (r *reader) count(n *option.Node, name string) int {
+	v, ok := r.value(n, name)
+	if !ok || v.IsNull() {
+		return 0
+	}
+	i, _ := v.AsBigFloat().Int64()
+	return int(i) // the option's type has bounded it
+}
+
 // mode reads octal permissions. The option's type has checked them.
 func (r *reader) mode(n *option.Node, name string) uint32 {
 	m, err := strconv.ParseUint(r.text(n, name), 8, 32)

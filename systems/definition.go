@@ -27,8 +27,19 @@ type Definition struct {
 	Units  []Unit
 	// KernelParams are appended to the kernel's command line.
 	KernelParams []string
+	Boot         BootSettings
 	// Provenance says where the definition came from.
 	Provenance Provenance
+}
+
+// BootSettings say how generations are offered for booting.
+type BootSettings struct {
+	// Limit is how many generations have a boot entry at most, 0 for all. The current,
+	// the booted, the one to go back to, and pinned ones have one in any case.
+	Limit int `json:"limit,omitempty"`
+	// Tries is how often a new generation is booted at most until it is known to be
+	// good; 0 does not count.
+	Tries int `json:"tries,omitempty"`
 }
 
 // A Package is one installed package, as the plan and the record show it.

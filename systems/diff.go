@@ -3,6 +3,7 @@ package systems
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sysc/store"
@@ -44,6 +45,8 @@ func Diff(old, new *Manifest, opts *DiffOptions) *Plan {
 	}
 	p.Units = d.units(old, new, p.Files)
 	p.KernelParams = valueChange(strings.Join(old.KernelParams, " "), strings.Join(new.KernelParams, " "))
+	p.BootLimit = valueChange(describeNumber(old.Boot.Limit, "all"), describeNumber(new.Boot.Limit, "all"))
+	p.BootTries = valueChange(describeNumber(old.Boot.Tries, "not counted"), describeNumber(new.Boot.Tries, "not counted"))
 	if p.Built {
 		built(p, old, new)
 	}
@@ -57,6 +60,13 @@ func built(p *Plan, old, new *Manifest) {
 	p.Root = valueChange(string(old.Root.Path), string(new.Root.Path))
 	p.Kernel = valueChange(describeKernel(old.Kernel), describeKernel(new.Kernel))
 	p.Initrd = valueChange(describeInitrd(old.Initrd), describeInitrd(new.Initrd))
+}
+
+func describeNumber(n int, zero string) string {
+	if n == 0 {
+		return zero
+	}
+	return strconv.Itoa(n)
 }
 
 func describeKernel(k *Kernel) string {

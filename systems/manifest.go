@@ -40,6 +40,8 @@ type Manifest struct {
 	Kernel       *Kernel   `json:"kernel,omitempty"`
 	Initrd       *BootFile `json:"initrd,omitempty"`
 	KernelParams []string  `json:"kernel_params,omitempty"`
+	// Boot says how generations are offered for booting.
+	Boot BootSettings `json:"boot,omitzero"`
 	// Packages, Users, Groups and Units are sorted by name, Files, Directories
 	// and Symlinks by path. A name or path occurs once; of a package, once for
 	// each architecture.
@@ -262,8 +264,8 @@ func MakeManifest(def Definition, known func(text string) (string, bool)) (*Mani
 	}
 	m := &Manifest{
 		Format: ManifestFormat, Name: def.Name, Platform: def.Platform, Hostname: def.Hostname,
-		KernelParams: slices.Clone(def.KernelParams),
-		Packages:     cloneList(def.Packages), Symlinks: cloneList(def.Symlinks),
+		KernelParams: slices.Clone(def.KernelParams), Boot: def.Boot,
+		Packages: cloneList(def.Packages), Symlinks: cloneList(def.Symlinks),
 		Users: cloneList(def.Users), Groups: cloneList(def.Groups),
 	}
 	contents := Contents{}

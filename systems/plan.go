@@ -42,6 +42,9 @@ type Plan struct {
 	Kernel       *ValueChange `json:"kernel,omitempty"`
 	Initrd       *ValueChange `json:"initrd,omitempty"`
 	KernelParams *ValueChange `json:"kernel_params,omitempty"`
+	// BootLimit and BootTries are nil when they stay.
+	BootLimit *ValueChange `json:"boot_limit,omitempty"`
+	BootTries *ValueChange `json:"boot_tries,omitempty"`
 	// Root is set when the file systems differ, nil when either is not known. A
 	// change of the root that no declaration or package explains is still one.
 	Root *ValueChange `json:"root,omitempty"`
@@ -120,7 +123,7 @@ type UnitChange struct {
 func (p *Plan) Empty() bool {
 	return p.Hostname == nil && len(p.Packages) == 0 && len(p.Files) == 0 && len(p.Directories) == 0 &&
 		len(p.Symlinks) == 0 && len(p.Users) == 0 && len(p.Groups) == 0 && len(p.Units) == 0 &&
-		p.Kernel == nil && p.Initrd == nil && p.KernelParams == nil && p.Root == nil
+		p.Kernel == nil && p.Initrd == nil && p.KernelParams == nil && p.BootLimit == nil && p.BootTries == nil && p.Root == nil
 }
 
 // Counts says how many of each kind are added, changed and removed.

@@ -214,6 +214,12 @@ func (r *renderer) boot(p *Plan) {
 	if p.KernelParams != nil {
 		r.row("~", "command line", change(p.KernelParams.Old, p.KernelParams.New))
 	}
+	if p.BootLimit != nil {
+		r.row("~", "generations to boot", change(p.BootLimit.Old, p.BootLimit.New))
+	}
+	if p.BootTries != nil {
+		r.row("~", "tries of a new one", change(p.BootTries.Old, p.BootTries.New))
+	}
 }
 
 func (r *renderer) reboot(p *Plan) {

@@ -68,6 +68,7 @@ Exit codes:
     1  an error in the definition or in usage, or something that lint found
     2  changes present (plan --detailed-exitcode), or needed (lock --check)
     3  formatting needed, and nothing else (fmt --check, lint)
+    4  not enough room on the boot partition, nothing was changed
     5  verification failed: a signature or hash
     6  not reproducible (build --check)
     7  refused: something has changed since the plan was made (switch FILE)

@@ -10,6 +10,7 @@ import (
 	"sysc/internal/gitfetch"
 	"sysc/lang/diag"
 	"sysc/modules/source"
+	"sysc/systems/boot"
 	"sysc/systems/distro/debian"
 )
 
@@ -19,6 +20,7 @@ const (
 	exitError           = 1   // an error in the definition, in usage, or of the machine
 	exitChanges         = 2   // plan --detailed-exitcode: there are changes; lock --check: there have to be
 	exitFormat          = 3   // fmt --check: a file has another layout
+	exitSpace           = 4   // switch, rollback: the boot partition has not enough room, nothing was changed
 	exitVerification    = 5   // a signature or hash is wrong
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitRefused         = 7   // switch FILE: not what the plan was made for
@@ -57,6 +59,7 @@ func exitCodeOf(err error) int {
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
 	var wrongCopy *source.VendorError
+	var noRoom *boot.SpaceError
 	switch {
 	case err == nil:
 		return exitOK
@@ -65,6 +68,8 @@ func exitCodeOf(err error) int {
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
 		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy):
 		return exitVerification
+	case errors.As(err, &noRoom):
+		return exitSpace
 	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"sysc/internal/bytesize"
 	"sysc/store/localstore"
+	"sysc/systems/activate"
 	"sysc/systems/generation"
 )
 
@@ -34,7 +36,7 @@ it open, or has it in its environment.
 
 With --root and --keep or --older-than, delete generations of that machine first:
 all but the newest N, those that are older, or, with both, those that are both.
-The current one stays in any case.`,
+The current one, the one that runs and pinned ones stay in any case.`,
 		Example: "  sysc gc --dry-run\n  sysc gc --root /tmp/machine --keep 5 --older-than 30d\n  sysc gc --explain ./result",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -147,10 +149,21 @@ func (a *app) deleteOld(ctx context.Context, st *localstore.Store, flags *gcFlag
 	if err != nil {
 		return nil, err
 	}
-	old := oldGenerations(records, current, flags.keep, age, time.Now())
+	pinned, err := profile.Pinned()
+	if err != nil {
+		return nil, err
+	}
 	machine, err := a.machine()
-	if err != nil || len(old) == 0 {
-		return old, err
+	if err != nil {
+		return nil, err
+	}
+	stay := append(pinned, activate.Booted(machine))
+	if current != nil {
+		stay = append(stay, current.Number)
+	}
+	old := oldGenerations(records, stay, flags.keep, age, time.Now())
+	if len(old) == 0 {
+		return old, nil
 	}
 	if flags.DryRun {
 		flags.Without = systemLinks(machine, old)
@@ -160,13 +173,13 @@ func (a *app) deleteOld(ctx context.Context, st *localstore.Store, flags *gcFlag
 }
 
 // oldGenerations chooses from records, oldest first, what a policy deletes. A
-// keep or age of 0 is none.
-func oldGenerations(records []*generation.Record, current *generation.Record, keep int, age time.Duration, now time.Time) []generation.Number {
+// keep or age of 0 is none; those in stay are left alone.
+func oldGenerations(records []*generation.Record, stay []generation.Number, keep int, age time.Duration, now time.Time) []generation.Number {
 	old := []generation.Number{}
 	for i, r := range records {
 		newest := keep > 0 && i >= len(records)-keep
 		young := age > 0 && now.Sub(r.Created) <= age
-		if newest || young || current != nil && r.Number == current.Number {
+		if newest || young || slices.Contains(stay, r.Number) {
 			continue
 		}
 		old = append(old, r.Number)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"sysc/store/localstore"
 	"sysc/systems"
 	"sysc/systems/activate"
+	"sysc/systems/boot"
 	"sysc/systems/generation"
 )
 
@@ -45,7 +48,7 @@ func (a *app) generationsCommand() *cobra.Command {
 	a.rootFlag(show)
 	remove := &cobra.Command{
 		Use:     "delete N...",
-		Short:   "Delete generations and what only they used; never the current one",
+		Short:   "Delete generations and what only they used; never the current one or a pinned one",
 		Example: "  sysc generations delete 3 4 --root /mnt",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
@@ -53,8 +56,57 @@ func (a *app) generationsCommand() *cobra.Command {
 	a.rootFlag(remove)
 	compare := a.diffCommand()
 	compare.Example = "  sysc generations diff 3 4 --root /tmp/machine"
-	cmd.AddCommand(all, show, compare, remove)
+	cmd.AddCommand(all, show, compare, remove, a.pinCommand(true), a.pinCommand(false))
 	return cmd
+}
+
+// pinCommand is `pin`, or `unpin`.
+func (a *app) pinCommand(pin bool) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "pin N...",
+		Short:   "Keep generations, and their boot entries, whatever is to be deleted",
+		Example: "  sysc generations pin 3 --root /tmp/machine",
+		Args:    usageArgs(cobra.MinimumNArgs(1)),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.pinGenerations(cmd.Context(), args, pin) },
+	}
+	if !pin {
+		cmd.Use, cmd.Short = "unpin N...", "Let pinned generations be deleted again"
+		cmd.Example = "  sysc generations unpin 3 --root /tmp/machine"
+	}
+	a.rootFlag(cmd)
+	return cmd
+}
+
+func (a *app) pinGenerations(ctx context.Context, args []string, pin bool) error {
+	machine, err := a.machine()
+	if err != nil {
+		return err
+	}
+	numbers, err := parseNumbers(args)
+	if err != nil {
+		return err
+	}
+	if err := activate.Pin(ctx, a.deletion(machine), numbers, pin); err != nil {
+		return err
+	}
+	done := "Pinned"
+	if !pin {
+		done = "Unpinned"
+	}
+	a.say("%s %s.", done, plural(len(numbers), "generation"))
+	return nil
+}
+
+func parseNumbers(args []string) ([]generation.Number, error) {
+	numbers := make([]generation.Number, len(args))
+	for i, arg := range args {
+		n, err := generation.ParseNumber(arg)
+		if err != nil {
+			return nil, err
+		}
+		numbers[i] = n
+	}
+	return numbers, nil
 }
 
 // currentGeneration is that of the machine that --root names.
@@ -98,15 +150,20 @@ func (a *app) openProfile() (*generation.Profile, error) {
 	}
 	profile, err := generation.Open(machine)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no machine at %s: sysc switch --root makes one", a.root)
+		return nil, a.noMachine()
 	}
 	return profile, err
+}
+
+func (a *app) noMachine() error {
+	return fmt.Errorf("there is no machine at %s: sysc switch --root makes one", a.root)
 }
 
 // A generationRow is a generation as lists show it.
 type generationRow struct {
 	*generation.Record
 	Current bool `json:"current"`
+	Pinned  bool `json:"pinned"`
 }
 
 func (a *app) listGenerations() error {
@@ -123,9 +180,13 @@ func (a *app) listGenerations() error {
 	if err != nil {
 		return err
 	}
+	pinned, err := profile.Pinned()
+	if err != nil {
+		return err
+	}
 	rows := make([]generationRow, len(records))
 	for i, r := range records {
-		rows[i] = generationRow{Record: r, Current: current != nil && current.Number == r.Number}
+		rows[i] = generationRow{Record: r, Current: current != nil && current.Number == r.Number, Pinned: slices.Contains(pinned, r.Number)}
 	}
 	if a.json {
 		return a.printJSON(rows)
@@ -136,7 +197,11 @@ func (a *app) listGenerations() error {
 		if r.Current {
 			mark = "*"
 		}
-		fmt.Fprintf(w, "%s %3d\t%s\t%s\t%s\t%s\n", mark, r.Number, r.Created.Local().Format(time.DateTime), r.Name, r.Kernel, revision(r.Record))
+		remarks := revision(r.Record)
+		if r.Pinned {
+			remarks = strings.TrimPrefix(remarks+", pinned", ", ")
+		}
+		fmt.Fprintf(w, "%s %3d\t%s\t%s\t%s\t%s\n", mark, r.Number, r.Created.Local().Format(time.DateTime), r.Name, r.Kernel, remarks)
 	}
 	return w.Flush()
 }
@@ -177,11 +242,9 @@ func (a *app) deleteGenerations(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	numbers := make([]generation.Number, len(args))
-	for i, arg := range args {
-		if numbers[i], err = generation.ParseNumber(arg); err != nil {
-			return err
-		}
+	numbers, err := parseNumbers(args)
+	if err != nil {
+		return err
 	}
 	err = a.withExisting(ctx, func(st *localstore.Store) error { return a.deleteFrom(ctx, st, machine, numbers) })
 	if errors.Is(err, localstore.ErrNone) {
@@ -202,7 +265,7 @@ func (a *app) deleteFrom(ctx context.Context, st *localstore.Store, machine stri
 }
 
 func (a *app) deletion(machine string) activate.Request {
-	return activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
+	return activate.Request{Root: machine, Booted: activate.Booted(machine), Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
 }
 
 // systemLinks returns the links that keep the systems of generations in a store.
@@ -222,7 +285,7 @@ func (a *app) waitFor(what string) func(holder string) {
 func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "status",
-		Short:   "Say which generation is current and how the last activation ended",
+		Short:   "Say which generation is current, which boots, and how the last activation ended",
 		Example: "  sysc status --root /tmp/machine",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.status() },
@@ -232,25 +295,21 @@ func (a *app) statusCommand() *cobra.Command {
 }
 
 func (a *app) status() error {
-	profile, err := a.openProfile()
+	machine, err := a.machine()
 	if err != nil {
 		return err
 	}
-	defer profile.Close()
-	current, err := profile.Current()
-	if err != nil {
-		return err
+	st, err := activate.ReadStatus(machine)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a.noMachine()
 	}
-	last, err := profile.LastActivation()
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.printJSON(struct {
-			Current        *generation.Record     `json:"current"`
-			LastActivation *generation.Activation `json:"last_activation"`
-		}{current, last})
+		return a.printJSON(statusDocument{st.Current, st.Last, st.Boots, triesLeft(st.Tries)})
 	}
+	current := st.Current
 	if current == nil {
 		fmt.Fprintln(a.out, "no generation yet: sysc switch makes the first")
 		return nil
@@ -263,10 +322,42 @@ func (a *app) status() error {
 	if text := revision(current); text != "" {
 		fmt.Fprintf(a.out, "from         %s\n", text)
 	}
-	if last != nil {
-		fmt.Fprintf(a.out, "last switch  %s\n", describeActivation(last))
+	if st.Boots != 0 {
+		fmt.Fprintf(a.out, "boots next   %s\n", describeBoots(st))
+	}
+	if st.Last != nil {
+		fmt.Fprintf(a.out, "last switch  %s\n", describeActivation(st.Last))
 	}
 	return nil
+}
+
+// A statusDocument is a machine's status as JSON.
+type statusDocument struct {
+	Current        *generation.Record     `json:"current"`
+	LastActivation *generation.Activation `json:"last_activation"`
+	// Boots is the generation that the boot loader takes; none without boot entries.
+	Boots generation.Number `json:"boots,omitempty"`
+	// TriesLeft is how often the loader still tries it; none for one that is not
+	// counted.
+	TriesLeft *int `json:"tries_left,omitempty"`
+}
+
+func triesLeft(t boot.Tries) *int {
+	if !t.Counted {
+		return nil
+	}
+	return &t.Left
+}
+
+func describeBoots(st *activate.Status) string {
+	text := fmt.Sprintf("generation %d", st.Boots)
+	switch {
+	case st.Tries.Exhausted():
+		return text + ", although the boot loader has given up on it"
+	case st.Tries.Counted:
+		return fmt.Sprintf("%s, tried up to %s before the last good one is", text, plural(st.Tries.Left, "time"))
+	}
+	return text
 }
 
 func describeActivation(last *generation.Activation) string {
@@ -305,7 +396,7 @@ func (a *app) rollback(ctx context.Context, to generation.Number) error {
 	}
 	defer st.Close()
 	result, err := activate.Rollback(ctx, activate.Request{
-		Root: machine, Store: st, Now: time.Now(), Wait: a.waitFor("the machine " + machine),
+		Root: machine, Store: st, Booted: activate.Booted(machine), Now: time.Now(), Wait: a.waitFor("the machine " + machine),
 	}, to)
 	if err != nil {
 		if result == nil && !errors.Is(err, context.Canceled) {

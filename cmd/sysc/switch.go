@@ -105,6 +105,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 		Store:      st,
 		Provenance: provenance,
 		From:       from,
+		Booted:     activate.Booted(machine),
 		Now:        time.Now(),
 		Wait:       a.waitFor("the machine " + machine),
 	})

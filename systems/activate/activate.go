@@ -56,6 +56,8 @@ type Request struct {
 	// From, if not nil, is what has to be current: a change that was planned for
 	// something else is refused with [*ChangedError].
 	From *State
+	// Booted is the generation that runs, 0 when none of this machine does, see [Booted].
+	Booted generation.Number
 	// Now is the time for the record.
 	Now time.Time
 	// Events is told what happens; nil for nobody.
@@ -214,6 +216,7 @@ type switcher struct {
 	privileged bool
 	current    *generation.Record     // nil when there is none
 	last       *generation.Activation // nil when there is none
+	pinned     []generation.Number
 	result     *Result
 }
 
@@ -223,7 +226,10 @@ func (s *switcher) begin(fn func(s *switcher) (*Result, error)) (*Result, error)
 	if s.current, err = s.profile.Current(); err != nil {
 		s.note("%v", err)
 	}
-	if s.last, err = s.profile.LastActivation(); err != nil {
+	if s.last, err = s.profile.LastActivation(); err == nil {
+		s.pinned, err = s.profile.Pinned() // of the same file
+	}
+	if err != nil {
 		s.note("%v", err)
 	}
 	if s.current != nil {
@@ -241,10 +247,16 @@ func (s *switcher) settled() bool {
 	return s.last != nil && s.last.Outcome == generation.Done && s.current != nil && s.last.To == s.current.Number
 }
 
+// neverActivated reports whether the last switch made a generation, and was interrupted
+// before it became current.
+func (s *switcher) neverActivated() bool {
+	return s.last != nil && s.last.New && (s.current == nil || s.last.To != s.current.Number) && s.last.Outcome != generation.Done
+}
+
 // choose returns the number of the generation to activate, and whether it has to
 // be made. What an interrupted switch made and never activated is removed.
 func (s *switcher) choose(top *topLevel) (generation.Number, bool, error) {
-	if s.last != nil && s.last.New && (s.current == nil || s.last.To != s.current.Number) && s.last.Outcome != generation.Done {
+	if s.neverActivated() && !slices.Contains(s.pinned, s.last.To) {
 		if err := s.discard(s.last.To); err != nil {
 			return 0, false, err
 		}
@@ -278,6 +290,9 @@ func (s *switcher) record(ctx context.Context, n generation.Number, top *topLeve
 
 // activate prepares a generation, makes it current, and does what follows.
 func (s *switcher) activate(ctx context.Context, r *generation.Record, isNew bool, prepare func() error) (*Result, error) {
+	if err := s.checkBoot(r.Number); err != nil {
+		return nil, err
+	}
 	a := generation.Activation{From: s.result.Previous, To: r.Number, New: isNew, Time: s.Now, Pending: s.pending()}
 	if err := s.profile.Begin(a); err != nil {
 		return nil, err
@@ -310,7 +325,11 @@ func (s *switcher) complete(ctx context.Context, before []earlier, r *generation
 	if err := s.followDeclarations(ctx, before, s.System.Manifest); err != nil {
 		return err
 	}
-	return s.selectBoot(r)
+	s.current = r
+	if err := s.selectBoot(r); err != nil {
+		return err
+	}
+	return s.limitBoot()
 }
 
 // An earlier generation, traces of which may stand in the machine's directories.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"sysc/systems"
@@ -59,6 +60,88 @@ func (s *switcher) bootFiles(ctx context.Context) error {
 	return s.partition(true, func(p *boot.Partition) error { return p.Files(ctx, files, s.Store.OpenBlob) })
 }
 
+// checkBoot refuses a generation that the boot partition has no room for, before
+// anything is written.
+func (s *switcher) checkBoot(n generation.Number) error {
+	files := kernelFiles(s.System.Manifest)
+	if len(files) == 0 {
+		return nil
+	}
+	dir, err := s.root.Sub(bootDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s.checkSpace(boot.NewPartition(s.root), files, n) // where it is going to be
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return s.checkSpace(boot.NewPartition(dir), files, n)
+}
+
+func (s *switcher) checkSpace(p *boot.Partition, files []boot.File, n generation.Number) error {
+	need, err := p.Need(files, int(n))
+	if err != nil || need.Fits() {
+		return err
+	}
+	removable, err := s.removable()
+	if err != nil {
+		return err
+	}
+	return p.CheckSpace(need, removable)
+}
+
+// removable returns the generations that can be done without, the oldest first.
+func (s *switcher) removable() ([]int, error) {
+	records, err := s.profile.List()
+	if err != nil {
+		return nil, err
+	}
+	var list []int
+	for _, r := range records {
+		if !slices.Contains(s.indispensable(), r.Number) {
+			list = append(list, int(r.Number))
+		}
+	}
+	return list, nil
+}
+
+// indispensable returns the generations that keep their boot entries whatever the
+// limit is: the current one, the one that was current before it, the one that runs,
+// and pinned ones.
+func (s *switcher) indispensable() []generation.Number {
+	list := append([]generation.Number{s.result.Previous, s.Booted}, s.pinned...)
+	if s.current != nil {
+		list = append(list, s.current.Number)
+		if back, err := s.profile.Previous(s.current); err == nil {
+			list = append(list, back.Number)
+		}
+	}
+	return slices.DeleteFunc(list, func(n generation.Number) bool { return n == 0 })
+}
+
+// limitBoot removes the boot entries that are more than the system's limit, and what
+// only they name, once a generation is current and boots. Their generations stay.
+func (s *switcher) limitBoot() error {
+	limit := s.System.Manifest.Boot.Limit
+	if limit == 0 {
+		return nil
+	}
+	records, err := s.profile.List()
+	if err != nil {
+		return err
+	}
+	keep := map[int]bool{}
+	for _, n := range s.indispensable() {
+		keep[int(n)] = true
+	}
+	for _, r := range slices.Backward(records) {
+		if len(keep) < limit {
+			keep[int(r.Number)] = true
+		}
+	}
+	return s.partition(false, func(p *boot.Partition) error { return p.Retain(func(n int) bool { return keep[n] }) })
+}
+
 // entryOf returns the boot entry of a generation, nil for a system without a
 // kernel.
 func entryOf(r *generation.Record, m *systems.Manifest) *boot.Entry {
@@ -66,7 +149,7 @@ func entryOf(r *generation.Record, m *systems.Manifest) *boot.Entry {
 	if len(files) == 0 {
 		return nil
 	}
-	params := append([]string{fmt.Sprintf("sysc.generation=%d", r.Number)}, m.KernelParams...)
+	params := append([]string{fmt.Sprintf("%s=%d", generationParam, r.Number)}, m.KernelParams...)
 	e := &boot.Entry{
 		Title:   fmt.Sprintf("%s, generation %d (%s)", r.Name, r.Number, r.Created.UTC().Format("2006-01-02 15:04")),
 		Version: r.Number.String(),
@@ -91,14 +174,17 @@ func (s *switcher) bootEntry(r *generation.Record) error {
 		if old, err := p.Entry(int(r.Number)); err == nil {
 			e.SortKey = old.SortKey
 		}
-		return p.SetEntry(int(r.Number), e)
+		return p.SetEntry(int(r.Number), e, s.tries())
 	})
 }
 
 // selectBoot makes a generation what boots next.
 func (s *switcher) selectBoot(r *generation.Record) error {
-	return s.partition(false, func(p *boot.Partition) error { return p.Select(int(r.Number)) })
+	return s.partition(false, func(p *boot.Partition) error { return p.Select(int(r.Number), s.tries()) })
 }
+
+// tries is the counter of an entry that nobody has called good.
+func (s *switcher) tries() boot.Tries { return boot.NewTries(s.System.Manifest.Boot.Tries) }
 
 // bootWhole reports whether a generation has its boot entry, and boots.
 func (s *switcher) bootWhole(r *generation.Record) bool {
@@ -119,7 +205,7 @@ func (s *switcher) bootWhole(r *generation.Record) bool {
 				return err
 			}
 		}
-		n, ok, err := p.Selected()
+		n, _, ok, err := p.Selected()
 		whole = ok && n == int(r.Number)
 		return err
 	})

@@ -71,8 +71,8 @@ func smallDefinition(text string) systems.Definition {
 	}}
 }
 
-// A crashLab has two systems, "one" and "two", and the machine as it is before
-// the run.
+// A crashLab has the systems "one", "two" and "three", which wants two boot entries at
+// most, and the machine as it is before the run.
 type crashLab struct {
 	*lab
 	systems  map[string]*systems.System
@@ -81,12 +81,16 @@ type crashLab struct {
 
 func newCrashLab(t *testing.T, before ...string) *crashLab {
 	c := &crashLab{lab: newLab(t), systems: map[string]*systems.System{}}
-	for _, text := range []string{"one", "two"} {
+	for i, text := range []string{"one", "two", "three"} {
 		entries := append([]string{}, smallRoot...)
-		if text == "two" {
-			entries[len(entries)-1] = "f boot/vmlinuz-2 0644 newer kernel"
+		def := smallDefinition(text)
+		if text != "one" {
+			entries[len(entries)-1] = fmt.Sprintf("f boot/vmlinuz-%d 0644 newer kernel %d", i+1, i+1)
 		}
-		c.systems[text] = c.build(smallDefinition(text), entries...)
+		if text == "three" {
+			def.Boot.Limit = 2
+		}
+		c.systems[text] = c.build(def, entries...)
 	}
 	c.template = c.root
 	if err := os.MkdirAll(c.root, 0o755); err != nil {
@@ -183,7 +187,7 @@ func (c *crashLab) checkGenerations() {
 		c.Fatal(err)
 	}
 	defer dir.Close()
-	n, ok, err := boot.NewPartition(dir).Selected()
+	n, _, ok, err := boot.NewPartition(dir).Selected()
 	if err != nil || !ok {
 		c.Fatalf("nothing boots: %v", err)
 	}
@@ -309,4 +313,16 @@ func copyTree(from, to string) error {
 		}
 		return os.Chmod(dst, info.Mode())
 	})
+}
+
+// TestCrashLimit kills a switch that takes the oldest generation out of the boot menu.
+func TestCrashLimit(t *testing.T) {
+	c := newCrashLab(t, "one", "two")
+	c.run("switch", "two", "three")
+	if !c.exists("sysc/generations/1") || c.exists("boot/loader/entries/sysc-1.conf") {
+		t.Error("after the last run generation 1 is gone, or in the boot menu")
+	}
+	if entries, err := os.ReadDir(c.path("boot/sysc")); err != nil || len(entries) != 2 {
+		t.Errorf("boot files %v, %v", entries, err)
+	}
 }

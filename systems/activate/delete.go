@@ -10,18 +10,22 @@ import (
 	"sysc/systems/generation"
 )
 
-// Delete removes generations, except the current one, and then what no other
-// generation uses: checkouts, store objects, boot entries, kernels. The links
-// that kept their systems in the store are gone with them. Of req, Root, Wait
-// and Now are looked at.
+// Delete removes generations, except the current one, the one that runs, and pinned
+// ones, and then what no other generation uses: checkouts, store objects, boot entries,
+// kernels. The links that kept their systems in the store are gone with them. Nothing
+// is removed when one of them may not be. Of req, Root, Booted, Wait and Now are looked
+// at.
 func Delete(ctx context.Context, req Request, numbers []generation.Number) error {
 	_, err := locked(ctx, req, false, func(s *switcher) (*Result, error) {
 		for _, n := range numbers {
-			if s.current != nil && s.current.Number == n {
-				return nil, fmt.Errorf("delete generation %d: it is the current one", n)
-			}
 			if _, err := s.profile.Get(n); err != nil {
 				return nil, fmt.Errorf("delete generation %d: %w", n, err)
+			}
+			if n == s.Booted {
+				return nil, fmt.Errorf("delete generation %d: it is the one that runs", n)
+			}
+			if err := s.profile.CheckDelete(n); err != nil {
+				return nil, err
 			}
 		}
 		for _, n := range numbers {
@@ -30,6 +34,25 @@ func Delete(ctx context.Context, req Request, numbers []generation.Number) error
 			}
 		}
 		return nil, s.prune()
+	})
+	return err
+}
+
+// Pin sets whether generations are not to be deleted, whatever policy or space asks
+// for it. Of req, Root, Wait and Now are looked at.
+func Pin(ctx context.Context, req Request, numbers []generation.Number, pinned bool) error {
+	_, err := locked(ctx, req, false, func(s *switcher) (*Result, error) {
+		for _, n := range numbers {
+			if _, err := s.profile.Get(n); err != nil {
+				return nil, err
+			}
+		}
+		for _, n := range numbers {
+			if err := s.profile.Pin(n, pinned); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
 	})
 	return err
 }

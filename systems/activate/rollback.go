@@ -47,7 +47,7 @@ func (s *switcher) target(to generation.Number) (*generation.Record, error) {
 // restore makes sure that a generation has all that it needs. Usually it has.
 func (s *switcher) restore(ctx context.Context, r *generation.Record) error {
 	if s.present(r) {
-		return nil
+		return s.restoreBoot(ctx, r)
 	}
 	s.note("parts of generation %d were missing; they are taken from the store again", r.Number)
 	top, err := s.readTop(ctx, s.System.Manifest)
@@ -59,8 +59,20 @@ func (s *switcher) restore(ctx context.Context, r *generation.Record) error {
 	return s.prepare(ctx, r, top, false)
 }
 
-// present reports whether a generation's checkouts, objects and boot files
-// stand. What boots and where links lead is another question ([switcher.whole]).
+// restoreBoot gives a generation its boot files and entry again, which it may have
+// lost to the limit.
+func (s *switcher) restoreBoot(ctx context.Context, r *generation.Record) error {
+	if r.Kernel == "" || s.bootPresent(r) {
+		return nil
+	}
+	if err := s.bootFiles(ctx); err != nil {
+		return err
+	}
+	return s.bootEntry(r)
+}
+
+// present reports whether a generation's checkouts and objects stand. What boots and
+// where links lead are other questions ([switcher.bootPresent], [switcher.whole]).
 func (s *switcher) present(r *generation.Record) bool {
 	for _, place := range r.Places {
 		if !s.isDir(generation.CheckoutsDir + "/" + place) {
@@ -72,10 +84,15 @@ func (s *switcher) present(r *generation.Record) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// bootPresent reports whether a generation has its boot files and its entry.
+func (s *switcher) bootPresent(r *generation.Record) bool {
 	for _, f := range kernelFiles(s.System.Manifest) {
 		if _, err := s.root.Root().Lstat(bootDir + f.Path()); err != nil {
 			return false
 		}
 	}
-	return r.Kernel == "" || s.hasEntry(r.Number)
+	return s.hasEntry(r.Number)
 }

@@ -19,6 +19,8 @@ type Status struct {
 	Current *generation.Record
 	// Boots is the generation that the boot loader takes, 0 when it has no entry.
 	Boots generation.Number
+	// Tries is how often the loader still tries it.
+	Tries boot.Tries
 	// Last is how the last change went, nil before the first. An outcome of
 	// generation.Started beside a lock that nobody holds is one that was killed.
 	Last *generation.Activation
@@ -54,7 +56,7 @@ func ReadStatus(dir string) (*Status, error) {
 		return nil, err
 	}
 	defer partition.Close()
-	n, _, err := boot.NewPartition(partition).Selected()
-	st.Boots = generation.Number(n)
+	n, tries, _, err := boot.NewPartition(partition).Selected()
+	st.Boots, st.Tries = generation.Number(n), tries
 	return st, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -71,7 +72,7 @@ func TestParseFileName(t *testing.T) {
 		"sysc-.conf": 0, "sysc-01.conf": 0, "sysc-1": 0, "other-1.conf": 0, "sysc--1.conf": 0, "sysc-1+.conf": 0,
 		"sysc-1+3-.conf": 0, "sysc-1+x.conf": 0, "sysc-99999999999999999999.conf": 0, ".sysc-1.conf.sysc-new": 0,
 	} {
-		got, ok := ParseFileName(name)
+		got, _, ok := ParseFileName(name)
 		if ok != (want != 0) || ok && got != want {
 			t.Errorf("%s: %d, %v; want %d", name, got, ok, want)
 		}
@@ -113,18 +114,18 @@ func TestSelectOrdersEntries(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		e := testEntry()
 		e.Version = string(rune('0' + n))
-		if err := p.SetEntry(n, e); err != nil {
+		if err := p.SetEntry(n, e, Tries{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n, ok, err := p.Selected(); n != 3 || !ok || err != nil {
+	if n, _, ok, err := p.Selected(); n != 3 || !ok || err != nil {
 		t.Errorf("without a selection %d boots (%v, %v), want the newest", n, ok, err)
 	}
 	for _, want := range []int{1, 3, 2} {
-		if err := p.Select(want); err != nil {
+		if err := p.Select(want, Tries{}); err != nil {
 			t.Fatal(err)
 		}
-		if n, _, _ := p.Selected(); n != want {
+		if n, _, _, _ := p.Selected(); n != want {
 			t.Errorf("selected %d, %d boots", want, n)
 		}
 	}
@@ -132,17 +133,17 @@ func TestSelectOrdersEntries(t *testing.T) {
 
 func TestBrokenEntryDoesNotBlock(t *testing.T) {
 	p, path := newPartition(t)
-	if err := p.SetEntry(2, testEntry()); err != nil {
+	if err := p.SetEntry(2, testEntry(), Tries{}); err != nil {
 		t.Fatal(err)
 	}
 	broken := filepath.Join(path, "loader/entries/sysc-1.conf")
 	if err := os.WriteFile(broken, []byte("garbage"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Select(2); err != nil {
+	if err := p.Select(2, Tries{}); err != nil {
 		t.Error(err)
 	}
-	if n, ok, err := p.Selected(); n != 2 || !ok || err != nil {
+	if n, _, ok, err := p.Selected(); n != 2 || !ok || err != nil {
 		t.Errorf("%d boots, %v, %v", n, ok, err)
 	}
 }
@@ -150,14 +151,14 @@ func TestBrokenEntryDoesNotBlock(t *testing.T) {
 func TestCountedEntryKeepsItsName(t *testing.T) {
 	p, path := newPartition(t)
 	e := testEntry()
-	if err := p.SetEntry(2, e); err != nil {
+	if err := p.SetEntry(2, e, Tries{}); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(path, "loader/entries")
 	if err := os.Rename(filepath.Join(dir, "sysc-2.conf"), filepath.Join(dir, "sysc-2+2-1.conf")); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Select(2); err != nil {
+	if err := p.Select(2, Tries{}); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -208,13 +209,129 @@ func TestFilesAreSharedAndChecked(t *testing.T) {
 func TestNoRoomIsKnownBeforehand(t *testing.T) {
 	p, path := newPartition(t)
 	huge := File{Name: "linux", Digest: store.DigestOf(nil), Size: 1 << 60}
-	err := p.Files(t.Context(), []File{huge}, nil)
+	need, err := p.Need([]File{huge}, 1)
+	if err != nil || need.Bytes < huge.Size || need.Fits() {
+		t.Errorf("needs %+v, %v", need, err)
+	}
 	var space *SpaceError
-	if !errors.As(err, &space) || space.Need < huge.Size {
+	if err := p.CheckSpace(need, nil); !errors.As(err, &space) || space.Need < huge.Size || space.Delete != nil {
 		t.Errorf("error %v", err)
 	}
 	if entries, _ := os.ReadDir(path); len(entries) > 0 {
 		t.Errorf("something was written: %v", entries)
+	}
+}
+
+// Generations share files: deleting one frees what no other has.
+func TestSpaceErrorNamesWhatFreesEnough(t *testing.T) {
+	p, path := newPartition(t)
+	size := map[string]int64{"a": 3 << 20, "b": 5 << 20}
+	for n, kernel := range []string{1: "a", 2: "a", 3: "b", 4: "b"} {
+		if kernel == "" {
+			continue
+		}
+		f := File{Name: "linux", Digest: store.DigestOf([]byte(kernel)), Size: size[kernel]}
+		file := filepath.Join(path, f.Path())
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, make([]byte, f.Size), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		e := testEntry()
+		e.Linux, e.Initrd = f.Path(), ""
+		if err := p.SetEntry(n, e, Tries{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		missing   int64
+		removable []int
+		want      []int
+		frees     int64
+	}{
+		{1 << 20, []int{1, 2, 3}, []int{1, 2}, 3 << 20},
+		{1 << 20, []int{1, 3}, nil, 0},
+		{4 << 20, []int{1, 2, 3, 4}, []int{1, 2, 3, 4}, 8 << 20},
+		{4 << 20, []int{1, 2, 3}, nil, 0},
+	} {
+		need := Need{Bytes: c.missing, Free: spare}
+		var space *SpaceError
+		if err := p.CheckSpace(need, c.removable); !errors.As(err, &space) {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, space.Delete); diff != "" || space.Frees != c.frees {
+			t.Errorf("%+v: frees %d, delete (-want +got):\n%s", c, space.Frees, diff)
+		}
+	}
+}
+
+// What is there needs nothing; what is not takes whole blocks.
+func TestNeed(t *testing.T) {
+	p, path := newPartition(t)
+	there := File{Name: "linux", Digest: store.DigestOf([]byte("there")), Size: 5}
+	file := filepath.Join(path, there.Path())
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("there"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.SetEntry(1, testEntry(), Tries{}); err != nil {
+		t.Fatal(err)
+	}
+	if need, err := p.Need([]File{there}, 1); err != nil || need.Bytes != 0 || !need.Fits() {
+		t.Errorf("%+v, %v", need, err)
+	}
+	need, err := p.Need([]File{there, {Name: "initrd", Digest: store.DigestOf(nil), Size: 1}}, 2)
+	_, block, _ := p.dir.Space()
+	if want := 2*block + (maxUsualEntry+block-1)/block*block; err != nil || need.Bytes != want {
+		t.Errorf("%+v, %v; want %d", need, err, want)
+	}
+}
+
+// Loaders put an entry last that they have given up on, whatever its key; choosing it
+// means to try it again.
+func TestTries(t *testing.T) {
+	p, path := newPartition(t)
+	dir := filepath.Join(path, "loader/entries")
+	for n := 1; n <= 3; n++ {
+		e := testEntry()
+		e.Version = strconv.Itoa(n)
+		if err := p.SetEntry(n, e, NewTries(3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	boots := func(want int, tries Tries) {
+		t.Helper()
+		if n, got, _, err := p.Selected(); n != want || got != tries || err != nil {
+			t.Errorf("%d boots, %+v, %v; want %d, %+v", n, got, err, want, tries)
+		}
+	}
+	boots(3, NewTries(3))
+	count := func(from, to string) {
+		t.Helper()
+		if err := os.Rename(filepath.Join(dir, from), filepath.Join(dir, to)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count("sysc-3+3.conf", "sysc-3+0-3.conf")
+	boots(2, NewTries(3))
+	count("sysc-2+3.conf", "sysc-2+1-2.conf")
+	boots(2, Tries{true, 1, 2})
+	if err := p.Select(2, NewTries(3)); err != nil {
+		t.Fatal(err)
+	}
+	boots(2, Tries{true, 1, 2}) // what a loader counts is its own
+	if err := p.Select(3, NewTries(2)); err != nil {
+		t.Fatal(err)
+	}
+	boots(3, NewTries(2))
+	count("sysc-3+2.conf", "sysc-3+0-2.conf")
+	if err := p.Select(3, NewTries(0)); err != nil {
+		t.Fatal(err)
+	}
+	boots(3, Tries{})
+	if err := p.Retain(func(n int) bool { return n != 2 }); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 || left[0].Name() != "sysc-1+3.conf" || left[1].Name() != "sysc-3.conf" {
+		t.Errorf("entries %v, %v", left, err)
 	}
 }
 
@@ -225,7 +342,7 @@ func TestRetain(t *testing.T) {
 	for n, f := range map[int]File{1: unused, 2: used} {
 		e := testEntry()
 		e.Linux, e.Initrd = f.Path(), ""
-		if err := p.SetEntry(n, e); err != nil {
+		if err := p.SetEntry(n, e, Tries{}); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.MkdirAll(filepath.Join(path, filepath.Dir(f.Path())), 0o755); err != nil {

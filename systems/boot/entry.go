@@ -134,33 +134,76 @@ const (
 	entrySuffix = ".conf"
 )
 
-// FileName returns the name of a generation's entry file.
-func FileName(generation int) string { return entryPrefix + strconv.Itoa(generation) + entrySuffix }
+// Tries is how a loader counts the boots of an entry that nobody has called good yet:
+// in its file's name, "+LEFT-DONE" before the suffix (Automatic Boot Assessment, see
+// systemd-bless-boot.service(8)). The zero Tries is an entry that is not counted: a good
+// one.
+type Tries struct {
+	Counted bool
+	// Left is how often the loader still boots it before others; at 0 it comes last.
+	Left, Done int
+}
 
-// ParseFileName returns the generation whose entry file has this name. Counters
-// of tries that a loader adds ("+3", "+2-1") are accepted.
-func ParseFileName(name string) (generation int, ok bool) {
+// NewTries returns the counter of a new entry that is to be tried n times; 0 is none.
+func NewTries(n int) Tries { return Tries{Counted: n > 0, Left: n} }
+
+// Exhausted reports whether a loader has given up on the entry.
+func (t Tries) Exhausted() bool { return t.Counted && t.Left == 0 }
+
+func (t Tries) suffix() string {
+	switch {
+	case !t.Counted:
+		return ""
+	case t.Done == 0:
+		return "+" + strconv.Itoa(t.Left)
+	}
+	return "+" + strconv.Itoa(t.Left) + "-" + strconv.Itoa(t.Done)
+}
+
+// FileName returns the name of a generation's entry file, without a counter: what
+// loaders call the entry.
+func FileName(generation int) string { return countedName(generation, Tries{}) }
+
+func countedName(generation int, t Tries) string {
+	return entryPrefix + strconv.Itoa(generation) + t.suffix() + entrySuffix
+}
+
+// ParseFileName returns the generation whose entry file has this name, and its
+// counter.
+func ParseFileName(name string) (generation int, tries Tries, ok bool) {
 	name, ok = strings.CutPrefix(name, entryPrefix)
 	if !ok {
-		return 0, false
+		return 0, Tries{}, false
 	}
 	if name, ok = strings.CutSuffix(name, entrySuffix); !ok {
-		return 0, false
+		return 0, Tries{}, false
 	}
 	number, counter, counted := strings.Cut(name, "+")
 	if counted {
-		left, done, tried := strings.Cut(counter, "-")
-		if !isNumber(left) || tried && !isNumber(done) {
-			return 0, false
+		if tries, ok = parseTries(counter); !ok {
+			return 0, Tries{}, false
 		}
 	}
-	if !isNumber(number) || number[0] == '0' {
-		return 0, false
+	if generation, ok = parseNumber(number); !ok || number[0] == '0' {
+		return 0, Tries{}, false
 	}
-	generation, err := strconv.Atoi(number)
-	return generation, err == nil
+	return generation, tries, true
 }
 
-func isNumber(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789") == ""
+// parseTries reads "LEFT" or "LEFT-DONE".
+func parseTries(s string) (t Tries, ok bool) {
+	t.Counted = true
+	left, done, tried := strings.Cut(s, "-")
+	if t.Left, ok = parseNumber(left); ok && tried {
+		t.Done, ok = parseNumber(done)
+	}
+	return t, ok
+}
+
+func parseNumber(s string) (int, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	return n, err == nil
 }

@@ -1,12 +1,14 @@
 package boot
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"slices"
@@ -25,22 +27,6 @@ const (
 // nameDigits is how much of a digest names the directory of a boot file: enough
 // that no two files meet, and short beside FAT's limits.
 const nameDigits = 32
-
-// spare is kept free on the boot partition beside what is written, in bytes, for
-// the file system's own needs.
-const spare = 1 << 20
-
-// A SpaceError says that a boot partition is too small for what has to be
-// written. Nothing was.
-type SpaceError struct {
-	Path       string
-	Need, Free int64 // bytes
-}
-
-// Error names both figures and the way out.
-func (e *SpaceError) Error() string {
-	return fmt.Sprintf("write boot files to %s: %d bytes needed, %d free; delete old generations to make room", e.Path, e.Need, e.Free)
-}
 
 // A File is a file that a boot entry names.
 type File struct {
@@ -63,31 +49,12 @@ type Partition struct{ dir *rootdir.Dir }
 func NewPartition(dir *rootdir.Dir) *Partition { return &Partition{dir: dir} }
 
 // Files puts files in place, durably; open opens the contents of one. Files that
-// are there are left alone: they got their names whole. There must be room for
-// all before the first is written ([SpaceError]).
+// are there are left alone: they got their names whole. Whether there is room is
+// another question ([Partition.Need]).
 func (p *Partition) Files(ctx context.Context, files []File, open func(ctx context.Context, d store.Digest) (*os.File, error)) error {
-	var missing []File
-	need := int64(spare)
-	for _, f := range files {
-		info, err := p.dir.Root().Lstat(f.Path()[1:])
-		if err == nil && info.Mode().IsRegular() && info.Size() == f.Size {
-			continue
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("write boot files: %w", err)
-		}
-		missing = append(missing, f)
-		need += f.Size
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	free, err := p.dir.Free()
+	missing, err := p.missing(files)
 	if err != nil {
 		return err
-	}
-	if free < need {
-		return &SpaceError{Path: p.dir.Name(), Need: need, Free: free}
 	}
 	for _, f := range missing {
 		if err := p.file(ctx, f, open); err != nil {
@@ -95,6 +62,22 @@ func (p *Partition) Files(ctx context.Context, files []File, open func(ctx conte
 		}
 	}
 	return nil
+}
+
+// missing returns which files do not stand.
+func (p *Partition) missing(files []File) ([]File, error) {
+	var missing []File
+	for _, f := range files {
+		info, err := p.dir.Root().Lstat(f.Path()[1:])
+		if err == nil && info.Mode().IsRegular() && info.Size() == f.Size {
+			continue
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("look for boot file: %w", err)
+		}
+		missing = append(missing, f)
+	}
+	return missing, nil
 }
 
 func (p *Partition) file(ctx context.Context, f File, open func(ctx context.Context, d store.Digest) (*os.File, error)) error {
@@ -120,134 +103,179 @@ func (p *Partition) file(ctx context.Context, f File, open func(ctx context.Cont
 	})
 }
 
-// names returns the entry files of generations, lowest number first. One that a
-// loader renamed to count tries keeps its name.
-func (p *Partition) names() (map[int]string, []int, error) {
-	list, err := p.dir.List(entriesDir)
-	if err != nil {
-		return nil, nil, err
-	}
-	names := map[int]string{}
-	var numbers []int
-	for _, e := range list {
-		n, ok := ParseFileName(e.Name())
-		if !ok || !e.Type().IsRegular() {
-			continue
-		}
-		if _, twice := names[n]; !twice {
-			numbers = append(numbers, n)
-		}
-		names[n] = e.Name()
-	}
-	slices.Sort(numbers)
-	return names, numbers, nil
+// An entryFile is the file of an entry.
+type entryFile struct {
+	generation int
+	name       string // below the partition
+	tries      Tries
 }
 
-// Entry returns a generation's entry, fs.ErrNotExist, wrapped, when it has none.
-func (p *Partition) Entry(generation int) (*Entry, error) {
-	names, _, err := p.names()
+// files returns the entry files of generations, lowest number first. One that a
+// loader renamed to count tries keeps its name; of two, the one that is not counted
+// or has more tries left is meant.
+func (p *Partition) files() ([]entryFile, error) {
+	list, err := p.dir.List(entriesDir)
 	if err != nil {
 		return nil, err
 	}
-	name, ok := names[generation]
-	if !ok {
-		return nil, fmt.Errorf("read boot entry of generation %d: %w", generation, fs.ErrNotExist)
+	var files []entryFile
+	for _, e := range list {
+		n, tries, ok := ParseFileName(e.Name())
+		if ok && e.Type().IsRegular() {
+			files = append(files, entryFile{n, entriesDir + "/" + e.Name(), tries})
+		}
 	}
-	data, err := p.dir.ReadFile(entriesDir+"/"+name, maxEntry)
+	slices.SortFunc(files, func(a, b entryFile) int {
+		return cmp.Or(a.generation-b.generation, compareTries(a.tries, b.tries))
+	})
+	return slices.CompactFunc(files, func(a, b entryFile) bool { return a.generation == b.generation }), nil
+}
+
+// compareTries orders counters, the most hopeful first.
+func compareTries(a, b Tries) int {
+	left := func(t Tries) int {
+		if !t.Counted {
+			return math.MaxInt
+		}
+		return t.Left
+	}
+	return cmp.Compare(left(b), left(a))
+}
+
+// entryFile returns the entry file of a generation, false when there is none.
+func (p *Partition) entryFile(generation int) (entryFile, bool, error) {
+	files, err := p.files()
 	if err != nil {
-		return nil, fmt.Errorf("read boot entry of generation %d: %w", generation, err)
+		return entryFile{}, false, err
+	}
+	at := slices.IndexFunc(files, func(f entryFile) bool { return f.generation == generation })
+	if at < 0 {
+		return entryFile{}, false, nil
+	}
+	return files[at], true, nil
+}
+
+func (p *Partition) read(f entryFile) (*Entry, error) {
+	data, err := p.dir.ReadFile(f.name, maxEntry)
+	if err != nil {
+		return nil, fmt.Errorf("read boot entry of generation %d: %w", f.generation, err)
 	}
 	return Parse(data)
 }
 
-// SetEntry writes a generation's entry, durably, unless it stands there already.
-func (p *Partition) SetEntry(generation int, e *Entry) error {
+// Entry returns a generation's entry, fs.ErrNotExist, wrapped, when it has none.
+func (p *Partition) Entry(generation int) (*Entry, error) {
+	f, ok, err := p.entryFile(generation)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("read boot entry of generation %d: %w", generation, fs.ErrNotExist)
+	}
+	return p.read(f)
+}
+
+// SetEntry writes a generation's entry, durably, unless it stands there already. One
+// that there was keeps its counter; a new one gets tries.
+func (p *Partition) SetEntry(generation int, e *Entry, tries Tries) error {
 	if err := e.Check(); err != nil {
 		return err
 	}
-	names, _, err := p.names()
+	f, ok, err := p.entryFile(generation)
 	if err != nil {
 		return err
 	}
-	name, ok := names[generation]
 	if !ok {
-		name = FileName(generation)
+		f = entryFile{generation, entriesDir + "/" + countedName(generation, tries), tries}
 	}
-	name = entriesDir + "/" + name
 	text := e.Render()
-	if have, err := p.dir.ReadFile(name, maxEntry); err == nil && string(have) == string(text) {
+	if have, err := p.dir.ReadFile(f.name, maxEntry); err == nil && string(have) == string(text) {
 		return nil
 	}
 	if err := p.dir.Mkdir(entriesDir, 0o755); err != nil {
 		return err
 	}
-	return p.dir.WriteFile(name, text, 0o644)
+	return p.dir.WriteFile(f.name, text, 0o644)
 }
 
 // RemoveEntry removes a generation's entry, durably. It is no error when there is
 // none.
 func (p *Partition) RemoveEntry(generation int) error {
-	names, _, err := p.names()
-	if err != nil {
+	f, ok, err := p.entryFile(generation)
+	if err != nil || !ok {
 		return err
 	}
-	name, ok := names[generation]
-	if !ok {
-		return nil
-	}
-	return p.dir.Remove(entriesDir + "/" + name)
+	return p.dir.Remove(f.name)
 }
 
 // Select makes a generation the one that boots: its entry gets the first sort
 // key, then every other entry another one. In between both have the first, and
-// the newer boots. A generation without an entry only takes the key from the
-// others. Entries that cannot be read are left alone: an old broken one must not
+// the newer boots. An entry that its loader has given up on, which would come last
+// whatever its key, gets tries. A generation without an entry only takes the key from
+// the others. Entries that cannot be read are left alone: an old broken one must not
 // keep a new one from booting.
-func (p *Partition) Select(generation int) error {
-	_, numbers, err := p.names()
+func (p *Partition) Select(generation int, tries Tries) error {
+	files, err := p.files()
 	if err != nil {
 		return err
 	}
-	if at := slices.Index(numbers, generation); at >= 0 {
-		numbers = slices.Concat([]int{generation}, numbers[:at], numbers[at+1:])
-	}
-	for _, n := range numbers {
-		e, err := p.Entry(n)
-		if err != nil {
-			if n == generation {
+	if at := slices.IndexFunc(files, func(f entryFile) bool { return f.generation == generation }); at >= 0 {
+		chosen := files[at]
+		if err := p.setKey(chosen, SelectedKey); err != nil {
+			return err
+		}
+		if chosen.tries.Exhausted() {
+			if err := p.dir.Rename(chosen.name, entriesDir+"/"+countedName(generation, tries)); err != nil {
 				return err
 			}
+		}
+		files = slices.Delete(files, at, at+1)
+	}
+	for _, f := range files {
+		if _, err := p.read(f); err != nil {
 			continue
 		}
-		e.SortKey = OtherKey
-		if n == generation {
-			e.SortKey = SelectedKey
-		}
-		if err := p.SetEntry(n, e); err != nil {
+		if err := p.setKey(f, OtherKey); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Selected returns the generation whose entry boots, false when there is none.
-func (p *Partition) Selected() (int, bool, error) {
-	_, numbers, err := p.names()
+// setKey gives an entry a sort key.
+func (p *Partition) setKey(f entryFile, key string) error {
+	e, err := p.read(f)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
-	best, found, bestKey := 0, false, ""
-	for _, n := range numbers {
-		e, err := p.Entry(n)
+	e.SortKey = key
+	return p.SetEntry(f.generation, e, f.tries)
+}
+
+// Selected returns the generation whose entry boots, and how often it is still tried;
+// false when there is none. Loaders put the entries last that they have given up on,
+// then order by sort key and version.
+func (p *Partition) Selected() (generation int, tries Tries, ok bool, err error) {
+	files, err := p.files()
+	if err != nil {
+		return 0, Tries{}, false, err
+	}
+	bestKey := ""
+	for _, f := range files {
+		e, err := p.read(f)
 		if err != nil {
 			continue
 		}
+		key := e.SortKey
+		if f.tries.Exhausted() {
+			key = "\xff" + key
+		}
 		// Numbers increase, so of equal keys the later one has the higher version.
-		if !found || e.SortKey <= bestKey {
-			best, found, bestKey = n, true, e.SortKey
+		if !ok || key <= bestKey {
+			generation, tries, ok, bestKey = f.generation, f.tries, true, key
 		}
 	}
-	return best, found, nil
+	return generation, tries, ok, nil
 }
 
 // Clean removes what a killed process left aside.
@@ -273,39 +301,54 @@ func (p *Partition) Clean() error {
 // Retain removes the entries of generations that keep refuses, then the files
 // that no entry names. Entries that cannot be read keep everything.
 func (p *Partition) Retain(keep func(generation int) bool) error {
-	names, numbers, err := p.names()
+	files, err := p.files()
 	if err != nil {
 		return err
 	}
 	used := map[string]bool{}
-	for _, n := range numbers {
-		if !keep(n) {
-			if err := p.dir.Remove(entriesDir + "/" + names[n]); err != nil {
+	for _, f := range files {
+		if !keep(f.generation) {
+			if err := p.dir.Remove(f.name); err != nil {
 				return err
 			}
 			continue
 		}
-		e, err := p.Entry(n)
+		e, err := p.read(f)
 		if err != nil {
 			return nil
 		}
-		for _, f := range []string{e.Linux, e.Initrd} {
-			used[topDir(f)] = true
+		for _, file := range []string{e.Linux, e.Initrd} {
+			used[topDir(file)] = true
 		}
 	}
-	dirs, err := p.dir.List(filesDir)
+	dirs, err := p.contents()
 	if err != nil {
 		return err
 	}
-	for _, d := range dirs {
-		if used[d.Name()] || !isContentName(d.Name()) {
+	for _, name := range dirs {
+		if used[name] {
 			continue
 		}
-		if err := p.dir.RemoveAll(filesDir + "/" + d.Name()); err != nil {
+		if err := p.dir.RemoveAll(filesDir + "/" + name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// contents returns the directories of boot files, below filesDir.
+func (p *Partition) contents() ([]string, error) {
+	dirs, err := p.dir.List(filesDir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range dirs {
+		if isContentName(d.Name()) {
+			names = append(names, d.Name())
+		}
+	}
+	return names, nil
 }
 
 // topDir returns the directory below filesDir that a boot file is in.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -154,6 +155,34 @@ func TestCurrentIsNotDeleted(t *testing.T) {
 	}
 	if err := p.SetCurrent(2); !errors.Is(err, generation.ErrNotExist) {
 		t.Errorf("made nothing current: %v", err)
+	}
+}
+
+func TestPin(t *testing.T) {
+	p, _ := open(t)
+	for n := generation.Number(1); n <= 3; n++ {
+		commit(t, p, record(n, n-1))
+	}
+	for _, n := range []generation.Number{3, 1, 3} {
+		if err := p.Pin(n, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Activations leave it alone.
+	if err := p.Begin(generation.Activation{To: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Pinned(); err != nil || !slices.Equal(got, []generation.Number{1, 3}) {
+		t.Errorf("pinned %v, %v", got, err)
+	}
+	if err := p.Delete(3); err == nil {
+		t.Error("deleted a pinned generation")
+	}
+	if err := errors.Join(p.Pin(3, false), p.Pin(2, false), p.Delete(3)); err != nil {
+		t.Error(err)
+	}
+	if err := p.Pin(3, true); !errors.Is(err, generation.ErrNotExist) {
+		t.Errorf("pinned nothing: %v", err)
 	}
 }
 

@@ -5,7 +5,7 @@
 //	N/system          link to the system object, which keeps it from collection
 //	N/root/NAME       links to the checkouts of the top-level directories
 //	current           link to the generation that is in force: "N"
-//	state.json        highest number used, last activation ([Activation])
+//	state.json        highest number used, last activation ([Activation]), what is pinned
 //	lock              held by whoever changes any of this
 //	trees/PLACE       checkouts of top-level directories, shared by generations
 //	.new/             where things are made before they are renamed into place
@@ -251,18 +251,72 @@ func (p *Profile) End(a Activation, cause error) error {
 }
 
 func (p *Profile) setState(a Activation) error {
+	a.Time = a.Time.UTC().Truncate(time.Second)
+	return p.changeState(func(s *state) {
+		s.Activation = &a
+		s.Last = max(s.Last, a.To)
+	})
+}
+
+func (p *Profile) changeState(change func(s *state)) error {
 	s, err := p.state()
 	if err != nil {
 		return err
 	}
-	a.Time = a.Time.UTC().Truncate(time.Second)
-	s.Activation = &a
-	s.Last = max(s.Last, a.To)
+	change(s)
 	data, err := encodeJSON(s)
 	if err != nil {
 		return err
 	}
 	return p.root.WriteFile(Dir+"/"+stateName, data, 0o644)
+}
+
+// Pinned returns the generations that are not to be deleted, sorted.
+func (p *Profile) Pinned() ([]Number, error) {
+	s, err := p.state()
+	if err != nil {
+		return nil, err
+	}
+	return s.Pinned, nil
+}
+
+// Pin sets whether a generation is not to be deleted, durably. It needs the lock.
+func (p *Profile) Pin(n Number, pinned bool) error {
+	if _, err := p.Get(n); err != nil {
+		return err
+	}
+	return p.changeState(func(s *state) {
+		at, found := slices.BinarySearch(s.Pinned, n)
+		switch {
+		case pinned && !found:
+			s.Pinned = slices.Insert(s.Pinned, at, n)
+		case !pinned && found:
+			s.Pinned = slices.Delete(s.Pinned, at, at+1)
+		}
+	})
+}
+
+// CheckDelete returns why a generation may not be deleted: it is the current one, or
+// pinned, or there is none ([ErrNotExist], wrapped).
+func (p *Profile) CheckDelete(n Number) error {
+	current, err := p.Current()
+	if err != nil {
+		return err
+	}
+	if current != nil && current.Number == n {
+		return fmt.Errorf("delete generation %d: it is the current one", n)
+	}
+	pinned, err := p.Pinned()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(pinned, n) {
+		return fmt.Errorf("delete generation %d: it is pinned; sysc generations unpin %d lets it go", n, n)
+	}
+	if _, err := p.root.Root().Lstat(dirOf(n)); err != nil {
+		return fmt.Errorf("delete generation %d: %w", n, ErrNotExist)
+	}
+	return nil
 }
 
 // Commit makes the directory of a generation from its record, durably, by one
@@ -307,18 +361,11 @@ func (p *Profile) SetCurrent(n Number) error {
 	return p.root.Symlink(n.String(), Dir+"/"+currentName)
 }
 
-// Delete removes a generation, which must not be the current one. What only it
-// used is left for others to remove. It needs the lock.
+// Delete removes a generation that [Profile.CheckDelete] lets go. What only it used is
+// left for others to remove. It needs the lock.
 func (p *Profile) Delete(n Number) error {
-	current, err := p.Current()
-	if err != nil {
+	if err := p.CheckDelete(n); err != nil {
 		return err
-	}
-	if current != nil && current.Number == n {
-		return fmt.Errorf("delete generation %d: it is the current one", n)
-	}
-	if _, err := p.root.Root().Lstat(dirOf(n)); err != nil {
-		return fmt.Errorf("delete generation %d: %w", n, ErrNotExist)
 	}
 	// Renamed first, so that no half of it is ever seen.
 	aside := StagingDir + "/deleted-" + n.String()

@@ -158,4 +158,6 @@ type state struct {
 	// Last is the highest number that was ever used.
 	Last       Number      `json:"last"`
 	Activation *Activation `json:"activation,omitempty"`
+	// Pinned are the generations that are not to be deleted, sorted.
+	Pinned []Number `json:"pinned,omitempty"`
 }

@@ -268,14 +268,14 @@ func (d *Dir) SyncFS() error {
 	return nil
 }
 
-// Free returns the number of bytes that may still be written to the file system
-// of d.
-func (d *Dir) Free() (int64, error) {
+// Space returns how many bytes may still be written to the file system of d, and the
+// size of its blocks: what a file takes is a multiple of it.
+func (d *Dir) Space() (free, block int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(d.self.Fd()), &st); err != nil {
-		return 0, fmt.Errorf("stat file system of %s: %w", d.name, err)
+		return 0, 0, fmt.Errorf("stat file system of %s: %w", d.name, err)
 	}
-	return int64(st.Bavail) * st.Bsize, nil
+	return int64(st.Bavail) * st.Bsize, max(st.Bsize, 1), nil
 }
 
 // ReadFile returns a file of at most limit bytes. A link is followed inside of d.
