@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"testing"
 
+	libxz "github.com/mikelolasagasti/xz"
 	"github.com/ulikunitz/xz"
 )
 
@@ -24,11 +25,11 @@ func multiBlock(t testing.TB, data []byte, size int) []byte {
 		n := min(size, len(data))
 		stream := singleStream(t, data[:n])
 		data = data[n:]
-		blocks, ok := xzBlocks(io.NewSectionReader(bytes.NewReader(stream), 0, int64(len(stream))))
-		if !ok || len(blocks) != 1 {
-			t.Fatalf("%d blocks in a stream, %t", len(blocks), ok)
+		read, ok := readXZStream(io.NewSectionReader(bytes.NewReader(stream), 0, int64(len(stream))))
+		if !ok || len(read.blocks) != 1 {
+			t.Fatalf("the stream is not read as one block: %t", ok)
 		}
-		b := blocks[0]
+		b := read.blocks[0]
 		if count == 0 {
 			out = append(out, stream[:xzHeaderSize]...)
 		}
@@ -126,8 +127,12 @@ func TestXZAgreesWithTool(t *testing.T) {
 	}{
 		"one block":   {pack("-T1"), 1, false},
 		"many blocks": {blocks, 1, true},
-		"BCJ filter":  {pack("--x86", "--lzma2=preset=6", "--block-size=60000"), 1, true},
+		"BCJ filter":  {pack("--x86", "--lzma2=preset=6", "--block-size=60000"), 1, false},
 		"CRC32":       {pack("--check=crc32", "--block-size=60000"), 1, true},
+		"SHA-256":     {pack("--check=sha256", "--block-size=60000"), 1, true},
+		"no check":    {pack("--check=none", "--block-size=60000"), 1, true},
+		"contexts":    {pack("--lzma2=lc=1,lp=3,pb=4,dict=4KiB"), 1, false},
+		"stored":      {pack("-0", "--lzma2=mode=fast,dict=4KiB,nice=2,mf=hc3,depth=1"), 1, false},
 		"two streams": {append(bytes.Clone(blocks), blocks...), 2, false},
 		"padding":     {append(bytes.Clone(blocks), 0, 0, 0, 0), 1, false},
 	} {
@@ -192,17 +197,26 @@ func TestXZCloseEarly(t *testing.T) {
 	}
 }
 
+// FuzzXZ compares with the decoder of all that .xz may be.
 func FuzzXZ(f *testing.F) {
 	f.Add(multiBlock(f, randomText(300), 100))
 	f.Add(singleStream(f, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		sequential, _, err1 := readXZ(t, data, 1)
 		parallel, _, err2 := readXZ(t, data, 2)
-		if err1 == nil && (err2 != nil || !bytes.Equal(sequential, parallel)) {
-			t.Fatalf("sequential %d bytes, parallel %d bytes, %v", len(sequential), len(parallel), err2)
+		if (err1 == nil) != (err2 == nil) || err1 == nil && !bytes.Equal(sequential, parallel) {
+			t.Fatalf("sequential %d bytes, %v; parallel %d bytes, %v", len(sequential), err1, len(parallel), err2)
 		}
-		if err1 != nil && err2 == nil {
-			t.Fatalf("parallel accepts what sequential refuses: %v", err1)
+		if err1 != nil {
+			return
+		}
+		r, err := libxz.NewReader(bytes.NewReader(data), maxXZDict)
+		if err != nil {
+			t.Fatalf("accepted, the other decoder says %v", err)
+		}
+		want, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(sequential, want) {
+			t.Fatalf("%d bytes; the other decoder has %d bytes, %v", len(sequential), len(want), err)
 		}
 	})
 }

@@ -4,15 +4,12 @@ import (
 	"errors"
 	"io"
 	"sync"
-
-	xz "github.com/mikelolasagasti/xz"
 )
 
 // A parallelXZ decodes the blocks of one stream ahead of its reader. It holds
 // workers+1 decoded blocks at most. Close it to end the workers.
 type parallelXZ struct {
-	file   io.ReaderAt
-	blocks []xzBlock
+	stream *xzStream
 	done   []chan xzResult // for each block, with room for its result
 	free   chan []byte     // buffers; whoever holds one may decode
 	stop   chan struct{}
@@ -35,13 +32,13 @@ type xzResult struct {
 
 var errXZClosed = errors.New("xz reader is closed")
 
-func newParallelXZ(file io.ReaderAt, blocks []xzBlock, workers int) *parallelXZ {
-	p := &parallelXZ{file: file, blocks: blocks, stop: make(chan struct{})}
-	p.done = make([]chan xzResult, len(blocks))
+func newParallelXZ(stream *xzStream, workers int) *parallelXZ {
+	p := &parallelXZ{stream: stream, stop: make(chan struct{})}
+	p.done = make([]chan xzResult, len(stream.blocks))
 	for i := range p.done {
 		p.done[i] = make(chan xzResult, 1)
 	}
-	workers = min(workers, len(blocks))
+	workers = min(workers, len(stream.blocks))
 	p.free = make(chan []byte, workers+1)
 	for range workers + 1 {
 		p.free <- nil
@@ -55,7 +52,7 @@ func newParallelXZ(file io.ReaderAt, blocks []xzBlock, workers int) *parallelXZ 
 // work decodes until no block is left. It takes a buffer before it takes a
 // block, so the lowest block that is not decoded yet always has one.
 func (p *parallelXZ) work() {
-	var z *xz.Reader
+	var decoder xzDecoder
 	for {
 		var buf []byte
 		select {
@@ -67,13 +64,12 @@ func (p *parallelXZ) work() {
 		if i < 0 {
 			return
 		}
-		b := p.blocks[i]
-		if int64(cap(buf)) < b.size {
-			buf = make([]byte, b.size)
+		size := p.stream.blocks[i].size
+		if int64(cap(buf)) < size {
+			buf = make([]byte, size)
 		}
-		buf = buf[:b.size]
-		var err error
-		z, err = decodeXZ(z, p.file, b, buf)
+		buf = buf[:size]
+		err := decoder.decode(p.stream, i, buf)
 		p.done[i] <- xzResult{buf, err}
 		if err != nil {
 			return
@@ -84,7 +80,7 @@ func (p *parallelXZ) work() {
 func (p *parallelXZ) take() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.next == len(p.blocks) {
+	if p.next == len(p.stream.blocks) {
 		return -1
 	}
 	p.next++
@@ -109,7 +105,7 @@ func (p *parallelXZ) advance() {
 		p.free <- p.current
 		p.holding = false
 	}
-	if p.at == len(p.blocks) {
+	if p.at == len(p.stream.blocks) {
 		p.err = io.EOF
 		return
 	}
