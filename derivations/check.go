@@ -86,12 +86,14 @@ func (d *Derivation) checkOutputs() error {
 	switch {
 	case len(outputs) != 1 || outputs[0] != DefaultOutput:
 		return fmt.Errorf("a result known beforehand has one output, %q", DefaultOutput)
-	case d.Fixed.Kind != store.KindFile && d.Fixed.Kind != store.KindTree:
-		return fmt.Errorf("a result known beforehand is a file or a tree, not a %v", d.Fixed.Kind)
+	case d.Fixed.Kind == store.KindRoot && d.Builder == BuilderExec:
+		return fmt.Errorf("what a program makes is a file or a tree, if it is known beforehand, not a %v", d.Fixed.Kind)
+	case d.Fixed.Kind != store.KindFile && d.Fixed.Kind != store.KindTree && d.Fixed.Kind != store.KindRoot:
+		return fmt.Errorf("a result known beforehand is a file, a tree or a root, not a %v", d.Fixed.Kind)
 	case d.Fixed.Digest.IsZero():
 		return fmt.Errorf("a result known beforehand needs its digest")
-	case d.Fixed.Kind == store.KindTree && (d.Fixed.Executable || d.Fixed.Size != 0):
-		return fmt.Errorf("a tree known beforehand has neither a size nor an executable bit")
+	case d.Fixed.Kind != store.KindFile && (d.Fixed.Executable || d.Fixed.Size != 0):
+		return fmt.Errorf("a %v known beforehand has neither a size nor an executable bit", d.Fixed.Kind)
 	case d.Fixed.Size < 0:
 		return fmt.Errorf("a size of %d bytes", d.Fixed.Size)
 	}

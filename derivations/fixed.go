@@ -11,14 +11,17 @@ const (
 	ModeFile       = "file"       // a file that is not executable; the digest is that of its bytes
 	ModeTree       = "tree"       // a directory; the digest is that of its canonical listing
 	ModeExecutable = "executable" // an executable file
+	// ModeRoot is a root, with owners and modes; the digest is that of its listing.
+	// Steps of sysc itself make one, no program does.
+	ModeRoot = "root"
 )
 
-// Modes lists them, for messages.
+// Modes lists those of programs, for messages.
 var Modes = []string{ModeFile, ModeTree, ModeExecutable}
 
 // Fixed is what the only output of a fixed-output derivation must be.
 type Fixed struct {
-	// Kind is store.KindFile or store.KindTree.
+	// Kind is store.KindFile, store.KindTree, or store.KindRoot for a builtin step.
 	Kind store.Kind
 	// Digest is that of the file's bytes, or of the tree.
 	Digest store.Digest
@@ -47,6 +50,8 @@ func (f *Fixed) Mode() string {
 	switch {
 	case f.Kind == store.KindTree:
 		return ModeTree
+	case f.Kind == store.KindRoot:
+		return ModeRoot
 	case f.Executable:
 		return ModeExecutable
 	}

@@ -97,7 +97,7 @@ func (d *Derivation) unmarshalFixed(shown *shownFixed) error {
 		return err
 	}
 	d.Fixed = &Fixed{Digest: digest, Executable: shown.Executable, Size: shown.Size}
-	for _, kind := range []store.Kind{store.KindFile, store.KindTree} {
+	for _, kind := range []store.Kind{store.KindFile, store.KindTree, store.KindRoot} {
 		if kind.String() == shown.Kind {
 			d.Fixed.Kind = kind
 			return nil

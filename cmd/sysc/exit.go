@@ -8,6 +8,7 @@ import (
 	"sysc/derivations/build"
 	"sysc/internal/download"
 	"sysc/internal/gitfetch"
+	"sysc/internal/ocifetch"
 	"sysc/lang/diag"
 	"sysc/modules/source"
 	"sysc/systems/boot"
@@ -59,6 +60,7 @@ func exitCodeOf(err error) int {
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
 	var wrongCopy *source.VendorError
+	var wrongImage *ocifetch.VerifyError
 	var noRoom *boot.SpaceError
 	switch {
 	case err == nil:
@@ -66,11 +68,11 @@ func exitCodeOf(err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
-		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy):
+		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy), errors.As(err, &wrongImage):
 		return exitVerification
 	case errors.As(err, &noRoom):
 		return exitSpace
-	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err):
+	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err), ocifetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):
 		return chosen.code

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"sysc/internal/download"
+	"sysc/internal/ocifetch"
 )
 
 // connections is how many idle connections to one server are kept.
@@ -30,6 +31,12 @@ func (a *app) client() (*download.Client, error) {
 	c := download.New(connections, proxy)
 	c.Netrc, err = a.netrc()
 	return c, err
+}
+
+// registries returns what gets images, with the passwords that this user has for
+// registries.
+func registries(client *download.Client) *ocifetch.Client {
+	return &ocifetch.Client{Download: client, Keychain: ocifetch.UserKeychain()}
 }
 
 // netrc reads the passwords of this user: the file that $NETRC names, or

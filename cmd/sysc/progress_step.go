@@ -29,7 +29,9 @@ func newStep(e build.Event) *step {
 }
 
 // fetches reports whether the step is the download of a file.
-func (s *step) fetches() bool { return s.builder == builtin.BuilderFetch }
+func (s *step) fetches() bool {
+	return s.builder == builtin.BuilderFetch || s.builder == builtin.BuilderImage
+}
 
 // runsProgram reports whether the step runs a program, so that nobody knows
 // beforehand how long it will take.
@@ -66,7 +68,7 @@ func (s *step) toFetch() int64 {
 func stepTitle(builder, name string) string {
 	verb := strings.TrimPrefix(builder, derivations.BuiltinPrefix)
 	switch builder {
-	case builtin.BuilderGit:
+	case builtin.BuilderGit, builtin.BuilderImage:
 		verb = "fetch"
 	case derivations.BuilderExec:
 		verb = "build"

@@ -61,6 +61,7 @@ func setupScript(env *testscript.Env) error {
 	env.Setenv("SYSC_DEBIAN_MIRROR", "http://127.0.0.1:1/none")
 	env.Setenv("ARCH", runtime.GOARCH)
 	env.Setenv("NO_COLOR", "1")
+	env.Values[registriesKey] = scriptRegistries{}
 	env.Defer(func() { makeRemovable(env.WorkDir) })
 	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o755)
 }
@@ -81,6 +82,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"mkzip":      mkzip,
 	"serve":      serve,
 	"servegit":   serveGit,
+	"serveoci":   serveOCI,
+	"pushimage":  pushImage,
 	"servessh":   serveSSH,
 	"substitute": substitute,
 	"flip":       flip,

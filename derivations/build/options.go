@@ -11,6 +11,7 @@ import (
 	"sysc/derivations/builtin"
 	"sysc/internal/cgroup"
 	"sysc/internal/download"
+	"sysc/internal/ocifetch"
 )
 
 const defaultDownloads = 8
@@ -40,6 +41,9 @@ type Options struct {
 	Builtins map[string]builtin.Func
 	// Client fetches. nil means a new one.
 	Client *download.Client
+	// Registries gets images. nil means one that uses Client and has no passwords but
+	// those of netrc.
+	Registries *ocifetch.Client
 	// Mirrors are what "mirror://" addresses mean.
 	Mirrors builtin.Mirrors
 	// DownloadDir is a private directory where interrupted downloads stay for the

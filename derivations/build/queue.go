@@ -17,7 +17,7 @@ const (
 )
 
 func (j *job) class() class {
-	if j.d.Builder == builtin.BuilderFetch || j.d.Builder == builtin.BuilderGit {
+	if builtin.Fetches(j.d.Builder) {
 		return network
 	}
 	return processor

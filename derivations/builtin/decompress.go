@@ -15,6 +15,12 @@ import (
 // "zstd --ultra -22" uses.
 const maxZstdWindow = 128 << 20
 
+// The first bytes of what gzip and zstd write.
+const (
+	gzipMagic = "\x1f\x8b"
+	zstdMagic = "\x28\xb5\x2f\xfd"
+)
+
 // Decompress returns what r decompresses to. The compression is told by the
 // first bytes: xz, gzip, zstd, bzip2, or none. workers is how many goroutines
 // may decode at once.
@@ -29,19 +35,22 @@ func Decompress(r *io.SectionReader, workers int) (io.ReadCloser, error) {
 	switch {
 	case start == xzMagic:
 		return newXZReader(r, workers)
-	case strings.HasPrefix(start, "\x1f\x8b"):
+	case strings.HasPrefix(start, gzipMagic):
 		return gzip.NewReader(input())
-	case strings.HasPrefix(start, "\x28\xb5\x2f\xfd"):
-		z, err := zstd.NewReader(input(), zstd.WithDecoderConcurrency(1),
-			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
-		if err != nil {
-			return nil, err
-		}
-		return z.IOReadCloser(), nil
+	case strings.HasPrefix(start, zstdMagic):
+		return newZstdReader(input())
 	case strings.HasPrefix(start, "BZh"):
 		return io.NopCloser(bzip2.NewReader(input())), nil
 	}
 	return io.NopCloser(input()), nil
+}
+
+func newZstdReader(r io.Reader) (io.ReadCloser, error) {
+	z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+	if err != nil {
+		return nil, err
+	}
+	return z.IOReadCloser(), nil
 }
 
 // A limitedReader fails when there is more to read than its limit.

@@ -56,7 +56,7 @@ func fetch(ctx context.Context, s *Step) error {
 		}
 		request.URLs = append(request.URLs, expanded...)
 	}
-	blob, size, err := s.fetchOnce(ctx, request)
+	blob, size, err := s.fetchOnce(ctx, s.Download, request)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func fetch(ctx context.Context, s *Step) error {
 // have it. Derivations that differ in the name only want the same file, maybe in
 // several processes: the lock of its digest keeps them from writing to the same
 // unfinished download, and whoever comes second finds it in the store.
-func (s *Step) fetchOnce(ctx context.Context, r download.Request) (blob store.Digest, size int64, err error) {
+func (s *Step) fetchOnce(ctx context.Context, client *download.Client, r download.Request) (blob store.Digest, size int64, err error) {
 	dir := s.DownloadDir
 	if dir == "" {
 		if dir, err = s.TempDir(); err != nil {
@@ -90,7 +90,7 @@ func (s *Step) fetchOnce(ctx context.Context, r download.Request) (blob store.Di
 	if size, ok := s.addAgain(ctx, r.SHA256); ok {
 		return r.SHA256, size, nil
 	}
-	if err := s.Download.Fetch(ctx, r); err != nil {
+	if err := client.Fetch(ctx, r); err != nil {
 		return blob, 0, err
 	}
 	return s.Store.AddBlobFile(ctx, r.Dest)

@@ -18,6 +18,7 @@ type listing struct {
 	entry    tree.Entry
 	children map[string]*listing // of a directory
 	implied  bool                // a directory that only its contents told of
+	layer    int                 // of an image, which put it there
 }
 
 func newListing() *listing {

@@ -11,6 +11,7 @@ import (
 	"sysc/derivations"
 	"sysc/internal/download"
 	"sysc/internal/gitfetch"
+	"sysc/internal/ocifetch"
 	"sysc/store"
 	"sysc/store/tree"
 )
@@ -48,6 +49,9 @@ type Step struct {
 	Mirrors  Mirrors
 	// Git fetches repositories.
 	Git gitfetch.Client
+	// Registries gets images; nil means one that uses Download and has no passwords but
+	// those of netrc.
+	Registries *ocifetch.Client
 	// TempDir makes, once, a private empty directory on the store's file system.
 	// It is removed afterwards.
 	TempDir func() (string, error)
@@ -150,16 +154,25 @@ func (s *Step) Result(output string) (Result, bool) {
 const (
 	BuilderFetch   = derivations.BuiltinPrefix + "fetch"
 	BuilderGit     = derivations.BuiltinPrefix + "git"
+	BuilderImage   = derivations.BuiltinPrefix + "image"
+	BuilderTree    = derivations.BuiltinPrefix + "tree"
 	BuilderUnpack  = derivations.BuiltinPrefix + "unpack"
 	BuilderCompose = derivations.BuiltinPrefix + "compose"
 	BuilderFile    = derivations.BuiltinPrefix + "file"
 )
+
+// Fetches reports whether a step gets something from the network.
+func Fetches(builder string) bool {
+	return builder == BuilderFetch || builder == BuilderGit || builder == BuilderImage
+}
 
 // Standard returns the steps that every sysc has, by builder name.
 func Standard() map[string]Func {
 	return map[string]Func{
 		BuilderFetch:   fetch,
 		BuilderGit:     git,
+		BuilderImage:   fetchImage,
+		BuilderTree:    canonicalTree,
 		BuilderUnpack:  unpack,
 		BuilderCompose: compose,
 		BuilderFile:    file,

@@ -30,18 +30,28 @@ const xattrPrefix = "SCHILY.xattr."
 type untar struct {
 	store   Store
 	top     *listing
-	strip   int  // leading parts of each path to drop
-	replace bool // later entries replace earlier ones, as "tar -x" does
-	left    int64
+	image   *image // set for a layer of an image, which is put there and not in top
+	strip   int    // leading parts of each path to drop
+	replace bool   // later entries replace earlier ones, as "tar -x" does
+	limits
+}
+
+// limits are what is still allowed, and how much there has been.
+type limits struct {
+	left    int64 // bytes of files
+	raw     int64 // bytes of everything
 	entries int
 }
 
-func newUntar(s Store) *untar { return &untar{store: s, top: newListing(), left: maxArchive} }
+func newLimits() limits { return limits{left: maxArchive, raw: maxArchive + maxEntries*1024} }
+
+func newUntar(s Store) *untar { return &untar{store: s, top: newListing(), limits: newLimits()} }
 
 // read adds a whole archive. It reads r to its end, so that checksums at the end
 // of a compressed stream are verified.
 func (u *untar) read(ctx context.Context, r io.Reader) error {
-	limited := &limitedReader{r: r, left: maxArchive + maxEntries*1024}
+	limited := &limitedReader{r: r, left: u.raw}
+	defer func() { u.raw = limited.left }()
 	archive := tar.NewReader(limited)
 	for {
 		if err := ctx.Err(); err != nil {
@@ -79,6 +89,11 @@ func (u *untar) entry(ctx context.Context, h *tar.Header, content io.Reader) err
 		return nil
 	}
 	parts = parts[u.strip:]
+	if u.image != nil {
+		if done, err := u.image.whiteout(h, parts); done || err != nil {
+			return err
+		}
+	}
 	e, err := u.metadata(h)
 	if err != nil {
 		return err
@@ -105,6 +120,9 @@ func (u *untar) entry(ctx context.Context, h *tar.Header, content io.Reader) err
 		}
 	default:
 		return fmt.Errorf("%q: %s cannot be in a package", h.Name, typeName(h.Typeflag))
+	}
+	if u.image != nil {
+		return u.image.put(parts, e)
 	}
 	return u.top.put(parts, e, u.replace)
 }
@@ -133,7 +151,11 @@ func (u *untar) hardLink(h *tar.Header) (tree.Entry, error) {
 		return tree.Entry{}, err
 	}
 	if len(parts) > u.strip {
-		if target, ok := u.top.find(parts[u.strip:]); ok && target.entry.Type != tree.Dir {
+		find := u.top.find
+		if u.image != nil {
+			find = u.image.find
+		}
+		if target, ok := find(parts[u.strip:]); ok && target.entry.Type != tree.Dir {
 			return target.entry, nil
 		}
 	}

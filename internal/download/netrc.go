@@ -184,8 +184,12 @@ func lineEnd(s string) int {
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// lookup returns what belongs to a host: the first entry with a password.
-func (n *Netrc) lookup(host string) (login, password string, ok bool) {
+// Lookup returns what belongs to a host, which has no port: the first entry with a
+// password. A nil Netrc has none.
+func (n *Netrc) Lookup(host string) (login, password string, ok bool) {
+	if n == nil {
+		return "", "", false
+	}
 	for _, m := range n.machines {
 		if m.password != "" && m.host != "" && strings.EqualFold(m.host, host) {
 			return m.login, m.password, true
@@ -200,7 +204,7 @@ func (n *Netrc) authorize(req *http.Request) {
 	if n == nil || req.URL.User != nil || req.URL.Scheme != "https" && !loopback.IsHost(req.URL.Hostname()) {
 		return
 	}
-	if login, password, ok := n.lookup(req.URL.Hostname()); ok {
+	if login, password, ok := n.Lookup(req.URL.Hostname()); ok {
 		req.SetBasicAuth(login, password)
 	}
 }

@@ -42,7 +42,7 @@ func TestParseNetrc(t *testing.T) {
 		got := fmt.Sprint(err)
 		if err == nil {
 			got = "none"
-			if login, password, ok := n.lookup(test.host); ok {
+			if login, password, ok := n.Lookup(test.host); ok {
 				got = login + ":" + password
 			}
 		}
@@ -65,7 +65,7 @@ func FuzzNetrc(f *testing.F) {
 		}
 		for _, m := range n.machines {
 			// What is found was said for this host.
-			if login, password, ok := n.lookup(m.host); ok && (!strings.Contains(text, "password") || password == "" || login != "" && !strings.Contains(text, "login")) {
+			if login, password, ok := n.Lookup(m.host); ok && (!strings.Contains(text, "password") || password == "" || login != "" && !strings.Contains(text, "login")) {
 				t.Fatalf("%q: %q:%q", m.host, login, password)
 			}
 		}

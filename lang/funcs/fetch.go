@@ -55,7 +55,7 @@ func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
 	name := f.name
 	f.name = f.fileName()
 	if name == "" {
-		name = objectName(withoutExtension(f.name))
+		name = builtin.ObjectName(withoutExtension(f.name))
 	}
 	archive, diags := m.addFetch(c, f)
 	if diags.HasErrors() {
@@ -73,9 +73,9 @@ func (f *fetch) label(c eval.Call) string { return fmt.Sprintf("%s(%q)", c.Name,
 func (f *fetch) fileName() string {
 	u, err := url.Parse(f.addresses[0])
 	if err != nil {
-		return objectName("")
+		return builtin.ObjectName("")
 	}
-	return objectName(path.Base(u.Path))
+	return builtin.ObjectName(path.Base(u.Path))
 }
 
 // addFetch adds what gets a file: a derivation, or a source when the file is one

@@ -1,13 +1,11 @@
 package funcs
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/derivations"
-	"sysc/store"
 )
 
 // TestTable checks that every entry is exactly one kind of function.
@@ -73,16 +71,7 @@ func TestHostileArguments(t *testing.T) {
 	}
 }
 
-func TestObjectName(t *testing.T) {
-	for _, tt := range []struct{ in, want string }{
-		{"a.c", "a.c"}, {".hidden", "hidden"}, {"", "source"}, {"...", "source"}, {"a b/ü", "a_b__"},
-		{strings.Repeat("x", 500), strings.Repeat("x", store.MaxNameLen)},
-	} {
-		got := objectName(tt.in)
-		if got != tt.want || store.CheckName(got) != nil {
-			t.Errorf("objectName(%.20q) = %.20q, want %.20q", tt.in, got, tt.want)
-		}
-	}
+func TestWithoutExtension(t *testing.T) {
 	if got := withoutExtension("hello-2.12.tar.gz"); got != "hello-2.12" {
 		t.Errorf("withoutExtension: %q", got)
 	}

@@ -51,7 +51,6 @@ func refusedFunctions() map[string]*eval.Function {
 	refuse("A list is written [a, b, c]; tolist() makes a list of something else.", "list")
 	refuse("A map is written { key = value }; tomap() makes a map of something else.", "map")
 	refuse("What the type of a value is cannot decide anything in a definition. sysc console shows types.", "type")
-	refuse("This version of sysc fetches files, tar archives and git repositories only: use fetchurl, fetchtarball or fetchgit.", "fetchoci")
 	refuse("A definition reads no environment variables. Declare a variable; it can be set by SYSC_VAR_name.", "env", "getenv")
 	return t
 }

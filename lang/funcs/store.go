@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
-	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -23,6 +22,7 @@ func storeFunctions(m Module) map[string]*eval.Function {
 		"fetchurl":     {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchURL},
 		"fetchtarball": {Params: []string{"url", "hash", "options"}, Optional: 1, Native: m.fetchTarball},
 		"fetchgit":     {Params: []string{"settings"}, Native: m.fetchGit},
+		"fetchoci":     {Params: []string{"settings"}, Native: m.fetchOCI},
 	}
 	if m.Graph == nil {
 		for name := range functions {
@@ -63,7 +63,7 @@ func (m Module) source(c eval.Call) (cty.Value, diag.List) {
 	if diags.HasErrors() {
 		return noPath, diags
 	}
-	src := derivations.Source{Name: objectName(path.Base(name))}
+	src := derivations.Source{Name: builtin.ObjectName(path.Base(name))}
 	if info.IsDir() {
 		if src.Files, err = sourceFiles(root, name, filter); err != nil {
 			return noPath, m.fileError(c.Args[0], name, err)
@@ -137,22 +137,4 @@ func (m Module) add(c eval.Call, d derivations.Derivation, attrs map[string]any,
 		return noPath, diag.Errorf(c.Range, "Cannot make a derivation", "%v.", err)
 	}
 	return eval.MarkPath(p, of), nil
-}
-
-// objectName makes a legal name of an object from the name of a file.
-func objectName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if store.CheckName("x"+string(r)) != nil {
-			return '_'
-		}
-		return r
-	}, s)
-	s = strings.TrimLeft(s, ".")
-	if len(s) > store.MaxNameLen {
-		s = s[len(s)-store.MaxNameLen:]
-	}
-	if store.CheckName(s) != nil {
-		return "source"
-	}
-	return s
 }
