@@ -40,9 +40,10 @@ var testSchema = syntax.Schema{
 }
 
 // Tests returns the tests of a module and those of the files for tests beside it,
-// in the order of the text, the module's first; and the texts of these files.
-func Tests(def *Definition) ([]Test, map[string][]byte, diag.List) {
-	m, diags := syntax.LoadTests(def.Module.Dir)
+// in the order of the text, the module's first; and the texts of these files. texts
+// take the place of files, as for [Load].
+func Tests(def *Definition, texts map[string][]byte) ([]Test, map[string][]byte, diag.List) {
+	m, diags := syntax.LoadTests(def.Module.Dir, texts)
 	blocks := append([]*syntax.Block(nil), def.Tests...)
 	for _, a := range m.Attrs {
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument", "A file for tests has test blocks only.")...)

@@ -263,19 +263,28 @@ func (n *names) used(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return cty.DynamicVal, len(ref.Path), diags
 	}
 	step := ref.Path[used]
-	if _, ok := child.outputs[step.Name]; !ok {
-		at := step.Range
-		if at.IsZero() {
-			at = ref.Range
-		}
-		detail := n.m.opts.Session.DidYouMean(step.Name, len(child.outputs), func() []string { return slices.Collect(maps.Keys(child.outputs)) })
-		if detail == "" {
-			detail = " What others can read of a module are its output blocks."
-		}
-		return cty.DynamicVal, len(ref.Path), append(diags, diag.Errorf(at, "Unknown output", "The module %q has no output %q.%s", name, step.Name, detail)...)
+	if more := n.m.checkOutput(child, name, step, ref); more != nil {
+		return cty.DynamicVal, len(ref.Path), append(diags, more...)
 	}
 	v, more := child.Output(step.Name, ref.Range)
 	return v, used + 1, append(diags, more...)
+}
+
+// checkOutput says that a module, which m calls by a name, has no output of a
+// step's name, nil when it has.
+func (m *Module) checkOutput(child *Module, name string, step syntax.Step, ref syntax.Reference) diag.List {
+	if _, ok := child.outputs[step.Name]; ok {
+		return nil
+	}
+	at := step.Range
+	if at.IsZero() {
+		at = ref.Range
+	}
+	detail := m.opts.Session.DidYouMean(step.Name, len(child.outputs), func() []string { return slices.Collect(maps.Keys(child.outputs)) })
+	if detail == "" {
+		detail = " What others can read of a module are its output blocks."
+	}
+	return diag.Errorf(at, "Unknown output", "The module %q has no output %q.%s", name, step.Name, detail)
 }
 
 func keysText(s *eval.Session, key string, keys []string) string {

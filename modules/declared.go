@@ -158,7 +158,7 @@ func (r *reader) number(a account, ids *ids) uint32 {
 	}
 	id, ok := ids.known(a.kind, a.name)
 	if !ok && !a.broken {
-		r.errorf(a.node, "Missing lock entry", "sysc.lock has no number for %s %q yet. Run sysc lock, or state the number here.", a.kind, a.name)
+		r.errorf(a.node, missingLock, "sysc.lock has no number for %s %q yet. Run sysc lock, or state the number here.", a.kind, a.name)
 	}
 	return id
 }

@@ -70,10 +70,7 @@ func validate(t *testing.T, ar *txtar.Archive) string {
 		}
 	}
 	ctx := context.Background()
-	p, diags := Load(ctx, dir, &Options{Version: "0.3.0", Platform: "linux/amd64"})
-	if !diags.HasErrors() {
-		diags = append(diags, p.Validate(ctx)...)
-	}
+	p, diags := Check(ctx, dir, &Options{Version: "0.3.0", Platform: "linux/amd64"})
 	var out strings.Builder
 	if err := diag.Render(&out, diags, p.Files(), diag.RenderOptions{}); err != nil {
 		t.Fatal(err)

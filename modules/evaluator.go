@@ -17,9 +17,15 @@ import (
 type evaluator struct {
 	name     string
 	platform string
-	options  *option.Evaluation
+	// alone is set for options of no system, to which others may add.
+	alone   bool
+	options *option.Evaluation
 	// asserts are those at the top of files.
 	asserts []assertion
+	// texts are what its modules say; system is what the system itself does, nil for
+	// options that belong to none.
+	texts  []sitedTexts
+	system *bodySource
 	// standard are the standard modules that are part of it.
 	standard map[string]bool
 	// diags are what is wrong with declarations.
@@ -34,16 +40,23 @@ var systemArguments = []string{"platform", "base", "modules", "for_each"}
 // names.
 func (w *work) evaluator(name, platform string, b *systemBlock, touched ...[]string) *evaluator {
 	parts, diags := w.parts(b)
+	return w.evaluatorOf(parts, diags, name, platform, b, touched...)
+}
+
+// evaluatorOf is evaluator for given modules; diags are what is wrong with finding
+// them.
+func (w *work) evaluatorOf(parts []part, diags diag.List, name, platform string, b *systemBlock, touched ...[]string) *evaluator {
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
 		d := p.module.Definition
-		texts[i] = moduleTexts{p.name, d.Options, d.Configs, d.Asserts, p.module.Scope(), nil}
+		texts[i] = moduleTexts{p.name, p.module, d.Options, d.Configs, d.Asserts, p.module.Scope(), nil}
 		if n := w.loader.nodes[p.module]; n.use != nil {
 			texts[i].used = &diag.Related{Message: "In " + p.module.Address(), Range: n.use.Block.Range}
 		}
 	}
 	texts, more := w.withStandard(texts, b, touched)
 	e := newEvaluator(name, platform, b, texts)
+	e.alone = b == nil
 	e.diags = slices.Concat(diags, more, e.diags)
 	return e
 }
@@ -51,9 +64,16 @@ func (w *work) evaluator(name, platform string, b *systemBlock, touched ...[]str
 // moduleTexts are what one module says of options.
 type moduleTexts struct {
 	name                      string
+	module                    *lang.Module
 	options, configs, asserts []*syntax.Block
 	scope                     *eval.Scope
 	used                      *diag.Related // nil for the root module
+}
+
+// sitedTexts are the texts of a module where they are evaluated.
+type sitedTexts struct {
+	moduleTexts
+	site *site
 }
 
 // newEvaluator declares the options and collects the definitions of a system,
@@ -70,6 +90,7 @@ func newEvaluator(name, platform string, system *systemBlock, texts []moduleText
 		if name, ok := strings.CutPrefix(t.name, std.Prefix); ok {
 			e.standard[name] = true
 		}
+		e.texts = append(e.texts, sitedTexts{t, sites[i]})
 		sites[i].used = t.used
 		d := &declarer{schema: schema, site: sites[i]}
 		for _, b := range t.options {
@@ -95,8 +116,8 @@ func newEvaluator(name, platform string, system *systemBlock, texts []moduleText
 	}
 	if system != nil {
 		last := len(texts) - 1
-		body := &bodySource{body: system.block.Body, rng: system.block.Range, site: sites[last].within(system.each), skip: systemArguments}
-		e.options.Define(option.Written{Value: body, Range: system.block.Range}, texts[last].name)
+		e.system = &bodySource{body: system.block.Body, rng: system.block.Range, site: sites[last].within(system.each), skip: systemArguments}
+		e.options.Define(option.Written{Value: e.system, Range: system.block.Range}, texts[last].name)
 	}
 	return e
 }

@@ -122,7 +122,7 @@ func (s *System) find(steps []syntax.Step) (*option.Node, diag.List) {
 		}
 		if n.Group() || n.Keyed() {
 			step.Range = diag.Range{}
-			return nil, missing(n, step, syntax.Reference{Root: "config", Path: steps})
+			return nil, (&names{sys: s.e}).missing(n, step, syntax.Reference{Root: "config", Path: steps})
 		}
 		return nil, diag.Errorf(diag.Range{}, "Not an option",
 			"%s is an option, and what it holds is no option of its own: ask for %s.", n.Path(), syntax.Reference{Root: "config", Path: steps[:i]}.String()[len("config."):])

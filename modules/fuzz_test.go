@@ -42,9 +42,9 @@ func FuzzValidate(f *testing.F) {
 // validated returns what is said of a definition.
 func validated(t *testing.T, dir, text string) string {
 	ctx := context.Background()
-	p, diags := Load(ctx, dir, &Options{Version: "0.3.0", Platform: "linux/amd64", Texts: map[string][]byte{"main.sysc.hcl": []byte(text)}})
+	texts := map[string][]byte{"main.sysc.hcl": []byte(text)}
+	p, diags := Check(ctx, dir, &Options{Version: "0.3.0", Platform: "linux/amd64", Texts: texts})
 	if !diags.HasErrors() {
-		diags = append(diags, p.Validate(ctx)...)
 		for _, name := range p.Systems() {
 			s, more := p.System(ctx, name)
 			if s == nil && !more.HasErrors() {

@@ -86,7 +86,7 @@ func (l *locker) settle(ctx context.Context, key string, wants []want, state map
 	if l.opts.check {
 		switch {
 		case !locked:
-			return diag.Errorf(wants[0].at(), "Missing lock entry", "sysc.lock has no module %s yet.", key), false, nil
+			return diag.Errorf(wants[0].at(), missingLock, "sysc.lock has no module %s yet.", key), false, nil
 		case !fits || old.Constraint != constraint:
 			return diag.Errorf(wants[0].at(), "Lock entry out of date", "sysc.lock has %s of %s for %q, and %q is asked for.", describePin(old), key, old.Constraint, constraint), false, nil
 		}

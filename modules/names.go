@@ -2,6 +2,7 @@ package modules
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -58,7 +59,7 @@ func (r *names) config(n *option.Node, ref syntax.Reference) (cty.Value, int, di
 		}
 		c, ok := n.Child(step.Name, ref.Range)
 		if !ok {
-			return cty.DynamicVal, i, missing(n, step, ref)
+			return cty.DynamicVal, i, r.missing(n, step, ref)
 		}
 		n = c
 	}
@@ -68,39 +69,63 @@ func (r *names) config(n *option.Node, ref syntax.Reference) (cty.Value, int, di
 
 // missing says that n has nothing of a step's name. It says nothing when the
 // keys of n are not known, because the reason is reported then.
-func missing(n *option.Node, step syntax.Step, ref syntax.Reference) diag.List {
-	rng := step.Range
-	if rng.IsZero() {
-		rng = ref.Range
-	}
-	var candidates []string
-	what := "option"
-	var own []string
+func (r *names) missing(n *option.Node, step syntax.Step, ref syntax.Reference) diag.List {
 	if n.Group() {
-		own = n.Names()
-		candidates = append(n.Names(), n.Elsewhere()...)
-	} else {
-		keys, known := n.Keys(ref.Range)
-		if !known {
-			return nil
+		path := n.Path()
+		if n == r.sys.options.Root() {
+			path = ""
 		}
-		candidates, what = keys, "key"
+		return r.unknownOption(step, ref, path, n.Names(), n.Elsewhere())
 	}
-	detail := fmt.Sprintf("There is no %s %q in %s.", what, step.Name, n.Path())
-	const short = 3 // keys of one or two characters are all near each other
-	if s, ok := diag.Suggest(step.Name, candidates); ok && (n.Group() || len(step.Name) >= short) {
+	keys, known := n.Keys(ref.Range)
+	if !known {
+		return nil
+	}
+	detail := fmt.Sprintf("There is no key %q in %s.", step.Name, n.Path())
+	if s, ok := diag.Suggest(step.Name, keys); ok {
 		detail += fmt.Sprintf(" Did you mean %q?", s)
-	} else if n.Group() {
-		candidates = own
+	} else {
+		detail += namesText(keys)
 	}
-	if !strings.Contains(detail, "Did you mean") && len(candidates) > 0 && len(candidates) <= 20 {
-		detail += " It has " + strings.Join(candidates, ", ") + "."
+	return diag.Errorf(stepRange(step, ref), "No such key", "%s", detail)
+}
+
+// unknownOption says that the group at a path, "" for all options, has no option of a
+// step's name. own are the names in it, and elsewhere those of options that exist and
+// are not part of the system.
+func (r *names) unknownOption(step syntax.Step, ref syntax.Reference, path string, own, elsewhere []string) diag.List {
+	near, ok := diag.Suggest(step.Name, slices.Concat(own, elsewhere))
+	if path == "" {
+		path = "config"
+		if r.sys.alone && !ok {
+			// A module that is used beside this one may declare it.
+			return diag.Errorf(ref.Range, option.NoValue, "Nothing here declares %s.", ref)
+		}
 	}
-	summary := "Unknown option"
-	if what == "key" {
-		summary = "No such key"
+	detail := fmt.Sprintf("There is no option %q in %s.", step.Name, path)
+	if ok {
+		detail += fmt.Sprintf(" Did you mean %q?", near)
+	} else {
+		detail += namesText(own)
 	}
-	return diag.Errorf(rng, summary, "%s", detail)
+	return diag.Errorf(stepRange(step, ref), "Unknown option", "%s", detail)
+}
+
+// namesText names what there is, unless that is much.
+func namesText(names []string) string {
+	const most = 20
+	if len(names) == 0 || len(names) > most {
+		return ""
+	}
+	return " It has " + strings.Join(names, ", ") + "."
+}
+
+// stepRange is where a step stands, or when it has no place, the whole reference.
+func stepRange(step syntax.Step, ref syntax.Reference) diag.Range {
+	if step.Range.IsZero() {
+		return ref.Range
+	}
+	return step.Range
 }
 
 // metaNames are the attributes of an option in expressions.
@@ -130,7 +155,7 @@ func (r *names) metadata(ref syntax.Reference) (cty.Value, int, diag.List) {
 			return cty.StringVal(n.Type().String()), i + 1, nil
 		}
 		if _, meta := diag.Suggest(step.Name, metaNames()); !meta && (n.Group() || n.Keyed()) {
-			return cty.DynamicVal, i, missing(n, step, ref)
+			return cty.DynamicVal, i, r.missing(n, step, ref)
 		}
 		return cty.DynamicVal, i, diag.Errorf(step.Range, "Unknown attribute of an option",
 			"An option has is_defined and type; there is no %q.%s", step.Name, diag.DidYouMean(step.Name, metaNames()))

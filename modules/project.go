@@ -312,35 +312,6 @@ func (p *Project) Environment(_ context.Context, name string) (*lang.Environment
 	return e, diags.Sort()
 }
 
-// Validate evaluates everything: every value, input and derivation, and every
-// definition of every option of every system.
-func (p *Project) Validate(ctx context.Context) diag.List {
-	diags := p.module.Force()
-	for _, m := range p.work.modules() {
-		for _, b := range m.Definition.Inputs {
-			_, more := p.work.input(m, b.Labels[0], diag.Range{})
-			diags = append(diags, more...)
-		}
-	}
-	for _, name := range p.Systems() {
-		if ctx.Err() != nil {
-			return append(diags, diag.Errorf(diag.Range{}, "Interrupted", "%v.", ctx.Err())...)
-		}
-		s, more := p.System(ctx, name)
-		diags = append(diags, more...)
-		if s != nil {
-			s.e.options.Root().Force()
-			diags = append(diags, s.e.diagnostics()...)
-		}
-	}
-	if len(p.Systems()) == 0 {
-		e := p.work.evaluator("", p.opts.Platform, nil)
-		e.options.CheckNames()
-		diags = append(diags, e.diagnostics()...)
-	}
-	return diags.Sort()
-}
-
 // provenance is what a system is marked with. Who switches to it adds the revision.
 func (o *Options) provenance(lockDigest string) systems.Provenance {
 	return systems.Provenance{LockDigest: lockDigest, Version: o.Version}

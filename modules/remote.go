@@ -116,7 +116,7 @@ func (w *work) find(from place, use *lang.Use, name string) (place, diag.List) {
 	locked, ok := w.lock.Modules[r.key]
 	switch {
 	case !ok:
-		return place{}, diag.Errorf(r.at(), "Missing lock entry", "sysc.lock has no module %s yet. Run sysc lock.", r.key)
+		return place{}, diag.Errorf(r.at(), missingLock, "sysc.lock has no module %s yet. Run sysc lock.", r.key)
 	case !r.fits(locked):
 		return place{}, diag.Errorf(r.at(), "Lock entry out of date", "sysc.lock has %s of %s, which is not what is asked for here. Run sysc lock.", describePin(locked), r.key)
 	}

@@ -82,6 +82,11 @@ func (s exprSource) Items() ([]option.Item, bool) {
 	return items, true
 }
 
+// Constant implements [option.Constant].
+func (s exprSource) Constant() bool {
+	return len(s.expr.References()) == 0 && len(s.expr.Calls()) == 0
+}
+
 func (s exprSource) Elements(n int) []diag.Range { return s.expr.ElementRanges(n) }
 
 func (s exprSource) Value(n *option.Node) (cty.Value, diag.List) {

@@ -56,7 +56,7 @@ func (w *work) withStandard(texts []moduleTexts, system *systemBlock, more [][]s
 			text := moduleTexts{name: std.Prefix + name}
 			if m, more := w.standard(name); m != nil {
 				d := m.Definition
-				text = moduleTexts{text.name, d.Options, d.Configs, d.Asserts, m.Scope(), nil}
+				text = moduleTexts{text.name, m, d.Options, d.Configs, d.Asserts, m.Scope(), nil}
 			} else {
 				diags = append(diags, more...)
 			}

@@ -29,7 +29,7 @@ type Test struct {
 
 // Tests returns the tests of the definition and of the files for tests beside it.
 func (p *Project) Tests() ([]*Test, diag.List) {
-	found, files, diags := lang.Tests(p.def)
+	found, files, diags := lang.Tests(p.def, p.opts.Texts)
 	maps.Copy(p.files, files)
 	var tests []*Test
 	for _, t := range found {
@@ -67,7 +67,7 @@ func (t *Test) Run(ctx context.Context, build Builder) (TestResult, error) {
 	var err error
 	switch {
 	case len(t.Failures) > 0:
-		diags = append(diags, variant.Validate(ctx)...)
+		diags = append(diags, variant.everything(ctx)...)
 		diags = t.expect(variant, diags)
 		if len(t.Asserts) == 0 || diags.HasErrors() {
 			break
@@ -92,7 +92,7 @@ func (t *Test) variant() (*Project, diag.List) {
 		v.opts.Variables = map[string]lang.VariableValue{}
 	}
 	for _, a := range t.Variables {
-		v.opts.Variables[a.Name] = lang.VariableValue{Expr: a.Expr, Source: "the test"}
+		v.opts.Variables[a.Name] = lang.VariableValue{Expr: a.Expr, Range: a.Range(), Source: t.Block.Header()}
 	}
 	v.files = maps.Clone(t.p.files)
 	v.work = v.newWork(v.lock, nil)
@@ -288,19 +288,33 @@ func (o *outputs) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 	fail := func(at diag.Range, summary, detail string, args ...any) (cty.Value, int, diag.List) {
 		return cty.DynamicVal, len(ref.Path), diag.Errorf(at, summary, detail, args...)
 	}
-	const steps = 2
-	if len(ref.Path) < steps {
-		return fail(ref.Range, "Incomplete reference", "What is built is looked into by path: build.NAME[\"share/doc\"].")
+	if diags := incompleteBuild(ref); diags != nil {
+		return cty.DynamicVal, len(ref.Path), diags
 	}
 	object, ok := o.objects[ref.Path[0].Name]
 	if !ok {
-		return fail(ref.Path[0].Range, "Unknown name", "The test has no build %q.%s", ref.Path[0].Name, diag.DidYouMean(ref.Path[0].Name, sortedKeys(o.objects)))
+		return cty.DynamicVal, len(ref.Path), unknownBuild(ref, sortedKeys(o.objects))
 	}
 	value, err := o.at(object, ref.Path[1].Name)
 	if err != nil {
 		return fail(ref.Range, "Cannot look into what was built", "%v.", err)
 	}
-	return value, steps, nil
+	return value, buildSteps, nil
+}
+
+// buildSteps are the steps of a name that leads into an output: the build, the path.
+const buildSteps = 2
+
+func incompleteBuild(ref syntax.Reference) diag.List {
+	if len(ref.Path) < buildSteps {
+		return diag.Errorf(ref.Range, "Incomplete reference", "What is built is looked into by path: build.NAME[\"share/doc\"].")
+	}
+	return nil
+}
+
+// unknownBuild says that a test has no build block of a name.
+func unknownBuild(ref syntax.Reference, known []string) diag.List {
+	return diag.Errorf(ref.Path[0].Range, "Unknown name", "The test has no build %q.%s", ref.Path[0].Name, diag.DidYouMean(ref.Path[0].Name, known))
 }
 
 // builtType is what is known of a path of an output.

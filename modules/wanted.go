@@ -176,7 +176,7 @@ func (ids revisionIDs) of(f *lock.File, name string) string {
 func locked(f *lock.File, r rootRequest, ids revisionIDs) ([]debian.Package, diag.List) {
 	entry, ok := f.Resolutions[r.address]
 	if !ok {
-		return nil, diag.Errorf(r.at, "Missing lock entry", "sysc.lock has no packages for %s yet. Run sysc lock.", r.address)
+		return nil, diag.Errorf(r.at, missingLock, "sysc.lock has no packages for %s yet. Run sysc lock.", r.address)
 	}
 	want := r.lockRequest(ids.of(f, inputName(r.module, r.input)))
 	have := entry.Request
@@ -215,12 +215,15 @@ func locked(f *lock.File, r rootRequest, ids revisionIDs) ([]debian.Package, dia
 	return entry.Packages, nil
 }
 
+// missingLock is the summary of what sysc.lock has to say and does not.
+const missingLock = "Missing lock entry"
+
 // checkInput reports an input that is not locked, or with other settings.
 func checkInput(f *lock.File, name string, digest store.Digest, at diag.Range) diag.List {
 	in, ok := f.Inputs[name]
 	switch {
 	case !ok:
-		return diag.Errorf(at, "Missing lock entry", "sysc.lock has no input %q yet. Run sysc lock.", name)
+		return diag.Errorf(at, missingLock, "sysc.lock has no input %q yet. Run sysc lock.", name)
 	case in.Settings != digest:
 		return diag.Errorf(at, "Lock entry out of date", "The settings of input %q have changed since it was locked. Run sysc lock.", name)
 	}

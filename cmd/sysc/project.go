@@ -187,11 +187,8 @@ func (a *app) validate(ctx context.Context) error {
 	}
 	files := texts
 	if !diags.HasErrors() {
-		project, more := modules.Load(ctx, a.dir, opts)
+		project, more := modules.Check(ctx, a.dir, opts)
 		files, diags = project.Files(), append(diags, more...)
-		if !diags.HasErrors() {
-			diags = append(diags, project.Validate(ctx)...)
-		}
 	}
 	if a.json {
 		errorCount := len(diags.Errors())

@@ -23,7 +23,10 @@ func Suggest(name string, candidates []string) (string, bool) {
 			continue
 		}
 		d := distance(lower, strings.ToLower(c), bestDist)
-		if d >= max(len(name), len(c)) {
+		// Where half of a name is another, that is no slip, or in a longer one, a slip behind
+		// the start.
+		const longer = 4
+		if whole := max(len(name), len(c)); 2*d > whole || 2*d == whole && (whole < longer || lower[0] != strings.ToLower(c)[0]) {
 			continue
 		}
 		if d < bestDist || d == bestDist && best != "" && c < best {

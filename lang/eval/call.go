@@ -17,18 +17,12 @@ import (
 )
 
 func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, diag.List) {
-	switch n.Name {
-	case "try", "can":
+	if recovers(n.Name) {
 		return e.recovering(n, l)
 	}
-	f, ok := e.scope.functions[n.Name]
-	if !ok {
-		names := append(slices.Collect(maps.Keys(e.scope.functions)), "try", "can")
-		return cty.DynamicVal, diag.Errorf(syntax.FromRange(n.NameRange), "Call to unknown function",
-			"There is no function named %q.%s", n.Name, diag.DidYouMean(n.Name, names))
-	}
-	if f.Refused != "" {
-		return cty.DynamicVal, diag.Errorf(syntax.FromRange(n.NameRange), "Function not available here", "%s", f.Refused)
+	f, diags := e.scope.function(n)
+	if f == nil {
+		return cty.DynamicVal, diags
 	}
 	args, diags := e.args(n, l)
 	if diags.HasErrors() {
@@ -62,6 +56,20 @@ func (e *evaluator) call(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, di
 		return cty.DynamicVal, append(diags, outOfRange(callRange(n))...)
 	}
 	return v, diags
+}
+
+// function returns the function that a call names, nil with an error.
+func (s *Scope) function(n *hclsyntax.FunctionCallExpr) (*Function, diag.List) {
+	f, ok := s.functions[n.Name]
+	if !ok {
+		names := append(slices.Collect(maps.Keys(s.functions)), "try", "can")
+		return nil, diag.Errorf(syntax.FromRange(n.NameRange), "Call to unknown function",
+			"There is no function named %q.%s", n.Name, diag.DidYouMean(n.Name, names))
+	}
+	if f.Refused != "" {
+		return nil, diag.Errorf(syntax.FromRange(n.NameRange), "Function not available here", "%s", f.Refused)
+	}
+	return f, nil
 }
 
 // makeResult charges for what a function made.
@@ -176,7 +184,10 @@ func (e *evaluator) native(n *hclsyntax.FunctionCallExpr, f *Function, args []Ar
 	return f.Native(Call{Name: n.Name, Range: callRange(n), Args: args, Scope: e.scope})
 }
 
-// recovering is try and can, whose arguments may fail.
+// recovers reports whether a function goes on when its arguments fail.
+func recovers(name string) bool { return name == "try" || name == "can" }
+
+// recovering is try and can.
 func (e *evaluator) recovering(n *hclsyntax.FunctionCallExpr, l *local) (cty.Value, diag.List) {
 	if len(n.Args) == 0 || n.ExpandFinal || n.Name == "can" && len(n.Args) != 1 {
 		return cty.DynamicVal, diag.Errorf(callRange(n), "Wrong number of function arguments",

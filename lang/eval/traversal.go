@@ -132,22 +132,24 @@ func (e *evaluator) root(c chain, n hclsyntax.Expression, l *local) (cty.Value, 
 	}
 	scope := e.scope.find(c.ref.Root)
 	if scope == nil {
-		return cty.DynamicVal, 0, e.unknownName(c, l)
+		known := e.scope.names()
+		for ; l != nil; l = l.outer {
+			if l.name != "" {
+				known = append(known, l.name)
+			}
+		}
+		return cty.DynamicVal, 0, unknownName(c, known)
 	}
 	return scope.resolver.Resolve(c.ref)
 }
 
-func (e *evaluator) unknownName(c chain, l *local) diag.List {
+// unknownName says that nothing is called like the root of a chain; known is what
+// there is.
+func unknownName(c chain, known []string) diag.List {
 	name, rng := c.ref.Root, c.ref.Range
 	rng.End = rng.Start
 	rng.End.Byte += len(name)
 	rng.End.Column += len([]rune(name))
-	known := e.scope.names()
-	for ; l != nil; l = l.outer {
-		if l.name != "" {
-			known = append(known, l.name)
-		}
-	}
 	detail := "There is nothing called " + name + " here." + diag.DidYouMean(name, known)
 	switch hint, other := elsewhere()[name]; {
 	case other:

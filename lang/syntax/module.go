@@ -59,22 +59,22 @@ func LoadAs(reads *readlog.Log, dir, prefix string, texts map[string][]byte) (*M
 }
 
 // LoadTests reads the files for tests of a directory, which [Load] leaves out, in
-// the same way.
-func LoadTests(dir string) (*Module, diag.List) {
-	return load(nil, dir, "", "tests", func(name string) bool { return strings.HasSuffix(name, TestExtension) }, nil)
+// the same way. texts, by file name, take the place of files, as for [LoadAs].
+func LoadTests(dir string, texts map[string][]byte) (*Module, diag.List) {
+	return load(nil, dir, "", "tests", func(name string) bool { return strings.HasSuffix(name, TestExtension) }, texts)
 }
 
 func isDefinition(name string) bool {
 	return !strings.HasSuffix(name, TestExtension) && (strings.HasSuffix(name, Extension) || strings.HasSuffix(name, JSONExtension))
 }
 
-// load parses the files of a directory that are wanted by name, and texts. what
-// they are is for messages.
+// load parses the files of a directory and of texts that are wanted by name.
+// what they are is for messages.
 func load(reads *readlog.Log, dir, prefix, what string, wanted func(name string) bool, texts map[string][]byte) (*Module, diag.List) {
 	files := map[string][]byte{}
 	diags := readFiles(reads, dir, prefix, what, wanted, files)
 	for name, text := range texts {
-		if path.Dir(name) == path.Join(".", prefix) {
+		if path.Dir(name) == path.Join(".", prefix) && wanted(path.Base(name)) {
 			files[name] = text
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/format"
@@ -127,17 +126,11 @@ func (s *Session) outline(name string) *syntax.Outline {
 	return o.Outline
 }
 
-// Check evaluates the whole definition and returns what is wrong with it. A module
-// that nobody is known to use lacks values for its variables, which is nobody's
-// mistake.
+// Check evaluates the whole definition and returns what is wrong with it, as
+// [modules.Check] does.
 func (s *Session) Check(ctx context.Context) diag.List {
 	p, diags := s.load(ctx)
-	asModule := !s.hasSystem()
-	wrong := func(d *diag.Diagnostic) bool { return !asModule || d.Summary != lang.NoValue }
-	if !slices.ContainsFunc(diags.Errors(), wrong) {
-		diags = append(diags, p.Validate(ctx)...)
-	}
-	return slices.DeleteFunc(diags.Sort(), func(d *diag.Diagnostic) bool { return !wrong(d) })
+	return p.Check(ctx, diags)
 }
 
 // hasSystem reports whether a system stands in a text of the directory.

@@ -64,7 +64,7 @@ func Directory(ctx context.Context, dir string, opts *Options) Result {
 		return Result{Errors: diags, Files: m.Files}
 	}
 	r := &run{ctx: ctx, text: lint.Text{Definition: def, Files: maps.Clone(def.Module.Files)}}
-	tests, files, diags := lang.Tests(def)
+	tests, files, diags := lang.Tests(def, nil)
 	maps.Copy(r.text.Files, files)
 	if diags.HasErrors() {
 		return Result{Errors: diags, Files: r.text.Files}

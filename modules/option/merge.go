@@ -37,11 +37,15 @@ func (n *Node) Elements() []diag.Range {
 	return places
 }
 
+// NoValue is the summary of the problem that an option is read and nothing says what
+// it is.
+const NoValue = "Option without a value"
+
 func (n *Node) noValue(by diag.Range) diag.List {
 	if n.opt != nil && n.opt.Removed != "" {
 		return diag.Errorf(by, "Option was removed", "%s", n.Path()+": "+n.opt.Removed)
 	}
-	diags := diag.Errorf(by, "Option without a value",
+	diags := diag.Errorf(by, NoValue,
 		"Nothing defines %s (%s), it has no default, and it is needed here.", n.Path(), n.kind())
 	if i := n.parent.Instance(); i != nil {
 		for _, d := range i.definitions() {

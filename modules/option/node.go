@@ -227,16 +227,24 @@ func (n *Node) Names() []string {
 // Elsewhere returns the names in a group of options that exist and are not part
 // of this evaluation, because nothing names them.
 func (n *Node) Elsewhere() []string {
-	if n.instance() {
+	switch {
+	case n.instance():
 		return nil
+	case n.parent == nil:
+		return n.ev.Elsewhere("")
 	}
+	return n.ev.Elsewhere(n.Path())
+}
+
+// Elsewhere is [Node.Elsewhere] for the group at a path, "" for the root.
+func (ev *Evaluation) Elsewhere(path string) []string {
 	prefix := ""
-	if n.parent != nil {
-		prefix = n.Path() + "."
+	if path != "" {
+		prefix = path + "."
 	}
 	var out []string
-	for _, path := range n.ev.elsewhere {
-		if rest, ok := strings.CutPrefix(path, prefix); ok {
+	for _, p := range ev.elsewhere {
+		if rest, ok := strings.CutPrefix(p, prefix); ok {
 			name, _, _ := strings.Cut(rest, ".")
 			out = append(out, name)
 		}
