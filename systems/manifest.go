@@ -148,16 +148,41 @@ func (m *Manifest) withoutPositions() *Manifest {
 	c.Users = cloneList(m.Users)
 	c.Groups = cloneList(m.Groups)
 	c.Units = cloneList(m.Units)
-	for i := range c.Symlinks {
-		c.Symlinks[i].Position = ""
-	}
-	for i := range c.Users {
-		c.Users[i].Position = ""
-	}
-	for i := range c.Groups {
-		c.Groups[i].Position = ""
-	}
+	c.positions(func(_, _ string, position *string) { *position = "" })
 	return &c
+}
+
+// positions yields where each declaration stands, with what it is.
+func (m *Manifest) positions(yield func(kind, name string, position *string)) {
+	for i := range m.Files {
+		yield("file", m.Files[i].Path, &m.Files[i].Position)
+	}
+	for i := range m.Directories {
+		yield("directory", m.Directories[i].Path, &m.Directories[i].Position)
+	}
+	for i := range m.Symlinks {
+		yield("symlink", m.Symlinks[i].Path, &m.Symlinks[i].Position)
+	}
+	for i := range m.Users {
+		yield("user", m.Users[i].Name, &m.Users[i].Position)
+	}
+	for i := range m.Groups {
+		yield("group", m.Groups[i].Name, &m.Groups[i].Position)
+	}
+	for i := range m.Units {
+		yield("unit", m.Units[i].Name, &m.Units[i].Position)
+	}
+}
+
+// WithPositions returns a copy of a manifest that was read, with the positions that
+// one made from the definition has.
+func (m *Manifest) WithPositions(from *Manifest) *Manifest {
+	type declaration struct{ kind, name string }
+	places := map[declaration]string{}
+	from.positions(func(kind, name string, position *string) { places[declaration{kind, name}] = *position })
+	c := m.withoutPositions()
+	c.positions(func(kind, name string, position *string) { *position = places[declaration{kind, name}] })
+	return c
 }
 
 func cloneList[T any](s []T) []T { return append(make([]T, 0, len(s)), s...) }

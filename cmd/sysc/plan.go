@@ -19,6 +19,7 @@ import (
 	"sysc/store/localstore"
 	"sysc/systems"
 	"sysc/systems/activate"
+	"sysc/systems/boot"
 	debversion "sysc/systems/distro/debian/version"
 	"sysc/systems/generation"
 )
@@ -62,6 +63,7 @@ type planned struct {
 	plan    *systems.Plan
 	work    workload
 	object  store.Path // of the system, "" when it has to be built first
+	boot    *boot.Need // nil when it is not known, or nothing boots
 }
 
 // A workload is what realising a system takes.
@@ -113,6 +115,16 @@ func (a *app) makePlan(ctx context.Context, st *localstore.Store, g *derivations
 		return nil, err
 	}
 	manifest, contents := systems.MakeManifest(*p.target.System, known)
+	if p.object != "" {
+		system, err := systems.Load(ctx, st, p.object)
+		if err != nil {
+			return nil, err
+		}
+		manifest = system.Manifest.WithPositions(manifest)
+		if err := a.bootNeed(p, manifest); err != nil {
+			return nil, err
+		}
+	}
 	p.plan = systems.Diff(old, manifest, &systems.DiffOptions{
 		Contents:        contentsOf(ctx, st, contents),
 		CompareVersions: debversion.Compare,
@@ -221,7 +233,24 @@ func (a *app) printPlan(p *planned, all bool) error {
 		}
 		fmt.Fprintf(a.out, "%s.\n", text)
 	}
+	if p.boot != nil {
+		fmt.Fprintf(a.out, "Boot partition: %s of %s free.\n", bytesize.Format(p.boot.Bytes), bytesize.Format(p.boot.Free))
+	}
 	return nil
+}
+
+// bootNeed notes how much room the system takes on the boot partition, which has to be
+// built.
+func (a *app) bootNeed(p *planned, m *systems.Manifest) error {
+	if a.root == "" {
+		return nil
+	}
+	machine, err := a.machine()
+	if err != nil {
+		return err
+	}
+	p.boot, err = activate.BootNeed(machine, m)
+	return err
 }
 
 // heading names the system and the generations.
@@ -243,11 +272,22 @@ type planDocument struct {
 	Changes       bool           `json:"changes"`
 	Counts        systems.Counts `json:"counts"`
 	Work          workload       `json:"work"`
+	Boot          *bootSpace     `json:"boot_partition,omitempty"`
 	*systems.Plan
+}
+
+// A bootSpace is what a generation takes of the boot partition at its peak, and what is
+// free there, in bytes.
+type bootSpace struct {
+	Needed int64 `json:"needed"`
+	Free   int64 `json:"free"`
 }
 
 func (p *planned) document() planDocument {
 	d := planDocument{FormatVersion: "1.0", System: p.target.Label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Plan: p.plan}
+	if p.boot != nil {
+		d.Boot = &bootSpace{p.boot.Bytes, p.boot.Free}
+	}
 	if p.current != nil {
 		d.Current = int(p.current.Number)
 	}

@@ -11,6 +11,7 @@ import (
 	"sysc/systems"
 	"sysc/systems/boot"
 	"sysc/systems/generation"
+	"sysc/systems/rootdir"
 )
 
 // bootDir is where the boot partition is, below a machine's root.
@@ -60,6 +61,33 @@ func (s *switcher) bootFiles(ctx context.Context) error {
 	return s.partition(true, func(p *boot.Partition) error { return p.Files(ctx, files, s.Store.OpenBlob) })
 }
 
+// BootNeed returns what a new generation of a system takes on the boot partition of the
+// machine at dir, without changing anything; nil for a system that does not boot. A
+// machine that is not there yet has nothing.
+func BootNeed(dir string, m *systems.Manifest) (*boot.Need, error) {
+	files := kernelFiles(m)
+	if len(files) == 0 {
+		return nil, nil
+	}
+	root, err := rootdir.Open(dir, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	var need boot.Need
+	err = atPartition(root, func(p *boot.Partition) error {
+		need, err = p.Need(files, noGeneration)
+		return err
+	})
+	return &need, err
+}
+
+// noGeneration stands for one that has no entry yet.
+const noGeneration = 0
+
 // checkBoot refuses a generation that the boot partition has no room for, before
 // anything is written.
 func (s *switcher) checkBoot(n generation.Number) error {
@@ -67,27 +95,31 @@ func (s *switcher) checkBoot(n generation.Number) error {
 	if len(files) == 0 {
 		return nil
 	}
-	dir, err := s.root.Sub(bootDir)
+	return atPartition(s.root, func(p *boot.Partition) error {
+		need, err := p.Need(files, int(n))
+		if err != nil || need.Fits() {
+			return err
+		}
+		removable, err := s.removable()
+		if err != nil {
+			return err
+		}
+		return p.CheckSpace(need, removable)
+	})
+}
+
+// atPartition calls fn with a machine's boot partition, or, where there is none, with
+// where it is going to be. fn is to change nothing.
+func atPartition(root *rootdir.Dir, fn func(p *boot.Partition) error) error {
+	dir, err := root.Sub(bootDir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s.checkSpace(boot.NewPartition(s.root), files, n) // where it is going to be
+		return fn(boot.NewPartition(root))
 	}
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	return s.checkSpace(boot.NewPartition(dir), files, n)
-}
-
-func (s *switcher) checkSpace(p *boot.Partition, files []boot.File, n generation.Number) error {
-	need, err := p.Need(files, int(n))
-	if err != nil || need.Fits() {
-		return err
-	}
-	removable, err := s.removable()
-	if err != nil {
-		return err
-	}
-	return p.CheckSpace(need, removable)
+	return fn(boot.NewPartition(dir))
 }
 
 // removable returns the generations that can be done without, the oldest first.
