@@ -69,7 +69,7 @@ Exit codes:
     2  changes present (plan --detailed-exitcode), or needed (lock --check)
     3  formatting needed, and nothing else (fmt --check, lint)
     4  not enough room on the boot partition, nothing was changed
-    5  verification failed: a signature or hash
+    5  verification failed: a signature or hash, or what was fetched
     6  not reproducible (build --check)
     7  refused: something has changed since the plan was made (switch FILE)
    10  a build failed

@@ -6,6 +6,7 @@ import (
 	"syscall"
 
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/download"
 	"sysc/internal/gitfetch"
 	"sysc/internal/ocifetch"
@@ -22,7 +23,7 @@ const (
 	exitChanges         = 2   // plan --detailed-exitcode: there are changes; lock --check: there have to be
 	exitFormat          = 3   // fmt --check: a file has another layout
 	exitSpace           = 4   // switch, rollback: the boot partition has not enough room, nothing was changed
-	exitVerification    = 5   // a signature or hash is wrong
+	exitVerification    = 5   // a signature or hash is wrong, too old, or of what cannot be read
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitRefused         = 7   // switch FILE: not what the plan was made for
 	exitBuild           = 10  // a build failed
@@ -62,13 +63,17 @@ func exitCodeOf(err error) int {
 	var wrongCopy *source.VendorError
 	var wrongImage *ocifetch.VerifyError
 	var noRoom *boot.SpaceError
+	var expired *debian.ExpiredError
+	var malformedIndex *debian.MalformedError
+	var malformed *builtin.MalformedError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
-		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy), errors.As(err, &wrongImage):
+		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy), errors.As(err, &wrongImage),
+		errors.As(err, &expired), errors.As(err, &malformedIndex), errors.As(err, &malformed):
 		return exitVerification
 	case errors.As(err, &noRoom):
 		return exitSpace

@@ -2,10 +2,12 @@ package builtin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"sync/atomic"
+	"syscall"
 
 	"sysc/store"
 )
@@ -50,7 +52,7 @@ func unpack(ctx context.Context, s *Step) error {
 	defer f.Close()
 	l, err := unpackFile(ctx, s, attrs, &progressFile{File: f, progress: s.Progress, size: e.Size}, e.Size)
 	if err != nil {
-		return fmt.Errorf("unpack %s: %w", attrs.Source, err)
+		return fmt.Errorf("unpack %s: %w", attrs.Source, Malformed(ctx, err))
 	}
 	if kind == store.KindTree {
 		l.canonical()
@@ -61,6 +63,25 @@ func unpack(ctx context.Context, s *Step) error {
 	}
 	s.SetTree(s.Derivation.OutputNames()[0], kind, top.Digest, nil)
 	return nil
+}
+
+// A MalformedError says that bytes from outside, which are those that were asked for, are
+// not what they should be: damaged when they were made, or hostile.
+type MalformedError struct{ Cause error }
+
+func (e *MalformedError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
+func (e *MalformedError) Unwrap() error { return e.Cause }
+
+// Malformed makes a [*MalformedError] of what reading such bytes ended in, unless the
+// system failed, or somebody cancelled it.
+func Malformed(ctx context.Context, err error) error {
+	var system syscall.Errno
+	if ctx.Err() != nil || errors.As(err, &system) {
+		return err
+	}
+	return &MalformedError{err}
 }
 
 func unpackFile(ctx context.Context, s *Step, attrs unpackAttrs, f io.ReaderAt, size int64) (*listing, error) {

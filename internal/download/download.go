@@ -278,7 +278,10 @@ func (t *transfer) copy(ctx context.Context, body io.Reader) error {
 
 // check compares what came with what was asked for.
 func (t *transfer) check() error {
-	if want := t.request.Size; want >= 0 && t.done < want {
+	switch want := t.request.Size; {
+	case want >= 0 && t.done < want && t.done == t.total: // all that there is
+		return &SizeError{URL: redact(t.address), Limit: want, Short: true, Got: t.done}
+	case want >= 0 && t.done < want:
 		return &TruncatedError{URL: redact(t.address), Got: t.done, Want: want}
 	}
 	want := t.request.SHA256

@@ -231,7 +231,7 @@ func TestErrors(t *testing.T) {
 		{"too many", func(r *Request) { r.URLs = []string{status(429)} }, "server says 429", true},
 		{"hash", func(r *Request) { r.URLs = []string{evil + "/a"} }, "expected sha256:" + fmt.Sprintf("%x", sha256.Sum256(content)), false},
 		{"cut", func(r *Request) { r.URLs = []string{truncated + "/a"} }, "got 0 bytes of 320000", true},
-		{"short", func(r *Request) { r.URLs, r.Size = []string{good + "/a"}, int64(len(content))+1 }, "got 320000 bytes of 320001", true},
+		{"short", func(r *Request) { r.URLs, r.Size = []string{good + "/a"}, int64(len(content))+1 }, "the file has 320000 bytes, and not 320001", false},
 		{"long", func(r *Request) { r.URLs, r.Size = []string{good + "/a"}, int64(len(content))-1 }, "longer than 319999 bytes", false},
 		{"limit", func(r *Request) { r.URLs, r.MaxSize = []string{good + "/a"}, 1000 }, "longer than 1000 bytes", false},
 		{"refused", func(r *Request) { r.URLs = []string{closed.URL + "/a"} }, "connection refused", true},

@@ -52,13 +52,19 @@ func (e *TruncatedError) Error() string {
 	return fmt.Sprintf("download %s: got %d bytes of %d", e.URL, e.Got, e.Want)
 }
 
-// A SizeError says that a file is longer than it may be.
+// A SizeError says that a file is longer than it may be, or that there is a shorter one.
 type SizeError struct {
 	URL   string
 	Limit int64 // bytes
+	// Short is set when there are only Got bytes.
+	Short bool
+	Got   int64
 }
 
 func (e *SizeError) Error() string {
+	if e.Short {
+		return fmt.Sprintf("download %s: the file has %d bytes, and not %d", e.URL, e.Got, e.Limit)
+	}
 	return fmt.Sprintf("download %s: longer than %d bytes", e.URL, e.Limit)
 }
 

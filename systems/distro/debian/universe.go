@@ -90,7 +90,10 @@ func parseFetched(ctx context.Context, index Index, f Fetcher, parse func(plain 
 	checked := &checkedReader{r: io.LimitReader(body, index.Size+1), h: sha256.New()}
 	err = parseUnpacked(checked, index, parse)
 	// What is wrong with the bytes says more than what that led to.
-	return cmp.Or(checked.compare(index), err)
+	if mismatch := checked.compare(index); mismatch != nil || err == nil || ctx.Err() != nil {
+		return cmp.Or(mismatch, err)
+	}
+	return &MalformedError{File: index.Archive + ":" + index.Path, Cause: err}
 }
 
 // A checkedReader hashes what is read.

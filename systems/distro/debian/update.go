@@ -74,6 +74,8 @@ type (
 	SignatureError = archive.SignatureError
 	// An ExpiredError says that an archive's state is too old, or from the future.
 	ExpiredError = archive.ExpiredError
+	// A MalformedError says that a signed file holds what it may not.
+	MalformedError = archive.MalformedError
 	// A MismatchError says that a file is not what the signed Release file says.
 	MismatchError = archive.MismatchError
 )
@@ -122,7 +124,7 @@ func readRelease(ctx context.Context, a Archive, f Fetcher, now time.Time) (*arc
 	}
 	release, err := archive.ParseRelease(text)
 	if err != nil {
-		return nil, err
+		return nil, &MalformedError{File: name, Cause: err}
 	}
 	if !release.Is(a.Suite) {
 		return nil, fmt.Errorf("the mirror answered with suite %q, code name %q", release.Suite, release.Codename)

@@ -96,6 +96,17 @@ func (e *ExpiredError) Error() string {
 		e.File, e.ValidUntil.UTC().Format(time.RFC3339), e.Now.UTC().Format(time.RFC3339))
 }
 
+// A MalformedError says that a file, which is signed, holds what it may not.
+type MalformedError struct {
+	File  string
+	Cause error
+}
+
+func (e *MalformedError) Error() string { return fmt.Sprintf("read %s: %v", e.File, e.Cause) }
+
+// Unwrap returns the cause.
+func (e *MalformedError) Unwrap() error { return e.Cause }
+
 // A MismatchError says that a file is not what the signed Release file says.
 type MismatchError struct {
 	File              string

@@ -31,6 +31,8 @@ type Archive struct {
 	Packages         []*Package
 	// Key signs the Release file. Write makes one when it is nil.
 	Key *Key
+	// Index, if not nil, changes the Packages file before it is signed.
+	Index func(text string) string
 }
 
 // NewKey makes a signing key.
@@ -52,6 +54,9 @@ func (a *Archive) Write(dir string) error {
 	index, err := a.writePool(dir)
 	if err != nil {
 		return fmt.Errorf("write archive: %v", err)
+	}
+	if a.Index != nil {
+		index = []byte(a.Index(string(index)))
 	}
 	if err := a.writeDists(dir, index); err != nil {
 		return fmt.Errorf("write archive: %v", err)

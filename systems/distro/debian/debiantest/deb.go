@@ -34,6 +34,8 @@ type Package struct {
 	Files []File
 	// Plain leaves the archives inside uncompressed, for large packages.
 	Plain bool
+	// Raw, if not nil, is what stands in the file, whatever the rest says.
+	Raw []byte
 }
 
 // ReadDir reads a package from a directory as dpkg-deb --build takes it: a tree
@@ -125,6 +127,9 @@ func (p *Package) FileName() string {
 // Build returns the package as a .deb (see deb(5)). The same package gives the
 // same bytes.
 func (p *Package) Build() ([]byte, error) {
+	if p.Raw != nil {
+		return p.Raw, nil
+	}
 	control := []File{{Path: "control", Mode: 0o644, Content: []byte(p.Control)}}
 	for name, text := range p.Scripts {
 		mode := os.FileMode(0o644)

@@ -109,16 +109,21 @@ func loadOne(ctx context.Context, s *builtin.Step, input Input) (*pkg, error) {
 		return nil, err
 	}
 	p.members = listing.Entries
-	if err := p.readControl(ctx, s.Store); err != nil {
-		return nil, err
-	}
-	if p.name != input.Name {
-		return nil, fmt.Errorf("the control file is that of %q", p.name)
-	}
-	if err := p.readMembers(ctx, s.Store); err != nil {
-		return nil, err
+	if err := p.read(ctx, s.Store, input.Name); err != nil {
+		return nil, builtin.Malformed(ctx, err)
 	}
 	return p, nil
+}
+
+// read reads the control members of a package that is known by a name.
+func (p *pkg) read(ctx context.Context, st builtin.Store, name string) error {
+	if err := p.readControl(ctx, st); err != nil {
+		return err
+	}
+	if p.name != name {
+		return fmt.Errorf("the control file is that of %q", p.name)
+	}
+	return p.readMembers(ctx, st)
 }
 
 // readControl parses the control file (Debian policy 5.3).
