@@ -24,6 +24,10 @@ type input struct {
 	// "module.web.debian"; label is the label alone.
 	name, label string
 	settings    debian.Settings // without architecture
+	// priority is that of the input's packages, 0 for what its archives say; pins are
+	// those of some of them.
+	priority int
+	pins     []debian.Pin
 	// digest is that of the settings; the lock file has it to notice changes.
 	digest store.Digest
 	at     diag.Range
@@ -38,14 +42,20 @@ type inputResult struct {
 func inputSettings() []option.Attr {
 	texts := option.List(option.String())
 	noTexts := cty.ListValEmpty(cty.String)
+	suite := mustPattern(`\./|/|[a-zA-Z0-9][a-zA-Z0-9._-]*(/[a-zA-Z0-9][a-zA-Z0-9._-]*)*/?`).Called("the name of a suite, or the directory of a flat archive, as \"./\",")
+	address := mustPattern(`(https?|file)://[^\s]+`).Called("an address that begins with http://, https:// or file://")
 	snapshot := mustPattern(`[0-9]{8}T[0-9]{6}Z`).Called("a time in UTC, such as \"20260901T000000Z\",")
 	return []option.Attr{
-		{Name: "suites", Type: option.List(mustPattern(`[a-z0-9][a-zA-Z0-9._/-]*`).Called("the name of a suite"))},
+		{Name: "suites", Type: option.List(suite)},
 		{Name: "components", Type: texts, Optional: true, Default: noTexts},
-		{Name: "security", Type: option.Bool(), Optional: true, Default: cty.True},
+		{Name: "security", Type: option.Bool(), Optional: true, Default: cty.NullVal(cty.Bool)},
 		{Name: "snapshot", Type: snapshot, Optional: true, Default: cty.NullVal(cty.String)},
-		{Name: "url", Type: mustPattern(`(https?|file)://[^\s]+`).Called("an address that begins with http://, https:// or file://"), Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "url", Type: address, Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "mirrors", Type: option.List(address), Optional: true, Default: noTexts},
 		{Name: "keyring", Type: option.String(), Optional: true, Default: cty.NullVal(cty.String)},
+		{Name: "check_valid_until", Type: option.Bool(), Optional: true, Default: cty.True},
+		{Name: "priority", Type: priorityType(), Optional: true, Default: cty.NullVal(cty.Number)},
+		{Name: "pins", Type: option.List(pinType()), Optional: true, Default: cty.EmptyTupleVal},
 	}
 }
 
@@ -119,9 +129,13 @@ func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) 
 		Name:       url.PathEscape(in.name), // part of addresses
 		Suites:     texts(values["suites"]),
 		Components: texts(values["components"]),
-		Security:   values["security"].True(),
-		Snapshot:   textOf(values["snapshot"]),
-		URL:        textOf(values["url"]),
+		// An archive with a key of its own is not Debian's, and has no such thing beside it.
+		Security: values["keyring"].IsNull() && values["security"].IsNull() || !values["security"].IsNull() && values["security"].True(),
+		Snapshot: textOf(values["snapshot"]),
+		URL:      textOf(values["url"]),
+		Mirrors:  texts(values["mirrors"]),
+
+		AllowExpired: values["check_valid_until"].False(),
 	}
 	if len(in.settings.Suites) == 0 {
 		return nil, append(diags, diag.Errorf(raw.Ranges["suites"], "Input without suites", "input %q needs at least one suite, as in suites = [\"trixie\"].", raw.Name)...)
@@ -142,6 +156,7 @@ func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) 
 		return nil, append(diags, diag.Errorf(in.at, "Invalid input", "%v.", err)...)
 	}
 	in.digest = digest
+	in.setPins(values)
 	return in, diags
 }
 
@@ -240,13 +255,17 @@ func (w *work) lockedInput(m *lang.Module, label, arch string, from diag.Range) 
 	return in, locked, diags
 }
 
+// hasArchitecture reports whether a revision has indexes of an architecture, or only
+// some that are of all of them.
 func hasArchitecture(r debian.Revision, arch string) bool {
+	others := false
 	for _, index := range r.Indexes {
 		if index.Architecture == arch {
 			return true
 		}
+		others = others || index.Architecture != "all"
 	}
-	return false
+	return !others && len(r.Indexes) > 0
 }
 
 // A host answers the language's questions about inputs and packages of one
@@ -292,8 +311,8 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		return "", append(diags, diag.Errorf(req.Range, "No packages for this platform", "%v.", err)...)
 	}
 	request := rootRequest{
-		address: req.Origin.Label, module: h.m, input: req.Base, named: packages.named,
-		base: debian.BaseEssential, arch: arch, at: req.Range,
+		address: req.Origin.Label, base: inputRef{h.m, req.Base}, named: packages.named,
+		basePackages: debian.BaseEssential, arch: arch, at: req.Range,
 	}
 	_, ref, more := w.root(request, packages.outputs, req.Origin)
 	diags = append(diags, more...)
@@ -305,7 +324,7 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		return "", append(diags, diag.Errorf(req.Range, "Cannot make a root", "%v.", err)...)
 	}
 	if req.Exported {
-		w.environments[path] = exported{req.Origin.Label, inputName(h.m, req.Base), packages}
+		w.environments[path] = exported{req.Origin.Label, packages}
 	}
 	return path, diags
 }

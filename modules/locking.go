@@ -30,6 +30,8 @@ type LockOptions struct {
 	// are locked.
 	Update    []string
 	UpdateAll bool
+	// AllowDowngrade takes states of archives that are older than those that are locked.
+	AllowDowngrade bool
 	// Modules fetches modules; nil makes needing that an error.
 	Modules ModuleFetcher
 	// check makes what would have to be changed an error.
@@ -220,7 +222,11 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 		settings.Architecture = arch
 		archives = append(archives, debian.Archives(settings)...)
 	}
-	revision, err := debian.Update(ctx, archives, l.opts.Fetcher(in.settings), l.opts.Now)
+	known := old.Revision
+	if l.opts.AllowDowngrade || in.settings.Snapshot != "" {
+		known = debian.Revision{} // the past is what is wanted
+	}
+	revision, err := debian.Update(ctx, archives, l.opts.Fetcher(in.settings), l.opts.Now, known)
 	if err != nil {
 		return diags, fmt.Errorf("lock input %q (%s): %w", name, position(in.at), err)
 	}
@@ -303,7 +309,7 @@ func (w *work) collect() ([]account, diag.List) {
 		r := &reader{e: s.e, by: s.block.Range}
 		request, _, more := s.request(r)
 		diags = append(diags, more...)
-		if request.input != "" && !more.HasErrors() {
+		if request.base.label != "" && !more.HasErrors() {
 			w.pending.add(request)
 		}
 		accounts = append(accounts, r.accountsOf("user")...)
@@ -319,25 +325,24 @@ func (w *work) collect() ([]account, diag.List) {
 
 // resolve keeps the locked packages of a request, or chooses them anew.
 func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List, error) {
-	in, diags := w.input(r.module, r.input, r.at)
-	if in == nil {
+	inputs, diags := w.decoded(r)
+	if diags.HasErrors() {
 		return diags, nil
 	}
-	revision := l.file.Inputs[in.name].Revision
-	request := r.lockRequest(revision.ID())
+	request := r.lockRequest(inputs, func(input string) string { return l.file.Inputs[input].Revision.ID() })
 	entry, ok := l.p.lock.Resolutions[r.address]
-	if l.opts.check && (!ok || !sameRequest(entry.Request, request)) {
-		_, more := locked(l.p.lock, r, revisionIDs{})
+	if l.opts.check && (!ok || !entry.Request.Equal(request)) {
+		_, more := l.p.newWork(l.p.lock, nil).locked(r)
 		return append(diags, more...), nil
 	}
-	if !ok || !sameRequest(entry.Request, request) {
-		u, err := l.universes.of(ctx, in, revision, r.arch)
-		if err != nil {
-			return diags, fmt.Errorf("lock input %q (%s): %w", in.name, position(in.at), err)
-		}
+	if !ok || !entry.Request.Equal(request) {
 		// Many derivations are built with the same packages.
 		key := fmt.Sprintf("%#v", request)
 		if entry, ok = l.resolved[key]; !ok {
+			u, err := l.universes.of(ctx, l.file, inputs, &r)
+			if err != nil {
+				return diags, err
+			}
 			l.opts.Progress("resolve", r.address)
 			packages, err := u.Resolve(r.wants())
 			if err != nil {
@@ -352,11 +357,6 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 	}
 	l.file.Resolutions[r.address] = entry
 	return diags, nil
-}
-
-func sameRequest(a, b lock.Request) bool {
-	return a.Input == b.Input && a.Revision == b.Revision && a.Architecture == b.Architecture &&
-		a.Base == b.Base && a.Recommends == b.Recommends && slices.Equal(a.Exclude, b.Exclude) && slices.Equal(a.Packages, b.Packages)
 }
 
 // same reports whether the file on disk holds what would be written; what is not
@@ -391,7 +391,8 @@ func unresolved(r rootRequest, err error) diag.List {
 	var diags diag.List
 	for _, e := range split(err) {
 		if unknown, ok := errors.AsType[*debian.UnknownPackageError](e); ok {
-			diags = append(diags, diag.Errorf(r.place(unknown.Name), "Unknown package", "%s in input %q.", capital(unknown.Error()), r.input)...)
+			diags = append(diags, diag.Errorf(r.place(unknown.Want.Label()), "Unknown package", "%s",
+				sentence(unknown.Text(fmt.Sprintf(" in input %q", cmp.Or(unknown.Want.Input, r.base.name())))))...)
 			continue
 		}
 		if conflict, ok := errors.AsType[*debian.UnsatisfiableError](e); ok {
@@ -403,6 +404,14 @@ func unresolved(r rootRequest, err error) diag.List {
 	return diags
 }
 
+// sentence ends a text with a full stop unless it is a question.
+func sentence(text string) string {
+	if strings.HasSuffix(text, "?") {
+		return capital(text)
+	}
+	return capital(text) + "."
+}
+
 func split(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
@@ -410,11 +419,29 @@ func split(err error) []error {
 	return []error{err}
 }
 
-// place returns where a package is named; else where the request is.
-func (r rootRequest) place(want string) diag.Range {
-	name, _, _ := strings.Cut(want, " ")
-	for _, p := range slices.Concat(r.named, r.excluded) {
-		if have, _, _ := strings.Cut(p.text, "="); have == name {
+// placeOf returns where a package of any input is named that has a name, as in
+// "libc6:i386"; else where the request is.
+func (r *rootRequest) placeOf(name string) diag.Range {
+	for _, p := range r.named {
+		want := r.want(p)
+		want.Prefix = ""
+		if want.Label() == name {
+			return p.at
+		}
+	}
+	return r.at
+}
+
+// place returns where a package is named as in messages; else where the request is.
+func (r *rootRequest) place(want string) diag.Range {
+	label, _, _ := strings.Cut(want, " ")
+	for _, p := range r.named {
+		if r.want(p).Label() == label {
+			return p.at
+		}
+	}
+	for _, p := range r.excluded {
+		if p.text == label {
 			return p.at
 		}
 	}
@@ -470,7 +497,11 @@ func (p *Project) archives() ([]debian.Settings, diag.List) {
 func mirrorsOf(archives []debian.Settings, env func(string) string, hostRoot string) map[string][]string {
 	out := map[string][]string{}
 	for _, s := range archives {
-		maps.Copy(out, debian.Mirrors(s, env, hostRoot))
+		// The security archive of input "debian" is called like an input
+		// "debian-security"; files are known by their hashes, wherever they are.
+		for name, addresses := range debian.Mirrors(s, env, hostRoot) {
+			out[name] = append(out[name], addresses...)
+		}
 	}
 	return out
 }

@@ -20,14 +20,13 @@ func (w *work) root(r rootRequest, outputs []string, o derivations.Origin) ([]de
 	var packages []debian.Package
 	var diags diag.List
 	var layers []string
-	if r.input != "" {
-		in, _, more := w.requestedInput(r)
-		diags = append(diags, more...)
-		if in == nil {
-			return nil, derivations.Ref{}, diags
+	if r.base.label != "" {
+		if more := w.checkInputs(r); more.HasErrors() {
+			return nil, derivations.Ref{}, more
 		}
 		var ref derivations.Ref
-		packages, ref, more = w.packagesRoot(in, r, o)
+		var more diag.List
+		packages, ref, more = w.packagesRoot(r, o)
 		diags = append(diags, more...)
 		if diags.HasErrors() || len(outputs) == 0 {
 			return packages, ref, diags
@@ -45,19 +44,27 @@ func (w *work) root(r rootRequest, outputs []string, o derivations.Origin) ([]de
 	return packages, ref, diags
 }
 
-// requestedInput is lockedInput, or the input alone while locking.
-func (w *work) requestedInput(r rootRequest) (*input, bool, diag.List) {
-	if w.pending != nil {
-		in, diags := w.input(r.module, r.input, r.at)
-		return in, false, diags
+// checkInputs reports what is wrong with the inputs of a request, or with what the lock
+// file has of them.
+func (w *work) checkInputs(r rootRequest) diag.List {
+	_, diags := w.decoded(r)
+	if w.pending != nil || diags.HasErrors() {
+		return diags
 	}
-	in, _, diags := w.lockedInput(r.module, r.input, r.arch, r.at)
-	return in, in != nil, diags
+	for _, ref := range r.inputs() {
+		for _, arch := range append([]string{r.arch}, r.foreign()...) {
+			_, _, more := w.lockedInput(ref.module, ref.label, arch, r.at)
+			if more.HasErrors() {
+				return more
+			}
+		}
+	}
+	return diags
 }
 
 // packagesRoot is the root of packages alone. While locking it notes the request
 // and returns something that stands for the root in a graph that nobody builds.
-func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]debian.Package, derivations.Ref, diag.List) {
+func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Package, derivations.Ref, diag.List) {
 	if w.pending != nil {
 		w.pending.add(r)
 		ref, err := w.compose(r.address, nil, nil, o)
@@ -66,17 +73,17 @@ func (w *work) packagesRoot(in *input, r rootRequest, o derivations.Origin) ([]d
 		}
 		return nil, ref, nil
 	}
-	packages, diags := locked(w.lock, r, w.revisions)
+	packages, diags := w.locked(r)
 	if diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}
-	key := newRootKey(in.name, r.arch, packages)
+	key := newRootKey(r.base.name(), r.arch, packages)
 	if ref, ok := w.roots[key]; ok {
 		return packages, ref, diags
 	}
 	// The name is that of the input, so that equal sets of packages are one root,
 	// whoever asks for them.
-	ref, err := debian.Root(w.graph, debian.RootRequest{Name: in.label + "-root", Architecture: r.arch, Packages: packages, Origin: o})
+	ref, err := debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Origin: o})
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
 	}

@@ -41,7 +41,7 @@ func (p *Project) Search(ctx context.Context, words []string, opts SearchOptions
 		if diags := checkInput(w.lock, in.name, in.digest, in.at); diags.HasErrors() {
 			return diags, nil
 		}
-		list, err := debian.Search(ctx, w.lock.Inputs[in.name].Revision, arch, opts.Fetcher(in.settings), words)
+		list, err := debian.Search(ctx, w.lock.Inputs[in.name].Revision, arch, opts.Fetcher(in.settings), in.part(), words)
 		for _, f := range list {
 			found = append(found, FoundPackage{in.name, f})
 		}

@@ -141,7 +141,7 @@ func (s *System) read(r *reader) diag.List {
 // request reads what the system asks of its base. Without a base there is no
 // input in it.
 func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
-	req := rootRequest{address: "system." + s.Name, module: s.w.module, at: s.block.Range}
+	req := rootRequest{address: "system." + s.Name, base: inputRef{module: s.w.module}, at: s.block.Range}
 	base, diags := s.base()
 	list, ok := r.packages()
 	if !ok || diags.HasErrors() {
@@ -150,11 +150,11 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	}
 	packages, more := s.w.sortPackages(s.w.module, list, base, `system "`+s.Name+`"`)
 	diags = append(diags, more...)
-	req.named, req.input = packages.named, base
+	req.named, req.base.label = packages.named, base
 	req.excluded, more = r.excluded()
 	diags = append(diags, more...)
 	root := s.e.options.Root()
-	req.base = debian.Base(r.text(root, "base_packages"))
+	req.basePackages = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")
 	if base == "" || s.e.platform == "" { // what is wrong with the platform is reported
 		return req, packages.outputs, diags

@@ -2,7 +2,10 @@ package modules
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
+	"sysc/modules/lock"
 	"sysc/systems/distro/debian"
 )
 
@@ -10,30 +13,57 @@ import (
 type universes struct {
 	fetcher func(debian.Settings) debian.Fetcher
 	begin   func(input string) // is told of an input that is read
-	read    map[string]*debian.Universe
+	// read are packages by input and architecture, made universes by their parts.
+	read map[string]*debian.Packages
+	made map[string]*debian.Universe
 }
 
 func newUniverses(fetcher func(debian.Settings) debian.Fetcher, begin func(input string)) universes {
-	return universes{fetcher: fetcher, begin: begin, read: map[string]*debian.Universe{}}
+	return universes{fetcher: fetcher, begin: begin, read: map[string]*debian.Packages{}, made: map[string]*debian.Universe{}}
 }
 
-// of returns the packages that a revision of an input has for an architecture.
-func (u *universes) of(ctx context.Context, in *input, revision debian.Revision, arch string) (*debian.Universe, error) {
-	key := in.name + "/" + arch
+// of returns the packages that the inputs of a request, as f has them, have for its
+// architectures.
+func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *rootRequest) (*debian.Universe, error) {
+	architectures := append([]string{r.arch}, r.foreign()...)
+	key := strings.Join(architectures, ",")
+	for _, in := range inputs {
+		key += "/" + in.name
+	}
+	if made, ok := u.made[key]; ok {
+		return made, nil
+	}
+	var parts []debian.Part
+	for _, in := range inputs {
+		part := in.part()
+		for _, arch := range architectures {
+			packages, err := u.packages(ctx, in, f.Inputs[in.name].Revision, arch)
+			if err != nil {
+				return nil, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
+			}
+			part.Packages = append(part.Packages, packages)
+		}
+		parts = append(parts, part)
+	}
+	made, err := debian.NewUniverse(r.arch, parts...)
+	if err != nil {
+		return nil, fmt.Errorf("read packages of %s: %w", r.address, err)
+	}
+	u.made[key] = made
+	return made, nil
+}
+
+// packages returns what a revision of an input has for an architecture.
+func (u *universes) packages(ctx context.Context, in *input, revision debian.Revision, arch string) (*debian.Packages, error) {
+	key := arch + "/" + in.name
 	if known, ok := u.read[key]; ok {
 		return known, nil
 	}
 	u.begin(in.name)
-	var of debian.Revision
-	for _, index := range revision.Indexes {
-		if index.Architecture == arch || index.Architecture == "all" {
-			of.Indexes = append(of.Indexes, index)
-		}
-	}
-	read, err := debian.ReadUniverse(ctx, of, arch, u.fetcher(in.settings))
+	packages, err := debian.ReadPackages(ctx, revision, arch, u.fetcher(in.settings))
 	if err != nil {
 		return nil, err
 	}
-	u.read[key] = read
-	return read, nil
+	u.read[key] = packages
+	return packages, nil
 }

@@ -90,24 +90,21 @@ type asker struct {
 }
 
 func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List, error) {
-	packages, diags := locked(a.w.lock, r, a.w.revisions)
+	packages, diags := a.w.locked(r)
 	if diags.HasErrors() {
 		return diags, nil
 	}
-	in, diags := a.w.input(r.module, r.input, r.at)
-	if in == nil {
-		return diags, nil
-	}
-	key := fmt.Sprintf("%#v", r.lockRequest(""))
+	inputs, _ := a.w.decoded(r)
+	key := fmt.Sprintf("%#v", r.lockRequest(inputs, func(string) string { return "" }))
 	if i, ok := a.seen[key]; ok {
 		if i >= 0 {
 			a.reasons[i].Addresses = append(a.reasons[i].Addresses, r.address)
 		}
 		return diags, nil
 	}
-	u, err := a.universes.of(ctx, in, a.w.lock.Inputs[in.name].Revision, r.arch)
+	u, err := a.universes.of(ctx, a.w.lock, inputs, &r)
 	if err != nil {
-		return diags, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
+		return diags, err
 	}
 	a.chosen = append(a.chosen, packages)
 	reason, ok := u.Why(r.wants(), packages, name)
@@ -122,7 +119,7 @@ func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List,
 		if len(reason.Chain) > 0 {
 			first = reason.Chain[0].Package
 		}
-		found.At = r.place(first)
+		found.At = r.placeOf(first)
 	}
 	a.reasons = append(a.reasons, found)
 	return diags, nil

@@ -71,7 +71,8 @@ Exit codes:
     4  not enough room on the boot partition, nothing was changed
     5  verification failed: a signature or hash, or what was fetched
     6  not reproducible (build --check)
-    7  refused: something has changed since the plan was made (switch FILE)
+    7  refused: something has changed since the plan was made (switch FILE), or an archive
+       went back in time (update)
    10  a build failed
    11  a build took longer than it may
    12  transient: network, disk or memory full; try again

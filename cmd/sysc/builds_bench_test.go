@@ -56,7 +56,7 @@ func newBenchArchive(b *testing.B) benchArchive {
 	tools, err := theTools()
 	check(b, err)
 	a.Packages = append(a.Packages, tools)
-	a.Key, err = theKey()
+	a.Key, err = theKey("")
 	check(b, err)
 	dir := b.TempDir()
 	check(b, a.Write(dir))

@@ -70,7 +70,7 @@ func newCrashMachine(t *testing.T) *crashMachine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := theKey()
+	key, err := theKey("")
 	if err != nil {
 		t.Fatal(err)
 	}

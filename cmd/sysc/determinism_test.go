@@ -161,7 +161,7 @@ func (s *scene) publish(t *testing.T) {
 	must(t, err)
 	greet, err := debiantest.ReadDir(filepath.Join(s.dir, "packages", "greet"))
 	must(t, err)
-	key, err := theKey()
+	key, err := theKey("")
 	must(t, err)
 	archive := debiantest.Archive{Suite: "trixie", Architecture: runtime.GOARCH, Date: time.Unix(1_780_000_000, 0),
 		Packages: []*debiantest.Package{tools, greet}, Key: key}

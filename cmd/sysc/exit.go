@@ -25,7 +25,7 @@ const (
 	exitSpace           = 4   // switch, rollback: the boot partition has not enough room, nothing was changed
 	exitVerification    = 5   // a signature or hash is wrong, too old, or of what cannot be read
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
-	exitRefused         = 7   // switch FILE: not what the plan was made for
+	exitRefused         = 7   // switch FILE: not what the plan was made for; update: an archive went back in time
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
 	exitTransient       = 12  // network, disk or memory full: the same command may work later
@@ -57,6 +57,7 @@ func exitCodeOf(err error) int {
 	var wrongIndex *debian.MismatchError
 	var wrongResult *build.MismatchError
 	var wrongSignature *debian.SignatureError
+	var replayed *debian.ReplayError
 	var moved *source.MovedError
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
@@ -77,6 +78,8 @@ func exitCodeOf(err error) int {
 		return exitVerification
 	case errors.As(err, &noRoom):
 		return exitSpace
+	case errors.As(err, &replayed):
+		return exitRefused
 	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err), ocifetch.IsTransient(err):
 		return exitTransient
 	case errors.As(err, &chosen):

@@ -122,7 +122,7 @@ func (w *workshop) writeArchive() {
 	w.t.Helper()
 	tools, err := theTools()
 	w.must(err)
-	key, err := theKey()
+	key, err := theKey("")
 	w.must(err)
 	archive := debiantest.Archive{Suite: "trixie", Architecture: runtime.GOARCH, Date: time.Unix(1_780_000_000, 0),
 		Packages: []*debiantest.Package{tools}, Key: key}

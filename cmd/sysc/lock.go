@@ -66,16 +66,17 @@ func (a *app) checkLock(ctx context.Context) error {
 }
 
 func (a *app) updateCommand() *cobra.Command {
-	var all bool
+	var all, downgrade bool
 	cmd := &cobra.Command{
 		Use:     "update [NAME...]",
 		Short:   "Move inputs and modules forward (default: all) and print what moved",
 		Example: "  sysc update\n  sysc update debian --all\n  sysc update module.web",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0}, false, all)
+			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0, AllowDowngrade: downgrade}, false, all)
 		},
 	}
 	a.projectFlags(cmd)
+	cmd.Flags().BoolVar(&downgrade, "allow-downgrade", false, "take a state of an archive that is older than the one that is locked")
 	cmd.Flags().BoolVar(&all, "all", false, "list every package that is new or gone")
 	return cmd
 }

@@ -106,43 +106,50 @@ var theTools = sync.OnceValues(func() (*debiantest.Package, error) {
 	return debiantest.Tools(runtime.GOARCH, debiantest.Programs)
 })
 
-var theKey = sync.OnceValues(func() (*debiantest.Key, error) { return debiantest.NewKey() })
+// theKeys sign archives; making one costs time, so each is made once.
+var theKeys sync.Map
+
+func theKey(name string) (*debiantest.Key, error) {
+	made, _ := theKeys.LoadOrStore(name, sync.OnceValues(debiantest.NewKey))
+	return made.(func() (*debiantest.Key, error))()
+}
 
 // mkarchive makes a signed Debian archive.
-//
-//	mkarchive [-expired] [-no-tools] DIR [PACKAGE-DIR...]
 func mkarchive(ts *testscript.TestScript, neg bool, args []string) {
-	const usage = "usage: mkarchive [-expired] [-no-tools] DIR [PACKAGE-DIR...]"
 	a := debiantest.Archive{Suite: "trixie", Architecture: runtime.GOARCH, Date: time.Unix(1_780_000_000, 0)}
-	tools := true
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
-		switch args[0] {
-		case "-expired":
-			a.ValidUntil = a.Date.Add(time.Hour)
-		case "-no-tools":
-			tools = false
-		default:
-			ts.Fatalf(usage)
-		}
-		args = args[1:]
+	flags := flag.NewFlagSet("mkarchive", flag.ContinueOnError)
+	flags.StringVar(&a.Suite, "suite", a.Suite, "")
+	flags.BoolVar(&a.Backports, "backports", false, "")
+	flags.BoolVar(&a.Detached, "detached", false, "")
+	expired := flags.Bool("expired", false, "")
+	bare := flags.Bool("no-tools", false, "")
+	keyName := flags.String("key", "", "")
+	days := flags.Int("days", 0, "")
+	foreign := flags.String("foreign", "", "")
+	if err := flags.Parse(args); neg || err != nil || flags.NArg() == 0 {
+		ts.Fatalf("usage: mkarchive [FLAG...] DIR [PACKAGE-DIR...]: %v", err)
 	}
-	if neg || len(args) == 0 {
-		ts.Fatalf(usage)
+	a.Date = a.Date.AddDate(0, 0, *days)
+	if *expired {
+		a.ValidUntil = a.Date.Add(time.Hour)
 	}
-	if tools {
+	if *foreign != "" {
+		a.Foreign = strings.Split(*foreign, ",")
+	}
+	if !*bare {
 		p, err := theTools()
 		ts.Check(err)
 		a.Packages = append(a.Packages, p)
 	}
-	for _, dir := range args[1:] {
+	for _, dir := range flags.Args()[1:] {
 		p, err := debiantest.ReadDir(ts.MkAbs(dir))
 		ts.Check(err)
 		a.Packages = append(a.Packages, p)
 	}
-	key, err := theKey()
+	key, err := theKey(*keyName)
 	ts.Check(err)
 	a.Key = key
-	ts.Check(a.Write(ts.MkAbs(args[0])))
+	ts.Check(a.Write(ts.MkAbs(flags.Arg(0))))
 }
 
 // substitute replaces a text in a file, which must contain it.

@@ -109,7 +109,7 @@ type tampered struct {
 
 // newTampered makes an archive with one package, "evil", which nothing is wrong with yet.
 func newTampered(t *testing.T) *tampered {
-	key, err := theKey()
+	key, err := theKey("")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@
 package lock
 
 import (
+	"slices"
+
 	"sysc/store"
 	"sysc/systems/distro/debian"
 )
@@ -88,9 +90,28 @@ type Request struct {
 	// Base is "required", "essential" or "none".
 	Base       string `json:"base"`
 	Recommends bool   `json:"recommends,omitempty"`
+	// With are the other inputs that packages are from, sorted by name.
+	With []InputState `json:"with,omitempty"`
+	// Pins say which priorities packages had that an archive does not give them itself,
+	// in their order, written as for people.
+	Pins []string `json:"pins,omitempty"`
 	// Exclude are the names of packages that must not be there, sorted, each once.
 	Exclude []string `json:"exclude,omitempty"`
 	// Packages are the names asked for, sorted, each once; "git=1:2.47" asks for a
-	// version, "git=1:2*" for one that begins so.
+	// version, "git=1:2*" for one that begins so, "libc6:i386" for an architecture,
+	// "tools:hammer" for a package of an input that is not the base.
 	Packages []string `json:"packages"`
+}
+
+// An InputState is an input in the state of one revision.
+type InputState struct {
+	Input    string `json:"input"`
+	Revision string `json:"revision"`
+}
+
+// Equal reports whether two requests ask for the same.
+func (r Request) Equal(o Request) bool {
+	return r.Input == o.Input && r.Revision == o.Revision && r.Architecture == o.Architecture &&
+		r.Base == o.Base && r.Recommends == o.Recommends && slices.Equal(r.With, o.With) &&
+		slices.Equal(r.Pins, o.Pins) && slices.Equal(r.Exclude, o.Exclude) && slices.Equal(r.Packages, o.Packages)
 }

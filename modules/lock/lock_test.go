@@ -40,7 +40,8 @@ func sample() *File {
 		Resolutions: map[string]*Resolution{"system.laptop": {
 			Request: Request{
 				Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "required",
-				Recommends: true, Exclude: []string{"nano"}, Packages: []string{"git", "vim"},
+				With: []InputState{{Input: "tools", Revision: rev.ID()}}, Pins: []string{"tools hammer* =2: 990", "tools: 500"},
+				Recommends: true, Exclude: []string{"nano"}, Packages: []string{"git", "libc6:i386", "tools:hammer"},
 			},
 			Packages: []debian.Package{pkg("git"), pkg("libc6"), pkg("vim")},
 		}},
@@ -132,7 +133,7 @@ func TestOneEntryPerLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"alice": 1000`, `"name":"libc6"`, "          \"vim\"", `"suite":"trixie"`} {
+	for _, want := range []string{`"alice": 1000`, `"name":"libc6"`, "          \"tools:hammer\"", `"suite":"trixie"`} {
 		lines := 0
 		for line := range strings.Lines(string(data)) {
 			if strings.Contains(line, want) {

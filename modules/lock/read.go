@@ -327,6 +327,7 @@ func checkResolution(r *resolutionJSON) error {
 	// A merge by git may have put lines in another order.
 	slices.Sort(r.Request.Packages)
 	r.Request.Packages = slices.Compact(r.Request.Packages)
+	slices.SortFunc(r.Request.With, func(a, b InputState) int { return strings.Compare(a.Input, b.Input) })
 	r.Packages = sortedPackages(r.Packages)
 	for i, p := range r.Packages {
 		switch {

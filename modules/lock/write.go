@@ -185,6 +185,17 @@ func (w *writer) request(r Request) {
 	if r.Recommends {
 		w.entry("recommends", true)
 	}
+	if len(r.With) > 0 {
+		w.key("with")
+		w.open("[")
+		for _, in := range r.With {
+			w.value(in)
+		}
+		w.close("]")
+	}
+	if len(r.Pins) > 0 {
+		w.names("pins", r.Pins)
+	}
 	if len(r.Exclude) > 0 {
 		w.names("exclude", r.Exclude)
 	}

@@ -18,7 +18,8 @@ const DefaultMirror = "http://ftp.debian.org/debian"
 //
 // The mirror is, in this order: the one of the settings; $SYSC_DEBIAN_MIRROR;
 // the one that the apt below hostRoot uses for the main archive, when a Debian
-// is installed there; [DefaultMirror]. The security archive is beside it, as in
+// is installed there; [DefaultMirror]. The other mirrors of the settings come behind
+// it. The security archive is beside it, as in
 // ".../debian-security". An apt that is asked may know another place for it;
 // that comes first. Only a service that keeps the archive's past can have a
 // snapshot, so its settings must say which.
@@ -36,6 +37,9 @@ func Mirrors(s Settings, env func(string) string, hostRoot string) map[string][]
 	} else {
 		host := readHostSources(hostRoot)
 		main, security = host.main, host.security
+	}
+	for _, m := range s.Mirrors {
+		main = appendNew(main, trimSlash(m))
 	}
 	if len(main) == 0 {
 		main = []string{DefaultMirror}

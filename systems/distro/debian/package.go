@@ -56,9 +56,9 @@ func (u *Universe) Resolve(r Request) ([]Package, error) {
 	request := resolve.Request{Wants: r.Packages, Exclude: r.Exclude, Recommends: r.Recommends}
 	switch r.Base {
 	case "", BaseRequired:
-		request.Base = u.u.Base(true)
+		request.Base = u.u.Base(u.base, true)
 	case BaseEssential:
-		request.Base = u.u.Base(false)
+		request.Base = u.u.Base(u.base, false)
 	case BaseNone:
 	default:
 		return nil, fmt.Errorf("resolve packages: unknown base %q", r.Base)
@@ -78,7 +78,3 @@ func (u *Universe) Resolve(r Request) ([]Package, error) {
 	}
 	return packages, nil
 }
-
-// Suggest returns names of packages that someone who wrote name may have meant,
-// the most likely first.
-func (u *Universe) Suggest(name string) []string { return u.u.Suggest(name) }

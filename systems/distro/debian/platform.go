@@ -19,6 +19,22 @@ var architectures = map[string]string{
 	"linux/s390x":   "s390x",
 }
 
+// architectureAll is that of packages for every architecture.
+const architectureAll = "all"
+
+// Architectures returns the names of Debian's architectures, sorted.
+func Architectures() []string {
+	names := slices.Collect(maps.Values(architectures))
+	slices.Sort(names)
+	return names
+}
+
+// IsArchitecture reports whether a name is that of one of Debian's architectures.
+func IsArchitecture(name string) bool {
+	_, err := Platform(name)
+	return err == nil
+}
+
 // Architecture returns Debian's name of a platform: "amd64" for "linux/amd64".
 func Architecture(platform string) (string, error) {
 	if a, ok := architectures[platform]; ok {

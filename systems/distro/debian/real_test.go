@@ -62,10 +62,10 @@ var readOnce = sync.OnceValues(func() (*realIndexes, error) {
 	r := &realIndexes{}
 	r.fetcher = &debian.Downloads{Mirrors: debian.Mirrors(settings, os.Getenv, "/"), Dir: sharedDir}
 	var err error
-	if r.revision, err = debian.Update(ctx, debian.Archives(settings), r.fetcher, time.Now()); err != nil {
+	if r.revision, err = debian.Update(ctx, debian.Archives(settings), r.fetcher, time.Now(), debian.Revision{}); err != nil {
 		return nil, err
 	}
-	r.universe, err = debian.ReadUniverse(ctx, r.revision, settings.Architecture, r.fetcher)
+	r.universe, err = readUniverse(ctx, r.revision, settings.Architecture, r.fetcher)
 	return r, err
 })
 
@@ -84,7 +84,7 @@ func BenchmarkReadUniverse(b *testing.B) {
 	real := readReal(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := debian.ReadUniverse(b.Context(), real.revision, "amd64", real.fetcher); err != nil {
+		if _, err := readUniverse(b.Context(), real.revision, "amd64", real.fetcher); err != nil {
 			b.Fatal(err)
 		}
 	}

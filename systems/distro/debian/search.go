@@ -14,6 +14,7 @@ import (
 	"sysc/internal/par"
 	"sysc/systems/distro/debian/deb822"
 	"sysc/systems/distro/debian/relation"
+	"sysc/systems/distro/debian/universe"
 	"sysc/systems/distro/debian/version"
 )
 
@@ -33,15 +34,16 @@ type Found struct {
 	// NotAutomatic is set for what is installed only when its version is asked for.
 	NotAutomatic bool
 
-	rank int
+	rank, pin int
 }
 
 // Search finds the packages of a revision, for an architecture, that have every one of
 // the words in their name, their summary, or the names that they provide, whatever the
-// case. Of each package there is the version that would be installed. What the words
-// say best comes first. The error is as that of [ReadUniverse].
-func Search(ctx context.Context, r Revision, architecture string, f Fetcher, words []string) ([]Found, error) {
-	q := query{architecture: architecture}
+// case. Of each package there is the version that would be installed, by the priorities
+// of the part, whose packages are not looked at. What the words say best comes first. The
+// error is as that of [ReadPackages].
+func Search(ctx context.Context, r Revision, architecture string, f Fetcher, part Part, words []string) ([]Found, error) {
+	q := query{architecture: architecture, part: part}
 	for _, w := range words {
 		q.words = append(q.words, strings.ToLower(w))
 	}
@@ -81,8 +83,8 @@ func Search(ctx context.Context, r Revision, architecture string, f Fetcher, wor
 // version in two suites, the one by name, so that it does not depend on what was read
 // first.
 func (p *Found) before(other *Found) bool {
-	if p.NotAutomatic != other.NotAutomatic {
-		return other.NotAutomatic
+	if p.pin != other.pin {
+		return p.pin > other.pin
 	}
 	c := version.Compare(p.Version, other.Version)
 	return c > 0 || c == 0 && p.Suite < other.Suite
@@ -92,11 +94,13 @@ func (p *Found) before(other *Found) bool {
 type query struct {
 	words        []string // in lower case
 	architecture string
+	part         Part
 }
 
 // run calls found for what an index has.
 func (q *query) run(plain io.Reader, index Index, found func(Found)) error {
 	reader := deb822.NewReader(plain)
+	origin := q.part.origin(index, true)
 	for {
 		stanza, err := reader.Next()
 		if errors.Is(err, io.EOF) {
@@ -112,7 +116,8 @@ func (q *query) run(plain io.Reader, index Index, found func(Found)) error {
 		if err := p.describe(stanza); err != nil {
 			return err
 		}
-		p.Suite, p.NotAutomatic = index.Suite, index.NotAutomatic
+		p.Suite, p.pin = index.Suite, origin.PinOf(p.Name, p.Version)
+		p.NotAutomatic = p.pin < universe.PinDefault
 		found(p)
 	}
 }

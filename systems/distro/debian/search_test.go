@@ -24,11 +24,11 @@ func search(t *testing.T, m *mirror, words ...string) string {
 	t.Helper()
 	m.write()
 	f := m.fetcher()
-	r, err := debian.Update(t.Context(), m.archives(), f, now)
+	r, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := debian.Search(t.Context(), r, "amd64", f, words)
+	found, err := debian.Search(t.Context(), r, "amd64", f, debian.Part{}, words)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,13 +64,13 @@ func TestSearchOfDamaged(t *testing.T) {
 	m := newMirror(t)
 	m.write()
 	f := m.fetcher()
-	r, err := debian.Update(t.Context(), m.archives(), f, now)
+	r, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Indexes[0].SHA256[0]++
 	r.Indexes[0].ByHash = ""
-	if found, err := debian.Search(t.Context(), r, "amd64", f, []string{"a"}); err == nil {
+	if found, err := debian.Search(t.Context(), r, "amd64", f, debian.Part{}, []string{"a"}); err == nil {
 		t.Errorf("found %+v", found)
 	}
 }

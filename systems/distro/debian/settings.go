@@ -11,7 +11,8 @@ import (
 type Settings struct {
 	// Name is the input's. Mirrors are named after it.
 	Name string
-	// Suites are code names or suites: "trixie", "trixie-updates".
+	// Suites are code names or suites, "trixie", "trixie-updates", or directories of
+	// flat repositories, "./".
 	Suites []string
 	// Components empty means "main".
 	Components []string
@@ -25,9 +26,14 @@ type Settings struct {
 	// URL is the base of the mirror; "" means what [Mirrors] finds. With Snapshot
 	// it is that of the service which keeps the archive's past, and must be given.
 	URL string
+	// Mirrors are the bases of further mirrors, tried in their order when the first one
+	// does not have a file.
+	Mirrors []string
 	// Keyring holds the keys that the archive is trusted by, armored or not; nil
 	// means Debian's own.
 	Keyring []byte
+	// AllowExpired takes a state whose Valid-Until is over.
+	AllowExpired bool
 }
 
 // An Archive is one suite of a repository.
@@ -39,7 +45,8 @@ type Archive struct {
 	Architecture string
 	// Keyring holds the keys that may sign it; never empty.
 	Keyring []byte
-	// AllowExpired is set for snapshots: their Valid-Until is over.
+	// AllowExpired is set for snapshots, whose Valid-Until is over, and where a
+	// definition wants it.
 	AllowExpired bool
 }
 
@@ -64,7 +71,7 @@ func Archives(s Settings) []Archive {
 		}
 		return Archive{
 			Mirror: mirror, Suite: suite, Components: slices.Clone(components), Architecture: s.Architecture,
-			Keyring: ring, AllowExpired: s.Snapshot != "",
+			Keyring: ring, AllowExpired: s.Snapshot != "" || s.AllowExpired,
 		}
 	}
 	var archives []Archive
@@ -89,6 +96,9 @@ func Archives(s Settings) []Archive {
 // hasSecurity reports whether the security archive has updates for a suite: for
 // releases it does, not for what is added to them, nor for unstable.
 func hasSecurity(suite string) bool {
+	if isFlat(suite) {
+		return false
+	}
 	switch suite {
 	case "sid", "unstable", "experimental", "rc-buggy":
 		return false

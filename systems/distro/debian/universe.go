@@ -31,7 +31,8 @@ const parallelIndexes = 4
 // A Universe is what the packages of a revision are chosen from. Safe for
 // concurrent use.
 type Universe struct {
-	u *universe.Universe
+	u    *universe.Universe
+	base string // the name of the input that base systems are made of
 }
 
 type (
@@ -44,27 +45,91 @@ type (
 	UnsatisfiableError = resolve.UnsatisfiableError
 )
 
-// ReadUniverse reads the indexes of a revision for an architecture. Each is
+// Packages are what a revision has for one architecture, and for all. They do not
+// change.
+type Packages struct {
+	indexes []Index
+	lists   [][]universe.Package
+}
+
+// ReadPackages reads the indexes of a revision for an architecture. Each is
 // checked against its digest: the error for one that is not right is a
 // [*MismatchError].
-func ReadUniverse(ctx context.Context, r Revision, architecture string, f Fetcher) (*Universe, error) {
-	lists := make([][]universe.Package, len(r.Indexes))
-	err := par.Do(ctx, len(r.Indexes), parallelIndexes, func(ctx context.Context, i int) error {
-		index := r.Indexes[i]
-		return readIndex(ctx, index, f, func(plain io.Reader) (err error) {
-			origin := &universe.Origin{Archive: index.Archive, Suite: index.Suite, NotAutomatic: index.NotAutomatic}
-			lists[i], err = universe.ReadIndex(plain, architecture, origin)
+func ReadPackages(ctx context.Context, r Revision, architecture string, f Fetcher) (*Packages, error) {
+	p := &Packages{}
+	for _, index := range r.Indexes {
+		if index.Architecture == architecture || index.Architecture == architectureAll {
+			p.indexes = append(p.indexes, index)
+		}
+	}
+	p.lists = make([][]universe.Package, len(p.indexes))
+	err := par.Do(ctx, len(p.indexes), parallelIndexes, func(ctx context.Context, i int) error {
+		return readIndex(ctx, p.indexes[i], f, func(plain io.Reader) (err error) {
+			p.lists[i], err = universe.ReadIndex(plain, architecture, architectureAll)
 			return err
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
-	u, err := universe.New(architecture, lists...)
+	return p, nil
+}
+
+// A Part is what one input contributes to a universe.
+type Part struct {
+	// Input is the input's name.
+	Input string
+	// Packages are those of the universe's architecture first, then those of others.
+	Packages []*Packages
+	// Priority is that of the input's packages, 0 for what the archives themselves say.
+	Priority int
+	// Pins give some of the packages another priority; the first that fits counts.
+	Pins []Pin
+}
+
+// A Pin gives some packages of an input a priority.
+type Pin = universe.Pin
+
+// NewUniverse makes a universe of inputs. The first is the base: base systems are made of
+// it. Packages of the others are a last resort, as those of backports are, unless they
+// have a priority.
+func NewUniverse(architecture string, parts ...Part) (*Universe, error) {
+	var indexes []universe.Index
+	for i, part := range parts {
+		for _, packages := range part.Packages {
+			for j, index := range packages.indexes {
+				indexes = append(indexes, universe.Index{Origin: part.origin(index, i == 0), Packages: packages.lists[j]})
+			}
+		}
+	}
+	u, err := universe.New(architecture, indexes...)
 	if err != nil {
 		return nil, err
 	}
-	return &Universe{u: u}, nil
+	return &Universe{u: u, base: parts[0].Input}, nil
+}
+
+// origin describes an index. Whether the part is the base matters to its priority.
+func (p *Part) origin(index Index, base bool) *universe.Origin {
+	origin := &universe.Origin{Input: p.Input, Archive: index.Archive, Suite: index.Suite, Pin: index.priority(), Pins: p.Pins}
+	switch {
+	case p.Priority != 0:
+		origin.Pin = p.Priority
+	case !base:
+		origin.Pin = min(origin.Pin, universe.PinUpgrades)
+	}
+	return origin
+}
+
+// priority is the one that the archive wants for its packages.
+func (i *Index) priority() int {
+	switch {
+	case i.NotAutomatic && i.ButAutomaticUpgrades:
+		return universe.PinUpgrades
+	case i.NotAutomatic:
+		return universe.PinNotAutomatic
+	}
+	return universe.PinDefault
 }
 
 // readIndex gives what an index holds to parse. Whatever that returns, the error is

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"slices"
 	"strings"
@@ -41,6 +40,9 @@ type Index struct {
 	// NotAutomatic is set for backports and experimental: their packages are
 	// taken only when asked for.
 	NotAutomatic bool `json:"not_automatic,omitempty"`
+	// ButAutomaticUpgrades is set, beside it, for backports: their packages are more
+	// welcome than those of experimental.
+	ButAutomaticUpgrades bool `json:"but_automatic_upgrades,omitempty"`
 }
 
 // ID returns 64 hexadecimal digits that change with the contents of any index,
@@ -76,20 +78,23 @@ type (
 	ExpiredError = archive.ExpiredError
 	// A MalformedError says that a signed file holds what it may not.
 	MalformedError = archive.MalformedError
+	// A ReplayError says that an archive's state is older than the one that is known.
+	ReplayError = archive.ReplayError
 	// A MismatchError says that a file is not what the signed Release file says.
 	MismatchError = archive.MismatchError
 )
 
-// Update asks the archives for their present state: it fetches each InRelease,
+// Update asks the archives for their present state: it fetches each Release file,
 // verifies it with the archive's own keys at the time now, and returns the
-// digests of the indexes, archive by archive in the order given.
+// digests of the indexes, archive by archive in the order given. An archive must not
+// have gone back behind known, which may be empty.
 //
 // The error is what the fetcher returned, a [*SignatureError], an
-// [*ExpiredError], or says what the archive lacks.
-func Update(ctx context.Context, archives []Archive, f Fetcher, now time.Time) (Revision, error) {
+// [*ExpiredError], a [*ReplayError], or says what the archive lacks.
+func Update(ctx context.Context, archives []Archive, f Fetcher, now time.Time, known Revision) (Revision, error) {
 	var r Revision
 	for _, a := range archives {
-		indexes, err := updateOne(ctx, a, f, now)
+		indexes, err := updateOne(ctx, a, f, now, known)
 		if err != nil {
 			return Revision{}, fmt.Errorf("update %s of %s: %w", a.Suite, a.Mirror, err)
 		}
@@ -98,56 +103,41 @@ func Update(ctx context.Context, archives []Archive, f Fetcher, now time.Time) (
 	return r, nil
 }
 
-func updateOne(ctx context.Context, a Archive, f Fetcher, now time.Time) ([]Index, error) {
+func updateOne(ctx context.Context, a Archive, f Fetcher, now time.Time, known Revision) ([]Index, error) {
 	release, err := readRelease(ctx, a, f, now)
 	if err != nil {
 		return nil, err
 	}
-	return indexesOf(a, release)
+	list := a.indexes
+	if a.isFlat() {
+		list = a.flatIndex
+	}
+	indexes, err := list(release)
+	if err != nil {
+		return nil, err
+	}
+	return indexes, known.checkNewer(a, indexes)
 }
 
-// readRelease fetches an archive's Release file and verifies it.
-func readRelease(ctx context.Context, a Archive, f Fetcher, now time.Time) (*archive.Release, error) {
-	file := path.Join(a.dir(), "InRelease")
-	ring, err := archive.ReadRing(a.Keyring)
-	if err != nil {
-		return nil, err
-	}
-	data, err := fetchAll(ctx, f, FetchRequest{Mirror: a.Mirror, Paths: []string{file}, Size: -1, MaxSize: archive.MaxInRelease})
-	if err != nil {
-		return nil, err
-	}
-	name := a.Mirror + ":" + file
-	text, err := archive.Verify(name, data, ring, now)
-	if err != nil {
-		return nil, err
-	}
-	release, err := archive.ParseRelease(text)
-	if err != nil {
-		return nil, &MalformedError{File: name, Cause: err}
-	}
-	if !release.Is(a.Suite) {
-		return nil, fmt.Errorf("the mirror answered with suite %q, code name %q", release.Suite, release.Codename)
-	}
-	if !a.AllowExpired {
-		if err := release.CheckDate(name, now); err != nil {
-			return nil, err
+// checkNewer returns a [*ReplayError] when the state of an archive is older than the
+// known one. An older signature over the same indexes does no harm: mirrors of one name
+// may be a signature apart.
+func (r Revision) checkNewer(a Archive, indexes []Index) error {
+	for _, index := range indexes {
+		for _, old := range r.Indexes {
+			if old.Archive == a.Mirror && old.Suite == a.Suite && old.Path == index.Path && old.SHA256 != index.SHA256 && index.Date.Before(old.Date) {
+				return &ReplayError{File: a.Mirror + ":" + path.Join(a.dir(), "Release"), Date: index.Date, Known: old.Date}
+			}
 		}
 	}
-	return release, nil
+	return nil
 }
 
-// dir is where an archive's indexes are below the mirror's base address.
-func (a *Archive) dir() string { return path.Join("dists", a.Suite) }
-
-// indexesOf returns the indexes of the components that an archive is asked for.
-func indexesOf(a Archive, release *archive.Release) ([]Index, error) {
-	if !slices.Contains(release.Architectures, a.Architecture) {
-		return nil, fmt.Errorf("no architecture %q, there is %s", a.Architecture, strings.Join(release.Architectures, ", "))
-	}
-	architectures := []string{a.Architecture}
-	if release.SeparateAll {
-		architectures = append(architectures, "all")
+// indexes returns those of the components that an archive is asked for.
+func (a *Archive) indexes(release *archive.Release) ([]Index, error) {
+	architectures, err := a.architectures(release)
+	if err != nil {
+		return nil, err
 	}
 	var indexes []Index
 	for _, component := range a.Components {
@@ -156,7 +146,7 @@ func indexesOf(a Archive, release *archive.Release) ([]Index, error) {
 		}
 		for _, architecture := range architectures {
 			file, ok := release.Index(component, architecture)
-			if !ok && architecture == "all" {
+			if !ok && architecture == architectureAll {
 				continue
 			}
 			if !ok {
@@ -168,12 +158,26 @@ func indexesOf(a Archive, release *archive.Release) ([]Index, error) {
 	return indexes, nil
 }
 
+// architectures are those whose indexes matter: the one asked for, and "all" where that
+// has indexes of its own, or where there is nothing else.
+func (a *Archive) architectures(release *archive.Release) ([]string, error) {
+	switch have := slices.Contains(release.Architectures, a.Architecture); {
+	case have && release.SeparateAll:
+		return []string{a.Architecture, architectureAll}, nil
+	case have:
+		return []string{a.Architecture}, nil
+	case slices.Equal(release.Architectures, []string{architectureAll}):
+		return release.Architectures, nil
+	}
+	return nil, fmt.Errorf("no architecture %q, there is %s", a.Architecture, strings.Join(release.Architectures, ", "))
+}
+
 // index describes one of the files that a Release has.
 func (a *Archive) index(release *archive.Release, file archive.File, component, architecture string) Index {
 	index := Index{
 		Archive: a.Mirror, Suite: a.Suite, Component: component, Architecture: architecture,
 		Path: path.Join(a.dir(), file.Path), Size: file.Size, SHA256: file.SHA256,
-		Date: release.Date, NotAutomatic: release.NotAutomatic,
+		Date: release.Date, NotAutomatic: release.NotAutomatic, ButAutomaticUpgrades: release.ButAutomaticUpgrades,
 	}
 	if release.AcquireByHash {
 		index.ByHash = path.Join(a.dir(), file.ByHash())
@@ -181,11 +185,12 @@ func (a *Archive) index(release *archive.Release, file archive.File, component, 
 	return index
 }
 
-func fetchAll(ctx context.Context, f Fetcher, r FetchRequest) ([]byte, error) {
-	body, err := f.Fetch(ctx, r)
-	if err != nil {
-		return nil, err
+// flatIndex returns the one index of a flat repository, which has packages of every
+// architecture in it.
+func (a *Archive) flatIndex(release *archive.Release) ([]Index, error) {
+	file, ok := release.FlatIndex()
+	if !ok {
+		return nil, errors.New("the Release file has no SHA-256 of Packages")
 	}
-	data, err := io.ReadAll(io.LimitReader(body, r.MaxSize+1))
-	return data, errors.Join(err, body.Close())
+	return []Index{a.index(release, file, "", architectureAll)}, nil
 }

@@ -3,6 +3,7 @@ package debian_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -156,7 +157,7 @@ func TestUpdate(t *testing.T) {
 	m := newMirror(t)
 	m.write()
 	f := m.fetcher()
-	revision, err := debian.Update(t.Context(), m.archives(), f, now)
+	revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestUpdateErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			m := newMirror(t)
 			tt.change(m)
-			_, err := debian.Update(t.Context(), m.archives(), m.fetcher(), now)
+			_, err := debian.Update(t.Context(), m.archives(), m.fetcher(), now, debian.Revision{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.HasPrefix(err.Error(), "update trixie of d: ") {
 				t.Fatalf("error is %v, want one with %q", err, tt.want)
 			}
@@ -229,9 +230,18 @@ func TestUpdateSnapshot(t *testing.T) {
 	m.write()
 	archives := m.archives()
 	archives[0].AllowExpired = true
-	if _, err := debian.Update(t.Context(), archives, m.fetcher(), now.AddDate(1, 0, 0)); err != nil {
+	if _, err := debian.Update(t.Context(), archives, m.fetcher(), now.AddDate(1, 0, 0), debian.Revision{}); err != nil {
 		t.Error(err)
 	}
+}
+
+// readUniverse reads the packages of one input.
+func readUniverse(ctx context.Context, r debian.Revision, architecture string, f debian.Fetcher) (*debian.Universe, error) {
+	packages, err := debian.ReadPackages(ctx, r, architecture, f)
+	if err != nil {
+		return nil, err
+	}
+	return debian.NewUniverse(architecture, debian.Part{Input: "d", Packages: []*debian.Packages{packages}})
 }
 
 // TestReadUniverseForms reads indexes in all the forms that archives have.
@@ -258,11 +268,11 @@ func TestReadUniverseForms(t *testing.T) {
 			tt.change(m)
 			m.write()
 			f := m.fetcher()
-			revision, err := debian.Update(t.Context(), m.archives(), f, now)
+			revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			u, err := debian.ReadUniverse(t.Context(), revision, "amd64", f)
+			u, err := readUniverse(t.Context(), revision, "amd64", f)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -283,7 +293,7 @@ func TestReadUniverseForms(t *testing.T) {
 			}
 			// From the cache, without a mirror.
 			f.Mirrors = map[string][]string{"d": {"file:///nowhere"}}
-			if _, err := debian.ReadUniverse(t.Context(), revision, "amd64", f); err != nil {
+			if _, err := readUniverse(t.Context(), revision, "amd64", f); err != nil {
 				t.Errorf("from the cache: %v", err)
 			}
 		})
@@ -296,12 +306,12 @@ func TestReadUniverseByHash(t *testing.T) {
 	m := newMirror(t)
 	m.write()
 	f := m.fetcher()
-	revision, err := debian.Update(t.Context(), m.archives(), f, now)
+	revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.change("main/binary-amd64/Packages.gz", func(b []byte) []byte { return append(b, 0) })
-	if _, err := debian.ReadUniverse(t.Context(), revision, "amd64", f); err != nil {
+	if _, err := readUniverse(t.Context(), revision, "amd64", f); err != nil {
 		t.Error(err)
 	}
 }
@@ -323,12 +333,12 @@ func TestReadUniverseErrors(t *testing.T) {
 			m.release = strings.Replace(m.release, "Acquire-By-Hash: yes\n", "", 1)
 			m.write()
 			f := m.fetcher()
-			revision, err := debian.Update(t.Context(), m.archives(), f, now)
+			revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			m.change("main/binary-amd64/Packages.gz", tt.change)
-			_, err = debian.ReadUniverse(t.Context(), revision, "amd64", f)
+			_, err = readUniverse(t.Context(), revision, "amd64", f)
 			if err == nil || !strings.Contains(err.Error(), tt.want) || tt.as != nil && !errors.As(err, tt.as) {
 				t.Errorf("error is %v", err)
 			}
@@ -342,11 +352,11 @@ func TestReadUniverseMismatch(t *testing.T) {
 	m := newMirror(t)
 	m.write()
 	f := m.fetcher()
-	revision, err := debian.Update(t.Context(), m.archives(), f, now)
+	revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := debian.ReadUniverse(t.Context(), revision, "amd64", f); err != nil {
+	if _, err := readUniverse(t.Context(), revision, "amd64", f); err != nil {
 		t.Fatal(err)
 	}
 	index := revision.Indexes[0]
@@ -355,7 +365,7 @@ func TestReadUniverseMismatch(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.Dir, index.SHA256.Hex()), forged, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err = debian.ReadUniverse(t.Context(), revision, "amd64", f)
+	_, err = readUniverse(t.Context(), revision, "amd64", f)
 	var mismatch *debian.MismatchError
 	if !errors.As(err, &mismatch) || mismatch.Want != index.SHA256 || mismatch.Got == index.SHA256 {
 		t.Errorf("error is %v, want a mismatch", err)

@@ -71,14 +71,14 @@ func (u *Universe) newWhy(r Request, chosen []Package) *why {
 	w := &why{packages: map[universe.ID]Package{}, first: map[universe.ID]string{}, by: map[universe.ID][]edge{}}
 	var ids []universe.ID
 	for _, p := range chosen {
-		for _, id := range u.u.Versions(p.Name) {
-			if u.u.Package(id).Version == p.Version {
+		for _, id := range u.versions(p) {
+			if u.u.Package(id).SHA256 == p.SHA256 {
 				ids = append(ids, id)
 				w.packages[id] = p
 			}
 		}
 	}
-	slices.SortFunc(ids, func(a, b universe.ID) int { return strings.Compare(w.packages[a].Name, w.packages[b].Name) })
+	slices.SortFunc(ids, func(a, b universe.ID) int { return strings.Compare(u.u.Name(a), u.u.Name(b)) })
 	for _, id := range ids {
 		w.addFirst(r, id, u.u.Package(id))
 		w.addNeeds(r, u.u, id)
@@ -109,10 +109,10 @@ func (w *why) addNeeds(r Request, u *universe.Universe, id universe.ID) {
 	for _, f := range fields {
 		groups, _ := relation.Parse(f.value) // resolving has read it
 		for _, g := range groups {
-			need := Need{Package: p.Name, Version: p.Version, Field: f.name, Relation: g.String()}
+			need := Need{Package: u.Name(id), Version: p.Version, Field: f.name, Relation: g.String()}
 			met := map[universe.ID]bool{}
 			for _, alternative := range g {
-				for _, by := range u.Candidates(alternative, p.Source) {
+				for _, by := range u.Candidates(alternative, p) {
 					if _, ok := w.packages[by]; ok && by != id && !met[by] {
 						met[by] = true
 						w.by[by] = append(w.by[by], edge{id, need})
@@ -121,6 +121,14 @@ func (w *why) addNeeds(r Request, u *universe.Universe, id universe.ID) {
 			}
 		}
 	}
+}
+
+// versions returns the packages that have the name and the architecture of a locked one.
+func (u *Universe) versions(p Package) []universe.ID {
+	if p.Architecture != architectureAll && p.Architecture != u.u.Architecture {
+		return u.u.Versions(p.Name + ":" + p.Architecture)
+	}
+	return u.u.Versions(p.Name)
 }
 
 // find returns the package of a name, or one that provides it.

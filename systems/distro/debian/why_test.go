@@ -28,11 +28,11 @@ func TestWhyOfAll(t *testing.T) {
 		m.files["main/binary-amd64/Packages.gz"] = compress(t, index.String())
 		m.write()
 		f := m.fetcher()
-		revision, err := debian.Update(t.Context(), m.archives(), f, now)
+		revision, err := debian.Update(t.Context(), m.archives(), f, now, debian.Revision{})
 		if err != nil {
 			rt.Fatal(err)
 		}
-		u, err := debian.ReadUniverse(t.Context(), revision, "amd64", f)
+		u, err := readUniverse(t.Context(), revision, "amd64", f)
 		if err != nil {
 			rt.Fatal(err)
 		}

@@ -107,6 +107,18 @@ func (e *MalformedError) Error() string { return fmt.Sprintf("read %s: %v", e.Fi
 // Unwrap returns the cause.
 func (e *MalformedError) Unwrap() error { return e.Cause }
 
+// A ReplayError says that a Release file is older than one that was seen before.
+type ReplayError struct {
+	File        string
+	Date, Known time.Time
+}
+
+// Error tells both dates, and what may be the cause.
+func (e *ReplayError) Error() string {
+	return fmt.Sprintf("verify %s: dated %s, and sysc.lock has a state of %s already: the mirror is out of date, or someone replays an old state; what is wanted nevertheless is taken by sysc update --allow-downgrade",
+		e.File, e.Date.UTC().Format(time.RFC3339), e.Known.UTC().Format(time.RFC3339))
+}
+
 // A MismatchError says that a file is not what the signed Release file says.
 type MismatchError struct {
 	File              string

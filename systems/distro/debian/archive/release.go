@@ -28,6 +28,9 @@ type Release struct {
 	// NotAutomatic is true for suites whose packages are only for those who ask
 	// for them, as backports and experimental.
 	NotAutomatic bool
+	// ButAutomaticUpgrades is true for those suites whose packages, once installed,
+	// are to be upgraded from there, as backports.
+	ButAutomaticUpgrades bool
 	// SeparateAll is true when packages for all architectures have indexes of
 	// their own.
 	SeparateAll bool
@@ -63,6 +66,8 @@ func ParseRelease(text []byte) (*Release, error) {
 		Architectures: strings.Fields(stanza.Value("Architectures")),
 		AcquireByHash: stanza.Value("Acquire-By-Hash") == "yes",
 		NotAutomatic:  stanza.Value("NotAutomatic") == "yes",
+
+		ButAutomaticUpgrades: stanza.Value("ButAutomaticUpgrades") == "yes",
 	}
 	noAll := strings.Fields(stanza.Value("No-Support-for-Architecture-all"))
 	r.SeparateAll = slices.Contains(r.Architectures, "all") && !slices.Contains(noAll, "Packages")
@@ -136,9 +141,10 @@ func (r *Release) File(path string) (File, bool) {
 }
 
 // Is reports whether name is the Release's suite or code name. A mirror that
-// answers a question for trixie with bookworm's files is caught by it.
+// answers a question for trixie with bookworm's files is caught by it. A Release that
+// has neither may be any.
 func (r *Release) Is(name string) bool {
-	return name != "" && (name == r.Suite || name == r.Codename)
+	return name == r.Suite || name == r.Codename || r.Suite == "" && r.Codename == ""
 }
 
 // maxFuture is how far a Release may be dated ahead of the clock.
@@ -166,6 +172,10 @@ func (r *Release) HasComponent(name string) bool {
 func (r *Release) Index(component, architecture string) (File, bool) {
 	return r.cheapest(component + "/binary-" + architecture + "/Packages")
 }
+
+// FlatIndex returns the one Packages index of a flat repository, which has neither
+// components nor directories of architectures, as Index does.
+func (r *Release) FlatIndex() (File, bool) { return r.cheapest("Packages") }
 
 // Contents returns the list of the files of the packages of a component and an
 // architecture, or "all", as Index does.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/clearsign"
 	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
@@ -44,21 +45,50 @@ func Verify(name string, data []byte, ring *Ring, now time.Time) ([]byte, error)
 		fail.Reason, fail.Cause = NotSigned, errors.New("no clear-signed message in it")
 		return nil, fail
 	}
-	signatures, err := readSignatures(block.ArmoredSignature.Body)
+	if err := fail.check(ring, block.Bytes, block.ArmoredSignature.Body, now); err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(block.Bytes, []byte("\r\n"), []byte("\n")), nil
+}
+
+// VerifyDetached checks a text by a signature beside it, armored or not, as [Verify]
+// does, and with the same errors.
+func VerifyDetached(name string, data, signature []byte, ring *Ring, now time.Time) error {
+	fail := &SignatureError{File: name, Trusted: ring.KeyIDs()}
+	if len(data) > MaxInRelease || len(signature) > MaxInRelease {
+		fail.Reason, fail.Cause = NotSigned, fmt.Errorf("%d and %d bytes, at most %d", len(data), len(signature), MaxInRelease)
+		return fail
+	}
+	packets := io.Reader(bytes.NewReader(signature))
+	if bytes.HasPrefix(bytes.TrimSpace(signature), []byte("-----BEGIN ")) {
+		block, err := armor.Decode(packets)
+		if err != nil {
+			fail.Reason, fail.Cause = NotSigned, err
+			return fail
+		}
+		packets = block.Body
+	}
+	return fail.check(ring, data, packets, now)
+}
+
+// check looks for a good signature over a text among packets. It returns e unless
+// there is one.
+func (e *SignatureError) check(ring *Ring, signed []byte, packets io.Reader, now time.Time) error {
+	signatures, err := readSignatures(packets)
 	if err != nil {
-		fail.Reason, fail.Cause = BadSignature, err
-		return nil, fail
+		e.Reason, e.Cause = BadSignature, err
+		return e
 	}
 	config := &packet.Config{Time: func() time.Time { return now }}
 	for _, sig := range signatures {
 		id := fmt.Sprintf("%016X", *sig.IssuerKeyId)
-		err := checkSignature(ring, block.Bytes, sig, config)
+		err := checkSignature(ring, signed, sig, config)
 		if err == nil {
-			return bytes.ReplaceAll(block.Bytes, []byte("\r\n"), []byte("\n")), nil
+			return nil
 		}
-		fail.add(id, err)
+		e.add(id, err)
 	}
-	return nil, fail
+	return e
 }
 
 // readSignatures returns the signature packets that name a key.

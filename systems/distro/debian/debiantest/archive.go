@@ -24,14 +24,21 @@ type Key = openpgp.Entity
 
 // An Archive is a Debian archive of one suite with one component, main.
 type Archive struct {
+	// Suite is a name, or, with a slash at its end, the directory of a flat repository.
 	Suite        string
 	Architecture string
+	// Foreign are further architectures that have an index each.
+	Foreign []string
 	// Date is the Release file's; ValidUntil is left out when zero.
 	Date, ValidUntil time.Time
 	Packages         []*Package
+	// Backports makes its packages a last resort.
+	Backports bool
+	// Detached has the signature beside the Release file, and no InRelease.
+	Detached bool
 	// Key signs the Release file. Write makes one when it is nil.
 	Key *Key
-	// Index, if not nil, changes the Packages file before it is signed.
+	// Index, if not nil, changes Packages files before they are signed.
 	Index func(text string) string
 }
 
@@ -51,14 +58,7 @@ func (a *Archive) Write(dir string) error {
 		}
 		a.Key = key
 	}
-	index, err := a.writePool(dir)
-	if err != nil {
-		return fmt.Errorf("write archive: %v", err)
-	}
-	if a.Index != nil {
-		index = []byte(a.Index(string(index)))
-	}
-	if err := a.writeDists(dir, index); err != nil {
+	if err := a.writeDists(dir); err != nil {
 		return fmt.Errorf("write archive: %v", err)
 	}
 	ring, err := ArmoredKey(a.Key)
@@ -68,51 +68,96 @@ func (a *Archive) Write(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "keyring.asc"), ring, 0o644)
 }
 
-// writePool writes the packages and returns the Packages index.
-func (a *Archive) writePool(dir string) ([]byte, error) {
+func (a *Archive) isFlat() bool { return strings.HasSuffix(a.Suite, "/") }
+
+// writePool writes the packages and returns the Packages index of some architectures.
+func (a *Archive) writePool(dir string, architectures ...string) ([]byte, error) {
 	var index bytes.Buffer
 	sorted := slices.Clone(a.Packages)
 	slices.SortFunc(sorted, func(x, y *Package) int { return strings.Compare(x.FileName(), y.FileName()) })
+	pool := "pool/main/"
+	if a.isFlat() {
+		pool = "./"
+	}
 	for _, p := range sorted {
+		if !slices.Contains(architectures, p.Field("Architecture")) {
+			continue
+		}
 		deb, err := p.Build()
 		if err != nil {
 			return nil, err
 		}
-		name := "pool/main/" + p.FileName()
+		name := pool + p.FileName()
 		if err := writeFile(filepath.Join(dir, name), deb); err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(&index, "%sFilename: %s\nSize: %d\nSHA256: %x\n\n", p.Control, name, len(deb), sha256.Sum256(deb))
 	}
+	if a.Index != nil {
+		return []byte(a.Index(index.String())), nil
+	}
 	return index.Bytes(), nil
 }
 
-func (a *Archive) writeDists(dir string, index []byte) error {
-	var packed bytes.Buffer
-	w, err := xz.NewWriter(&packed)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(index); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	dists := filepath.Join(dir, "dists", a.Suite)
-	if err := os.RemoveAll(dists); err != nil {
-		return err
+// An indexFile is one that the Release file lists.
+type indexFile struct {
+	name string
+	data []byte
+}
+
+// indexFiles writes the packages and returns the indexes of them.
+func (a *Archive) indexFiles(dir string) ([]indexFile, error) {
+	if a.isFlat() {
+		index, err := a.writePool(dir, append([]string{a.Architecture, "all"}, a.Foreign...)...)
+		return []indexFile{{"Packages", index}}, err
 	}
 	contents, err := a.contents()
 	if err != nil {
+		return nil, err
+	}
+	files := []indexFile{{"main/Contents-" + a.Architecture + ".gz", contents}}
+	for _, architecture := range append([]string{a.Architecture}, a.Foreign...) {
+		index, err := a.writePool(dir, architecture, "all")
+		if err != nil {
+			return nil, err
+		}
+		packed, err := compress(index)
+		if err != nil {
+			return nil, err
+		}
+		name := "main/binary-" + architecture + "/Packages"
+		files = append(files, indexFile{name, index}, indexFile{name + ".xz", packed})
+	}
+	return files, nil
+}
+
+func compress(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, err := xz.NewWriter(&packed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(data); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return packed.Bytes(), err
+}
+
+func (a *Archive) writeDists(dir string) error {
+	files, err := a.indexFiles(dir)
+	if err != nil {
 		return err
 	}
+	dists := filepath.Join(dir, a.Suite)
+	if !a.isFlat() {
+		dists = filepath.Join(dir, "dists", a.Suite)
+		if err := os.RemoveAll(dists); err != nil {
+			return err
+		}
+	}
 	var sums strings.Builder
-	binary := "main/binary-" + a.Architecture
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{{binary + "/Packages", index}, {binary + "/Packages.xz", packed.Bytes()}, {"main/Contents-" + a.Architecture + ".gz", contents}} {
+	for _, f := range files {
 		sum := sha256.Sum256(f.data)
 		fmt.Fprintf(&sums, " %x %d %s\n", sum, len(f.data), f.name)
 		byHash := filepath.Join(dists, filepath.Dir(f.name), "by-hash", "SHA256", fmt.Sprintf("%x", sum))
@@ -123,7 +168,18 @@ func (a *Archive) writeDists(dir string, index []byte) error {
 			return err
 		}
 	}
-	signed, err := a.sign(a.release(sums.String()))
+	release := a.release(sums.String())
+	if a.Detached {
+		var signature bytes.Buffer
+		if err := openpgp.ArmoredDetachSign(&signature, a.Key, strings.NewReader(release), nil); err != nil {
+			return err
+		}
+		if err := writeFile(filepath.Join(dists, "Release.gpg"), signature.Bytes()); err != nil {
+			return err
+		}
+		return writeFile(filepath.Join(dists, "Release"), []byte(release))
+	}
+	signed, err := a.sign(release)
 	if err != nil {
 		return err
 	}
@@ -152,12 +208,19 @@ func (a *Archive) contents() ([]byte, error) {
 func (a *Archive) release(sums string) string {
 	const format = "Mon, 02 Jan 2006 15:04:05 UTC"
 	var b strings.Builder
-	fmt.Fprintf(&b, "Origin: sysc test\nLabel: sysc test\nSuite: %s\nCodename: %s\n", a.Suite, a.Suite)
+	b.WriteString("Origin: sysc test\nLabel: sysc test\n")
+	if !a.isFlat() {
+		fmt.Fprintf(&b, "Suite: %s\nCodename: %s\n", a.Suite, a.Suite)
+	}
+	if a.Backports {
+		b.WriteString("NotAutomatic: yes\nButAutomaticUpgrades: yes\n")
+	}
 	fmt.Fprintf(&b, "Date: %s\n", a.Date.UTC().Format(format))
 	if !a.ValidUntil.IsZero() {
 		fmt.Fprintf(&b, "Valid-Until: %s\n", a.ValidUntil.UTC().Format(format))
 	}
-	fmt.Fprintf(&b, "Acquire-By-Hash: yes\nArchitectures: %s\nComponents: main\nSHA256:\n%s", a.Architecture, sums)
+	architectures := strings.Join(append([]string{a.Architecture}, a.Foreign...), " ")
+	fmt.Fprintf(&b, "Acquire-By-Hash: yes\nArchitectures: %s\nComponents: main\nSHA256:\n%s", architectures, sums)
 	return b.String()
 }
 

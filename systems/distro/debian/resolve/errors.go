@@ -9,11 +9,12 @@ import (
 
 // An UnknownPackageError says that there is no such package.
 type UnknownPackageError struct {
-	Name string
-	// Version is what was asked for, "" for any.
-	Version string
+	// Want is what was asked for.
+	Want Want
 	// Versions are those that there are, the best first.
 	Versions []string
+	// Barred is true when a priority below 0 keeps all of them from being installed.
+	Barred bool
 	// Virtual is true when several packages provide the name, none has it.
 	Virtual bool
 	// Suggestions are names that may have been meant, the most likely first: what
@@ -22,26 +23,36 @@ type UnknownPackageError struct {
 }
 
 // Error says what there is instead.
-func (e *UnknownPackageError) Error() string {
+func (e *UnknownPackageError) Error() string { return e.Text("") }
+
+// Text is the message with the place where the package was looked for, as in " in
+// input \"debian\"".
+func (e *UnknownPackageError) Text(where string) string {
+	name := fmt.Sprintf("%q%s", e.Want.Label(), where)
 	switch {
+	case e.Barred:
+		return fmt.Sprintf("package %s: a priority below 0 keeps it from being installed; there is %s", name, strings.Join(e.Versions, ", "))
 	case len(e.Versions) > 0:
-		return fmt.Sprintf("package %q: no version %s; there is %s", e.Name, e.Version, strings.Join(e.Versions, ", "))
+		return fmt.Sprintf("package %s: no version %s; there is %s", name, e.Want.Version, strings.Join(e.Versions, ", "))
 	case e.Virtual:
-		return fmt.Sprintf("package %q is virtual: choose one of %s", e.Name, strings.Join(e.Suggestions, ", "))
+		return fmt.Sprintf("package %s is virtual: choose one of %s", name, strings.Join(e.Suggestions, ", "))
 	case len(e.Suggestions) == 0:
-		return fmt.Sprintf("no package %q", e.Name)
+		return fmt.Sprintf("no package %s", name)
 	}
-	return fmt.Sprintf("no package %q; did you mean %s?", e.Name, strings.Join(e.Suggestions, ", "))
+	return fmt.Sprintf("no package %s; did you mean %s?", name, strings.Join(e.Suggestions, ", "))
 }
 
 func unknownPackage(u *universe.Universe, w Want) *UnknownPackageError {
-	e := &UnknownPackageError{Name: w.Name, Version: w.Version}
-	for _, id := range u.Versions(w.Name) {
+	e := &UnknownPackageError{Want: w, Barred: w.Version == ""}
+	for _, id := range w.from(u, u.Versions(w.name())) {
 		e.Versions = append(e.Versions, u.Package(id).Version)
 	}
 	if len(e.Versions) == 0 {
+		e.Barred = false
 		e.Virtual = len(u.Providers(w.Name)) > 0
-		e.Suggestions = u.Suggest(w.Name)
+		for _, name := range u.Suggest(w.Name, w.Input) {
+			e.Suggestions = append(e.Suggestions, w.Prefix+name)
+		}
 	}
 	return e
 }

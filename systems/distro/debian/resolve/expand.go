@@ -26,7 +26,7 @@ func (s *solver) expand(v int32) *clause {
 	id := universe.ID(v)
 	p := s.u.Package(id)
 	var found violation
-	for _, other := range s.u.Versions(p.Name) {
+	for _, other := range s.u.Rivals(id) {
 		if other != id {
 			found.note(s.add(&clause{
 				lits: []lit{no(v), no(int32(other))},
@@ -38,13 +38,13 @@ func (s *solver) expand(v int32) *clause {
 	found.note(s.expandExclusions(id, p.Breaks, "breaks"))
 	for _, field := range []string{p.PreDepends, p.Depends} {
 		for _, group := range parseGroups(field) {
-			candidates := s.candidates(group, p.Source)
+			candidates := s.candidates(group, p)
 			found.note(s.require(v, candidates, why{kind: depends, of: id, group: group}))
 		}
 	}
 	if s.recommends {
 		for _, group := range parseGroups(p.Recommends) {
-			if candidates := s.candidates(group, p.Source); len(candidates) > 0 {
+			if candidates := s.candidates(group, p); len(candidates) > 0 {
 				s.choices[v] = append(s.choices[v], choice{candidates: candidates})
 			}
 		}
@@ -93,14 +93,14 @@ func (s *solver) require(v int32, candidates []universe.ID, because why) *clause
 }
 
 // candidates returns what satisfies a group, the preferred one first.
-func (s *solver) candidates(group relation.Group, source string) []universe.ID {
+func (s *solver) candidates(group relation.Group, by *universe.Package) []universe.ID {
 	if len(group) == 1 {
-		return s.u.Candidates(group[0], source)
+		return s.u.Candidates(group[0], by)
 	}
 	var all []universe.ID
 	seen := make(map[universe.ID]bool)
 	for _, r := range group {
-		for _, id := range s.u.Candidates(r, source) {
+		for _, id := range s.u.Candidates(r, by) {
 			if !seen[id] {
 				seen[id] = true
 				all = append(all, id)
@@ -117,7 +117,7 @@ func (s *solver) expandExclusions(id universe.ID, field, verb string) *clause {
 	var found violation
 	for _, group := range parseGroups(field) {
 		for _, r := range group {
-			for _, other := range s.u.Candidates(r, "") {
+			for _, other := range s.u.Excluded(r) {
 				if s.u.Package(other).Name == s.u.Package(id).Name {
 					continue
 				}

@@ -19,7 +19,7 @@ const maxTrials = 64
 // explain makes an error of a contradiction.
 func explain(u *universe.Universe, goals []goal, barred []universe.ID, core []*clause) *UnsatisfiableError {
 	goals, core = shrink(u, goals, barred, core)
-	e := &explainer{u: u, goals: goals, parents: make(map[universe.ID]*clause)}
+	e := &explainer{u: u, goals: goals, inputs: u.HasInputs(), parents: make(map[universe.ID]*clause)}
 	e.walk(core)
 	err := &UnsatisfiableError{}
 	for _, c := range core {
@@ -95,6 +95,8 @@ func coreGoals(goals []goal, core []*clause) []goal {
 type explainer struct {
 	u     *universe.Universe
 	goals []goal
+	// inputs is set when the packages are of several inputs.
+	inputs bool
 	// parents holds the clause by which a package came in, breadth first.
 	parents map[universe.ID]*clause
 }
@@ -136,7 +138,7 @@ func (e *explainer) chain(id universe.ID) string {
 	for range 100 {
 		c := e.parents[id]
 		if c == nil {
-			steps = append(steps, e.u.Package(id).Name)
+			steps = append(steps, e.u.Name(id))
 			break
 		}
 		if c.why.kind == goalKind {
@@ -153,13 +155,11 @@ func (e *explainer) chain(id universe.ID) string {
 // step writes what was asked for, and by which package it is met when the text
 // does not begin with its name.
 func (e *explainer) step(text string, id universe.ID) string {
-	name := e.u.Package(id).Name
 	first, _, _ := strings.Cut(text, " ")
-	first, _, _ = strings.Cut(first, ":")
-	if first == name {
+	if slices.Contains(strings.Split(first, ":"), e.u.Package(id).Name) {
 		return text
 	}
-	return text + " [" + name + "]"
+	return text + " [" + e.u.Name(id) + "]"
 }
 
 // reason writes the end of one chain, "" for a clause that is no end.
@@ -169,54 +169,82 @@ func (e *explainer) reason(c *clause) string {
 		if len(c.lits) > 1 {
 			return ""
 		}
-		return e.chain(c.why.of) + " -> " + c.why.group.String() + ", but " + e.missing(c.why.group)
+		return e.chain(c.why.of) + " -> " + c.why.group.String() + ", but " + e.missing(c.why.group, c.why.of)
 	case excludes:
 		return e.exclusion(c.why)
 	case excluded:
-		return e.chain(c.why.of) + ", but " + e.u.Package(c.why.of).Name + " is excluded"
+		return e.chain(c.why.of) + ", but " + e.u.Name(c.why.of) + " is excluded"
 	case versions:
 		if e.parents[c.why.of] == nil || e.parents[c.why.other] == nil {
 			return ""
 		}
-		return fmt.Sprintf("%s needs %s, but %s needs %s, and only one version can be installed",
-			e.chain(c.why.of), e.u.Package(c.why.of), e.chain(c.why.other), e.u.Package(c.why.other))
+		which := "version"
+		if e.u.Package(c.why.of).Version == e.u.Package(c.why.other).Version {
+			which = "of them"
+		}
+		return fmt.Sprintf("%s needs %s, but %s needs %s, and only one %s can be installed",
+			e.chain(c.why.of), e.version(c.why.of), e.chain(c.why.other), e.version(c.why.other), which)
 	}
 	return ""
 }
 
+// version writes "name version", and the input where there are several.
+func (e *explainer) version(id universe.ID) string {
+	p := e.u.Package(id)
+	text := e.u.Name(id) + " " + p.Version
+	if e.inputs {
+		text += " of " + p.Origin.Input
+	}
+	return text
+}
+
 // exclusion writes "a -> b -> c, but x -> d conflicts with c (<< 2)".
 func (e *explainer) exclusion(w why) string {
-	of, other := e.u.Package(w.of), e.u.Package(w.other)
+	of, other := e.u.Name(w.of), e.u.Package(w.other)
 	what := w.group.String()
 	if w.group[0].Name != other.Name {
-		what += " [" + other.Name + "]"
+		what += " [" + e.u.Name(w.other) + "]"
 	}
 	if w.group[0].Op != relation.Any {
 		what += ", and it is " + other.Version
 	}
-	text := e.chain(w.other) + ", but " + of.Name + " " + w.verb + " " + what
-	if by := e.chain(w.of); by != of.Name {
+	text := e.chain(w.other) + ", but " + of + " " + w.verb + " " + what
+	if by := e.chain(w.of); by != of {
 		text += " (" + by + ")"
 	}
 	return text
 }
 
 // missing says what there is instead of what nobody has.
-func (e *explainer) missing(group relation.Group) string {
+func (e *explainer) missing(group relation.Group, by universe.ID) string {
 	var parts []string
 	for _, r := range group {
-		var have []string
-		for _, id := range e.u.Versions(r.Name) {
-			have = append(have, e.u.Package(id).Version)
-		}
-		switch {
-		case len(have) > 0 && r.Op != relation.Any:
-			parts = append(parts, fmt.Sprintf("%s is there in version %s only", r.Name, strings.Join(have, ", ")))
-		case len(have) > 0:
-			parts = append(parts, fmt.Sprintf("%s is not there for architecture %s", r.Name, r.Arch))
-		default:
-			parts = append(parts, "there is no package "+r.Name)
-		}
+		parts = append(parts, e.missingOne(r, by))
 	}
 	return strings.Join(parts, " and ")
+}
+
+func (e *explainer) missingOne(r relation.Relation, by universe.ID) string {
+	var have []string
+	barred := false
+	for _, id := range e.u.Versions(r.Name) {
+		p := e.u.Package(id)
+		have = append(have, p.Version)
+		barred = barred || p.Pin < 0 && r.Satisfied(p.Version)
+	}
+	switch {
+	case barred:
+		return "a priority below 0 keeps " + r.Name + " from being installed"
+	case len(have) > 0 && r.Op != relation.Any:
+		return fmt.Sprintf("%s is there in version %s only", r.Name, strings.Join(have, ", "))
+	case len(have) > 0 && r.Arch == "any":
+		return r.Name + " is not for packages of any architecture (Multi-Arch: allowed)"
+	case len(have) > 0:
+		arch := r.Arch
+		if arch == "" {
+			arch = e.u.Package(by).Architecture
+		}
+		return fmt.Sprintf("%s is not there for architecture %s", r.Name, arch)
+	}
+	return "there is no package " + r.Name
 }

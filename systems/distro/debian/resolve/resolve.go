@@ -14,6 +14,7 @@
 package resolve
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,21 +44,38 @@ type Want struct {
 	// Name is a package's name. A virtual one will do when exactly one package
 	// provides it.
 	Name string
+	// Architecture is "" for the universe's own.
+	Architecture string
+	// Input is the input that the package has to be from, "" for any.
+	Input string
+	// Prefix stands in front of the name in messages, as "trixie:" does for an input.
+	Prefix string
 	// Version is "" for the best one, a version, the beginning of one as in "1.2*", or
 	// an operator and a version as in ">= 1.2".
 	Version string
 }
 
+// Label is the package without a version, as in "trixie:libc6:i386".
+func (w Want) Label() string { return w.Prefix + w.name() }
+
+// name is what the universe calls the package.
+func (w Want) name() string {
+	if w.Architecture == "" {
+		return w.Name
+	}
+	return w.Name + ":" + w.Architecture
+}
+
 // String writes it as a relation.
 func (w Want) String() string {
 	if w.Version == "" {
-		return w.Name
+		return w.Label()
 	}
 	if strings.HasSuffix(w.Version, "*") {
-		return w.Name + " (= " + w.Version + ")"
+		return w.Label() + " (= " + w.Version + ")"
 	}
 	op, v := w.constraint()
-	return relation.Relation{Name: w.Name, Op: op, Version: v}.String()
+	return relation.Relation{Name: w.Label(), Op: op, Version: v}.String()
 }
 
 func (w Want) constraint() (relation.Op, string) {
@@ -105,17 +123,21 @@ func Resolve(u *universe.Universe, request Request) ([]Choice, error) {
 		choices = append(choices, Choice{ID: id, Explicit: explicit[id]})
 	}
 	slices.SortFunc(choices, func(a, b Choice) int {
-		return strings.Compare(u.Package(a.ID).Name, u.Package(b.ID).Name)
+		p, q := u.Package(a.ID), u.Package(b.ID)
+		return cmp.Or(strings.Compare(p.Name, q.Name), strings.Compare(p.Architecture, q.Architecture))
 	})
 	return choices, nil
 }
 
-// barredPackages returns all versions of packages.
+// barredPackages returns all versions of packages, of every architecture.
 func barredPackages(u *universe.Universe, names []string) ([]universe.ID, error) {
 	var ids []universe.ID
 	var unknown []error
 	for _, name := range names {
-		versions := u.Versions(name)
+		versions := slices.Clone(u.Versions(name))
+		for _, arch := range u.Foreign() {
+			versions = append(versions, u.Versions(name+":"+arch)...)
+		}
 		if len(versions) == 0 {
 			unknown = append(unknown, unknownPackage(u, Want{Name: name}))
 		}
@@ -144,36 +166,47 @@ func makeGoals(u *universe.Universe, request Request) ([]goal, error) {
 	}
 	for _, id := range request.Base {
 		name := u.Package(id).Name
-		goals = append(goals, goal{text: name, candidates: u.Versions(name), base: true})
+		goals = append(goals, goal{text: name, candidates: installable(u, u.Versions(name)), base: true})
 	}
 	return goals, errors.Join(unknown...)
 }
 
+// installable leaves out what must not be installed.
+func installable(u *universe.Universe, ids []universe.ID) []universe.ID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id universe.ID) bool { return u.Package(id).Pin < 0 })
+}
+
 func wantGoal(u *universe.Universe, w Want) (goal, error) {
 	g := goal{text: w.String()}
-	r := relation.Relation{Name: w.Name}
+	r := relation.Relation{Name: w.Name, Arch: w.Architecture}
 	beginning, isBeginning := strings.CutSuffix(w.Version, "*")
 	if w.Version != "" && !isBeginning {
 		r.Op, r.Version = w.constraint()
 		if err := version.Check(r.Version); err != nil {
-			return g, fmt.Errorf("package %q: %v", w.Name, err)
+			return g, fmt.Errorf("package %q: %v", w.Label(), err)
 		}
 		switch r.Op {
 		case relation.Less, relation.LessEqual, relation.Equal, relation.GreaterEqual, relation.Greater:
 		default:
-			return g, fmt.Errorf("package %q: unknown operator %q", w.Name, r.Op)
+			return g, fmt.Errorf("package %q: unknown operator %q", w.Label(), r.Op)
 		}
 	}
-	for _, id := range u.Versions(w.Name) {
-		if v := u.Package(id).Version; r.Satisfied(v) && (!isBeginning || strings.HasPrefix(v, beginning)) {
+	versions := w.from(u, u.Versions(w.name()))
+	for _, id := range versions {
+		p := u.Package(id)
+		// A priority below 0 is for those who take what comes (apt_preferences(5)).
+		if p.Pin < 0 && (w.Version == "" || isBeginning) {
+			continue
+		}
+		if r.Satisfied(p.Version) && (!isBeginning || strings.HasPrefix(p.Version, beginning)) {
 			g.candidates = append(g.candidates, id)
 		}
 	}
 	if len(g.candidates) > 0 {
 		return g, nil
 	}
-	if len(u.Versions(w.Name)) == 0 {
-		g.candidates = u.Candidates(r, "")
+	if len(versions) == 0 {
+		g.candidates = w.from(u, u.Candidates(r, nil))
 		if len(g.candidates) > 0 && sameName(u, g.candidates) {
 			return g, nil
 		}
@@ -181,9 +214,17 @@ func wantGoal(u *universe.Universe, w Want) (goal, error) {
 	return g, unknownPackage(u, w)
 }
 
+// from leaves out packages of other inputs.
+func (w Want) from(u *universe.Universe, ids []universe.ID) []universe.ID {
+	if w.Input == "" {
+		return ids
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id universe.ID) bool { return !u.IsFrom(id, w.Input) })
+}
+
 func sameName(u *universe.Universe, ids []universe.ID) bool {
 	for _, id := range ids {
-		if u.Package(id).Name != u.Package(ids[0]).Name {
+		if u.Name(id) != u.Name(ids[0]) {
 			return false
 		}
 	}

@@ -38,13 +38,16 @@ func parse(t failer, text string) *universe.Universe {
 				index.WriteString(f + "\n")
 			}
 		}
-		index.WriteString("Architecture: amd64\nFilename: pool/" + name + "_" + version + ".deb\nSize: 1\nSHA256: " + zeros + "\n\n")
+		if !strings.Contains(fields, "Architecture:") {
+			index.WriteString("Architecture: amd64\n")
+		}
+		index.WriteString("Filename: pool/" + name + "_" + version + ".deb\nSize: 1\nSHA256: " + zeros + "\n\n")
 	}
-	packages, err := universe.ReadIndex(strings.NewReader(index.String()), "amd64", &universe.Origin{Archive: "test"})
+	packages, err := universe.ReadIndex(strings.NewReader(index.String()), "amd64", "i386", "all")
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := universe.New("amd64", packages)
+	u, err := universe.New("amd64", universe.Index{Origin: &universe.Origin{Pin: universe.PinDefault}, Packages: packages})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +58,8 @@ func request(names ...string) Request {
 	var r Request
 	for _, n := range names {
 		name, version, _ := strings.Cut(n, " ")
-		r.Wants = append(r.Wants, Want{Name: name, Version: version})
+		name, arch, _ := strings.Cut(name, ":")
+		r.Wants = append(r.Wants, Want{Name: name, Architecture: arch, Version: version})
 	}
 	return r
 }
@@ -65,7 +69,7 @@ func names(u *universe.Universe, choices []Choice) []string {
 	var out []string
 	for _, c := range choices {
 		p := u.Package(c.ID)
-		name := p.Name
+		name := u.Name(c.ID)
 		if u.Versions(name)[0] != c.ID {
 			name += "=" + p.Version
 		}
@@ -109,12 +113,22 @@ func TestResolve(t *testing.T) {
 		{"two choices that exclude each other", "a 1; Depends: b | c\nd 1; Depends: e | f\nb 1; Conflicts: e\nc 1\ne 1\nf 1", []string{"a", "d"}, false, "a! b d! f"},
 		{"loop", "a 1; Depends: b\nb 1; Depends: a", []string{"a"}, false, "a! b"},
 		{"same name twice", "a 1", []string{"a", "a"}, false, "a!"},
-		{"qualifiers", "a 1; Depends: b:any, c:native, d:amd64\nb 1\nc 1\nd 1", []string{"a"}, false, "a! b c d"},
+		{"qualifiers", "a 1; Depends: b:any, c:native, d:amd64\nb 1; Multi-Arch: allowed\nc 1\nd 1", []string{"a"}, false, "a! b c d"},
 		{"no recommends", "a 1; Recommends: b\nb 1", []string{"a"}, false, "a!"},
 		{"recommends", "a 1; Recommends: b | c, x\nb 1; Recommends: d\nd 1\nc 1", []string{"a"}, true, "a! b d"},
 		{"impossible recommends", "a 1; Recommends: b | c\nb 1; Conflicts: a\nc 1; Depends: x", []string{"a"}, true, "a!"},
 		{"recommends never push out", "a 1; Recommends: b; Depends: e | f\nb 1; Conflicts: e\ne 1\nf 1", []string{"a"}, true, "a! e"},
 		{"needs beat recommends of others", "a 1; Recommends: b\nb 1; Depends: x | y\nx 1; Conflicts: c\ny 1\nc 1", []string{"a", "c"}, true, "a! b c! y"},
+		{"foreign", "a 1; Architecture: i386; Depends: b\nb 1\nb 1; Architecture: i386; Multi-Arch: same", []string{"a:i386"}, false, "a:i386! b:i386"},
+		{"foreign beside native", "a 1; Multi-Arch: same\na 1; Architecture: i386; Multi-Arch: same", []string{"a", "a:i386"}, false, "a! a:i386!"},
+		{"foreign and native of one version", "a 2; Multi-Arch: same\na 1; Multi-Arch: same\na 1; Architecture: i386; Multi-Arch: same", []string{"a", "a:i386"}, false, "a=1! a:i386!"},
+		{"tools are of any architecture", "a 1; Architecture: i386; Depends: t\nt 1; Multi-Arch: foreign\nt 1; Architecture: i386; Multi-Arch: foreign", []string{"a:i386", "t"}, false, "a:i386! t!"},
+		{"the own architecture first", "a 1; Architecture: i386; Depends: t\nt 1; Multi-Arch: foreign\nt 1; Architecture: i386; Multi-Arch: foreign", []string{"a:i386"}, false, "a:i386! t:i386"},
+		{"for all is native", "a 1; Architecture: i386; Depends: d | e\nd 1; Architecture: all\ne 1; Architecture: all; Multi-Arch: foreign", []string{"a:i386"}, false, "a:i386! e"},
+		{"any", "a 1; Architecture: i386; Depends: p:any\np 1; Multi-Arch: allowed", []string{"a:i386"}, false, "a:i386! p"},
+		{"by architecture", "a 1; Depends: p:i386\np 1\np 1; Architecture: i386", []string{"a"}, false, "a! p:i386"},
+		{"virtual of the own architecture", "a 1; Architecture: i386; Depends: v\np 1; Provides: v\nq 1; Architecture: i386; Provides: v", []string{"a:i386"}, false, "a:i386! q:i386"},
+		{"conflicts are about all architectures", "a 1; Conflicts: b\nb 1; Architecture: i386\nc 1; Depends: b:i386 | d\nd 1", []string{"a", "c"}, false, "a! c! d"},
 		{"self-satisfied need", "a 1; Depends: m; Provides: m\nb 1; Provides: m", []string{"a"}, false, "a!"},
 	}
 	for _, tt := range tests {
@@ -140,7 +154,7 @@ func TestBase(t *testing.T) {
 		want     []string
 	}{{true, []string{"e", "l", "o!", "r"}}, {false, []string{"e", "l", "o!"}}} {
 		r := request("o")
-		r.Base = u.Base(tt.required)
+		r.Base = u.Base("", tt.required)
 		got, err := Resolve(u, r)
 		if err != nil {
 			t.Fatal(err)
@@ -253,7 +267,7 @@ func TestExclude(t *testing.T) {
 			t.Errorf("%v without %v: got %q, want %q", tt.wants, tt.exclude, got, tt.want)
 		}
 	}
-	if _, err := Resolve(u, Request{Base: u.Base(true), Exclude: []string{"f"}}); err == nil || err.Error() != "package f (base system) cannot be installed: f, but f is excluded" {
+	if _, err := Resolve(u, Request{Base: u.Base("", true), Exclude: []string{"f"}}); err == nil || err.Error() != "package f (base system) cannot be installed: f, but f is excluded" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -268,7 +282,7 @@ func TestBeginningOfVersion(t *testing.T) {
 	}
 	_, err := Resolve(u, Request{Wants: []Want{{Name: "a", Version: "3*"}}})
 	var unknown *UnknownPackageError
-	if !errors.As(err, &unknown) || unknown.Version != "3*" {
+	if !errors.As(err, &unknown) || unknown.Want.Version != "3*" {
 		t.Errorf("got %v", err)
 	}
 	_, err = Resolve(u, Request{Wants: []Want{{Name: "a", Version: "2*"}, {Name: "b"}}})
@@ -280,7 +294,7 @@ func TestBeginningOfVersion(t *testing.T) {
 func TestUnsatisfiableBase(t *testing.T) {
 	u := parse(t, "e 1; Essential: yes\nf 1; Essential: yes\na 1; Conflicts: e")
 	r := request("a")
-	r.Base = u.Base(true)
+	r.Base = u.Base("", true)
 	_, err := Resolve(u, r)
 	if want := "these packages cannot be installed together: a, e (base system): e, but a conflicts with e"; err == nil || err.Error() != want {
 		t.Errorf("error is %v, want %s", err, want)
@@ -288,12 +302,14 @@ func TestUnsatisfiableBase(t *testing.T) {
 }
 
 // genUniverse makes universes in which much conflicts.
-func genUniverse() *rapid.Generator[string] {
+func genUniverse(letters []string, architectures []string) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		letters := []string{"a", "b", "c", "d", "e", "f", "g"}
 		name := rapid.SampledFrom(letters)
 		one := rapid.Custom(func(t *rapid.T) string {
 			n := name.Draw(t, "name")
+			if len(architectures) > 1 && rapid.IntRange(0, 5).Draw(t, "qualified") == 0 {
+				n += ":" + rapid.SampledFrom([]string{"any", "i386"}).Draw(t, "qualifier")
+			}
 			if rapid.IntRange(0, 4).Draw(t, "versioned") == 0 {
 				n += " (" + rapid.SampledFrom([]string{">=", "<<", "="}).Draw(t, "op") + " " + rapid.SampledFrom([]string{"1", "2"}).Draw(t, "v") + ")"
 			}
@@ -301,25 +317,28 @@ func genUniverse() *rapid.Generator[string] {
 		})
 		var lines []string
 		for _, n := range letters {
-			for _, v := range []string{"1", "2"}[:rapid.IntRange(1, 2).Draw(t, "versions")] {
-				line := n + " " + v
-				for _, field := range []string{"Depends", "Conflicts", "Recommends"} {
-					var groups []string
-					for range rapid.IntRange(0, 2).Draw(t, field) {
-						alternatives := 1
-						if field != "Conflicts" {
-							alternatives = 3
+			for _, arch := range architectures {
+				multiArch := rapid.SampledFrom([]string{"no", "same", "foreign", "allowed"}).Draw(t, "multi-arch")
+				for _, v := range []string{"1", "2"}[:rapid.IntRange(1, 3-len(architectures)).Draw(t, "versions")] {
+					line := n + " " + v + "; Architecture: " + arch + "; Multi-Arch: " + multiArch
+					for _, field := range []string{"Depends", "Conflicts", "Recommends"} {
+						var groups []string
+						for range rapid.IntRange(0, 2).Draw(t, field) {
+							alternatives := 1
+							if field != "Conflicts" {
+								alternatives = 3
+							}
+							groups = append(groups, strings.Join(rapid.SliceOfN(one, 1, alternatives).Draw(t, "group"), " | "))
 						}
-						groups = append(groups, strings.Join(rapid.SliceOfN(one, 1, alternatives).Draw(t, "group"), " | "))
+						if len(groups) > 0 {
+							line += "; " + field + ": " + strings.Join(groups, ", ")
+						}
 					}
-					if len(groups) > 0 {
-						line += "; " + field + ": " + strings.Join(groups, ", ")
+					if rapid.IntRange(0, 3).Draw(t, "provides") == 0 {
+						line += "; Provides: " + name.Draw(t, "provided")
 					}
+					lines = append(lines, line)
 				}
-				if rapid.IntRange(0, 3).Draw(t, "provides") == 0 {
-					line += "; Provides: " + name.Draw(t, "provided")
-				}
-				lines = append(lines, line)
 			}
 		}
 		return strings.Join(lines, "\n")
@@ -329,40 +348,50 @@ func genUniverse() *rapid.Generator[string] {
 // TestComplete compares with trying all sets: what the solver finds is legal,
 // and it finds something whenever there is something.
 func TestComplete(t *testing.T) {
+	letters := []string{"a", "b", "c", "d", "e", "f", "g"}
 	rapid.Check(t, func(t *rapid.T) {
-		text := genUniverse().Draw(t, "universe")
-		u := parse(t, text)
-		r := Request{Recommends: rapid.Bool().Draw(t, "recommends")}
-		for _, n := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 3, rapid.ID).Draw(t, "wants") {
-			r.Wants = append(r.Wants, Want{Name: n})
-		}
-		r.Exclude = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"c", "d", "e"}), 0, 2, rapid.ID).Draw(t, "exclude")
-		choices, err := Resolve(u, r)
-		var unsatisfiable *UnsatisfiableError
-		switch {
-		case errors.As(err, &unsatisfiable):
-			if len(unsatisfiable.Reasons) == 0 || len(unsatisfiable.Wants) == 0 {
-				t.Fatalf("no reason: %v", err)
-			}
-			if set := search(u, r); set != nil {
-				t.Fatalf("says %v, but there is %v", err, set)
-			}
-		case err != nil:
-			t.Fatal(err)
-		default:
-			set := make(map[universe.ID]bool)
-			for _, c := range choices {
-				set[c.ID] = true
-			}
-			if why := illegal(u, r, set); why != "" {
-				t.Fatalf("chose %v: %s", names(u, choices), why)
-			}
-		}
-		again, againErr := Resolve(parse(t, text), r)
-		if !slices.Equal(choices, again) || (err == nil) != (againErr == nil) || err != nil && err.Error() != againErr.Error() {
-			t.Fatal("not the same twice")
-		}
+		checkComplete(t, genUniverse(letters, []string{"amd64"}).Draw(t, "universe"), []string{"a", "b", "c"})
 	})
+}
+
+// TestCompleteMultiArch does so with two architectures.
+func TestCompleteMultiArch(t *testing.T) {
+	letters := []string{"a", "b", "c", "d", "e", "f"}
+	rapid.Check(t, func(t *rapid.T) {
+		checkComplete(t, genUniverse(letters, []string{"amd64", "i386"}).Draw(t, "universe"), []string{"a", "b:i386", "c", "c:i386"})
+	})
+}
+
+func checkComplete(t *rapid.T, text string, wants []string) {
+	u := parse(t, text)
+	r := request(rapid.SliceOfNDistinct(rapid.SampledFrom(wants), 1, 3, rapid.ID).Draw(t, "wants")...)
+	r.Recommends = rapid.Bool().Draw(t, "recommends")
+	r.Exclude = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"c", "d", "e"}), 0, 2, rapid.ID).Draw(t, "exclude")
+	choices, err := Resolve(u, r)
+	var unsatisfiable *UnsatisfiableError
+	switch {
+	case errors.As(err, &unsatisfiable):
+		if len(unsatisfiable.Reasons) == 0 || len(unsatisfiable.Wants) == 0 {
+			t.Fatalf("no reason: %v", err)
+		}
+		if set := search(u, r); set != nil {
+			t.Fatalf("says %v, but there is %v", err, set)
+		}
+	case err != nil:
+		t.Fatal(err)
+	default:
+		set := make(map[universe.ID]bool)
+		for _, c := range choices {
+			set[c.ID] = true
+		}
+		if why := illegal(u, r, set); why != "" {
+			t.Fatalf("chose %v: %s", names(u, choices), why)
+		}
+	}
+	again, againErr := Resolve(parse(t, text), r)
+	if !slices.Equal(choices, again) || (err == nil) != (againErr == nil) || err != nil && err.Error() != againErr.Error() {
+		t.Fatal("not the same twice")
+	}
 }
 
 // search tries every set of packages.
@@ -386,12 +415,35 @@ func search(u *universe.Universe, r Request) []string {
 	return nil
 }
 
+// isNamed reports whether a package has, or provides, what a relation of another one is
+// about, architectures aside.
+func isNamed(p *universe.Package, r relation.Relation) bool {
+	if p.Name == r.Name && r.Satisfied(p.Version) {
+		return true
+	}
+	provides, _ := relation.ParseList(p.Provides)
+	return slices.ContainsFunc(provides, func(provided relation.Relation) bool { return provided.Name == r.Name && r.ProvidedBy(provided) })
+}
+
+// satisfies is dpkg's rule for a Depends field.
+func satisfies(p *universe.Package, r relation.Relation, of *universe.Package) bool {
+	switch {
+	case !isNamed(p, r):
+		return false
+	case r.Arch == "":
+		return p.Architecture == of.Architecture || p.MultiArch == "foreign"
+	case r.Arch == "any":
+		return p.MultiArch == "allowed"
+	}
+	return p.Architecture == r.Arch
+}
+
 // illegal says what is wrong with a set of packages, by policy and naively.
 func illegal(u *universe.Universe, r Request, set map[universe.ID]bool) string {
-	met := func(g relation.Group, self universe.ID) bool {
+	met := func(g relation.Group, of *universe.Package) bool {
 		for _, alternative := range g {
-			for _, id := range u.Candidates(alternative, "") {
-				if set[id] {
+			for id := range set {
+				if satisfies(u.Package(id), alternative, of) {
 					return true
 				}
 			}
@@ -399,8 +451,8 @@ func illegal(u *universe.Universe, r Request, set map[universe.ID]bool) string {
 		return false
 	}
 	for _, w := range r.Wants {
-		if !slices.ContainsFunc(u.Versions(w.Name), func(id universe.ID) bool { return set[id] }) {
-			return "lacks " + w.Name
+		if !slices.ContainsFunc(u.Versions(w.name()), func(id universe.ID) bool { return set[id] }) {
+			return "lacks " + w.Label()
 		}
 	}
 	for id := range set {
@@ -410,21 +462,25 @@ func illegal(u *universe.Universe, r Request, set map[universe.ID]bool) string {
 		}
 		groups, _ := relation.Parse(p.Depends)
 		for _, g := range groups {
-			if !met(g, id) {
+			if !met(g, p) {
 				return p.String() + " lacks " + g.String()
 			}
 		}
 		conflicts, _ := relation.ParseList(p.Conflicts)
 		for other := range set {
+			q := u.Package(other)
 			if other == id {
 				continue
 			}
-			if u.Package(other).Name == p.Name {
-				return "two versions of " + p.Name
+			if q.Name == p.Name {
+				if q.Architecture == p.Architecture || q.Version != p.Version || p.MultiArch != "same" || q.MultiArch != "same" {
+					return "two packages called " + p.Name
+				}
+				continue
 			}
 			for _, c := range conflicts {
-				if slices.Contains(u.Candidates(c, ""), other) {
-					return p.String() + " conflicts with " + u.Package(other).String()
+				if isNamed(q, c) && (c.Arch == "" || c.Arch == "any" || c.Arch == q.Architecture) {
+					return p.String() + " conflicts with " + q.String()
 				}
 			}
 		}

@@ -27,6 +27,9 @@ type Package struct {
 	// Priority is "required", "important", "standard", "optional" or "extra".
 	Priority  string
 	Essential bool
+	// MultiArch is "same", "foreign", "allowed", or "" and "no", which are the same
+	// (policy, "Multi-Arch").
+	MultiArch string
 
 	PreDepends, Depends, Recommends string
 	Conflicts, Breaks, Provides     string
@@ -36,19 +39,10 @@ type Package struct {
 	Size     int64
 	SHA256   store.Digest
 
-	// Origin says which index it stands in.
+	// Origin says which index it stands in, and Pin is the priority that it has
+	// among the versions of the package. A [Universe] sets both.
 	Origin *Origin
-}
-
-// An Origin is what the packages of one index have in common.
-type Origin struct {
-	// Archive is the name of the mirror that has the files.
-	Archive string
-	// Suite is for messages.
-	Suite string
-	// NotAutomatic is set when the packages are only taken when no other version
-	// will do (backports, experimental).
-	NotAutomatic bool
+	Pin    int
 }
 
 // String writes "name version".
@@ -56,13 +50,13 @@ func (p *Package) String() string { return p.Name + " " + p.Version }
 
 // fromStanza takes what is needed out of a stanza. All strings of the package
 // share one allocation, and none of the stanza's memory.
-func fromStanza(s *deb822.Stanza, scratch []byte, origin *Origin) (Package, []byte, error) {
+func fromStanza(s *deb822.Stanza, scratch []byte) (Package, []byte, error) {
 	type part struct {
 		dst   *string
 		start int
 		end   int
 	}
-	p := Package{Origin: origin}
+	var p Package
 	var parts [16]part
 	n := 0
 	var size, sha string
@@ -101,6 +95,8 @@ func (p *Package) field(name string, size, sha *string) *string {
 		return &p.Source
 	case "Priority":
 		return &p.Priority
+	case "Multi-Arch":
+		return &p.MultiArch
 	case "Pre-Depends":
 		return &p.PreDepends
 	case "Depends":

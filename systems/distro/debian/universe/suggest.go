@@ -14,11 +14,12 @@ const (
 
 // Suggest returns the names of packages that someone who wrote name may have
 // meant, the most likely first: those that provide it, or else those that are
-// spelled nearly so.
-func (u *Universe) Suggest(name string) []string {
+// spelled nearly so. Those of other inputs are left out, unless input is "".
+func (u *Universe) Suggest(name, input string) []string {
+	has := func(id ID) bool { return input == "" || u.IsFrom(id, input) }
 	var names []string
 	for _, p := range u.providers[name] {
-		if n := u.packages[p.ID].Name; !slices.Contains(names, n) && len(names) < maxProviders {
+		if n := u.packages[p.ID].Name; has(p.ID) && !slices.Contains(names, n) && len(names) < maxProviders {
 			names = append(names, n)
 		}
 	}
@@ -31,8 +32,8 @@ func (u *Universe) Suggest(name string) []string {
 	}
 	limit := 1 + len(name)/4
 	var nearby []near
-	for candidate := range u.byName {
-		if d := distance(name, candidate, limit); d <= limit {
+	for candidate := range u.Names {
+		if d := distance(name, candidate, limit); d <= limit && slices.ContainsFunc(u.byName[candidate], has) {
 			nearby = append(nearby, near{candidate, d, commonPrefix(name, candidate)})
 		}
 	}

@@ -29,15 +29,28 @@ type Provider struct {
 // A Universe is a set of packages. It does not change, so it is safe for
 // concurrent use.
 type Universe struct {
+	// Architecture is the one that packages are for unless they say otherwise.
 	Architecture string
 	packages     []Package
-	byName       map[string][]ID
-	providers    map[string][]Provider
+	// byName has the packages of [Universe.Architecture], and those for all, by name,
+	// others by name and architecture as in "libc6:i386".
+	byName    map[string][]ID
+	providers map[string][]Provider
+	// foreign are the other architectures, sorted.
+	foreign []string
+	// also are further origins of packages that several indexes have.
+	also map[ID][]*Origin
+}
+
+// An Index is the packages of one index.
+type Index struct {
+	Origin   *Origin
+	Packages []Package
 }
 
 // ReadIndex reads a Packages file (Debian's RepositoryFormat, "Packages
-// Indices") and returns the packages for an architecture and those for all.
-func ReadIndex(r io.Reader, architecture string, origin *Origin) ([]Package, error) {
+// Indices") and returns the packages for some architectures; "all" is one.
+func ReadIndex(r io.Reader, architectures ...string) ([]Package, error) {
 	reader := deb822.NewReader(r)
 	var packages []Package
 	var scratch []byte
@@ -53,35 +66,38 @@ func ReadIndex(r io.Reader, architecture string, origin *Origin) ([]Package, err
 			return nil, fmt.Errorf("more than %d packages", MaxPackages)
 		}
 		var p Package
-		if p, scratch, err = fromStanza(stanza, scratch, origin); err != nil {
+		if p, scratch, err = fromStanza(stanza, scratch); err != nil {
 			return nil, err
 		}
-		if p.Architecture == architecture || p.Architecture == "all" {
+		if slices.Contains(architectures, p.Architecture) {
 			packages = append(packages, p)
 		}
 	}
 }
 
-// New makes a universe of indexes. A package that several indexes have in the
-// same version is taken from the first.
-func New(architecture string, indexes ...[]Package) (*Universe, error) {
+// New makes a universe of indexes. A package that several indexes have, the very
+// same file, is one package: it has the highest of its priorities, and is taken from
+// the first index that gives it that.
+func New(architecture string, indexes ...Index) (*Universe, error) {
 	total := 0
 	for _, index := range indexes {
-		total += len(index)
+		total += len(index.Packages)
 	}
 	u := &Universe{
 		Architecture: architecture,
 		packages:     make([]Package, 0, total),
 		byName:       make(map[string][]ID, total),
 		providers:    make(map[string][]Provider),
+		also:         make(map[ID][]*Origin),
 	}
 	for _, index := range indexes {
-		for i := range index {
-			if err := u.add(&index[i]); err != nil {
+		for i := range index.Packages {
+			if err := u.add(&index.Packages[i], index.Origin); err != nil {
 				return nil, err
 			}
 		}
 	}
+	slices.Sort(u.foreign)
 	for _, ids := range u.byName {
 		slices.SortFunc(ids, u.compare)
 	}
@@ -91,15 +107,29 @@ func New(architecture string, indexes ...[]Package) (*Universe, error) {
 	return u, nil
 }
 
-func (u *Universe) add(p *Package) error {
-	for _, id := range u.byName[p.Name] {
-		if u.packages[id].Version == p.Version {
+func (u *Universe) add(p *Package, origin *Origin) error {
+	pin := origin.PinOf(p.Name, p.Version)
+	key := p.Name
+	if u.isForeign(p) {
+		key = p.Name + ":" + p.Architecture
+		if !slices.Contains(u.foreign, p.Architecture) {
+			u.foreign = append(u.foreign, p.Architecture)
+		}
+	}
+	for _, id := range u.byName[key] {
+		if same := &u.packages[id]; same.Version == p.Version && same.SHA256 == p.SHA256 {
+			u.also[id] = append(u.also[id], origin)
+			if pin > same.Pin {
+				u.also[id][len(u.also[id])-1] = same.Origin
+				same.Origin, same.Filename, same.Pin = origin, p.Filename, pin
+			}
 			return nil
 		}
 	}
 	id := ID(len(u.packages))
 	u.packages = append(u.packages, *p)
-	u.byName[p.Name] = append(u.byName[p.Name], id)
+	u.packages[id].Origin, u.packages[id].Pin = origin, pin
+	u.byName[key] = append(u.byName[key], id)
 	if p.Provides == "" {
 		return nil
 	}
@@ -113,27 +143,18 @@ func (u *Universe) add(p *Package) error {
 	return nil
 }
 
-// compare sorts the versions of one package: those that are taken without being
-// asked for before the others, newer before older.
+// compare sorts the versions of one package: by priority, then newer before older.
 func (u *Universe) compare(a, b ID) int {
 	p, q := &u.packages[a], &u.packages[b]
-	if p.Origin.NotAutomatic != q.Origin.NotAutomatic {
-		if q.Origin.NotAutomatic {
-			return -1
-		}
-		return 1
-	}
-	if c := version.Compare(q.Version, p.Version); c != 0 {
-		return c
-	}
-	return cmp.Compare(a, b)
+	return cmp.Or(cmp.Compare(q.Pin, p.Pin), version.Compare(q.Version, p.Version), cmp.Compare(a, b))
 }
 
-// compareProviders sorts what provides one name: by priority, as apt does, then
-// by name, then as compare.
+// compareProviders sorts what provides one name: what is a last resort comes last,
+// then by priority field, as apt does, then by name, then as compare.
 func (u *Universe) compareProviders(a, b ID) int {
 	p, q := &u.packages[a], &u.packages[b]
 	return cmp.Or(
+		cmp.Compare(q.tier(), p.tier()),
 		cmp.Compare(rank(p), rank(q)),
 		cmp.Compare(p.Name, q.Name),
 		u.compare(a, b),
@@ -164,78 +185,66 @@ func (u *Universe) Len() int { return len(u.packages) }
 // Package returns a package. It must not be changed.
 func (u *Universe) Package(id ID) *Package { return &u.packages[id] }
 
-// Versions returns all versions of a package, the preferred one first.
+// Name returns a package's name, with the architecture behind it, as in
+// "libc6:i386", when that is not the universe's.
+func (u *Universe) Name(id ID) string {
+	p := &u.packages[id]
+	if u.isForeign(p) {
+		return p.Name + ":" + p.Architecture
+	}
+	return p.Name
+}
+
+// Versions returns all versions of a package that has a name, see [Universe.Name], the
+// preferred one first.
 func (u *Universe) Versions(name string) []ID { return u.byName[name] }
+
+// IsFrom reports whether an input has a package.
+func (u *Universe) IsFrom(id ID, input string) bool {
+	return u.packages[id].Origin.Input == input ||
+		slices.ContainsFunc(u.also[id], func(o *Origin) bool { return o.Input == input })
+}
+
+// HasInputs reports whether the packages are of more than one input.
+func (u *Universe) HasInputs() bool {
+	first := ""
+	for i := range u.packages {
+		if i == 0 {
+			first = u.packages[i].Origin.Input
+		}
+		if u.packages[i].Origin.Input != first {
+			return true
+		}
+	}
+	return false
+}
 
 // Providers returns what provides a name, the preferred one first. The package
 // of that name itself is not among them unless it says so.
 func (u *Universe) Providers(name string) []Provider { return u.providers[name] }
 
-// Candidates returns the packages that satisfy a relation, the preferred one
-// first: real packages before those that provide the name, newer versions before
-// older ones. Of providers, those made from the same source as the package that
-// asks come first; source may be "".
-func (u *Universe) Candidates(r relation.Relation, source string) []ID {
-	if !u.native(r.Arch) {
-		return nil
-	}
-	var ids []ID
-	for _, id := range u.byName[r.Name] {
-		if r.Satisfied(u.packages[id].Version) {
-			ids = append(ids, id)
-		}
-	}
-	var others []ID
-	for _, p := range u.providers[r.Name] {
-		if !r.ProvidedBy(p.Provided) || slices.Contains(ids, p.ID) || slices.Contains(others, p.ID) {
-			continue
-		}
-		others = append(others, p.ID)
-	}
-	if source != "" {
-		slices.SortStableFunc(others, func(a, b ID) int {
-			return cmp.Compare(u.foreign(a, source), u.foreign(b, source))
-		})
-	}
-	return append(ids, others...)
-}
-
-// foreign is 0 for a package of a source, 1 for any other.
-func (u *Universe) foreign(id ID, source string) int {
-	if u.packages[id].Source == source {
-		return 0
-	}
-	return 1
-}
-
-// native reports whether a relation's architecture can be had: there is only
-// one, beside packages for all.
-func (u *Universe) native(arch string) bool {
-	switch arch {
-	case "", "any", "native", "all", u.Architecture:
-		return true
-	}
-	return false
-}
-
 // Names calls yield with the name of every package, in no order.
 func (u *Universe) Names(yield func(string) bool) {
-	for name := range u.byName {
-		if !yield(name) {
+	for name, ids := range u.byName {
+		if !u.isForeign(&u.packages[ids[0]]) && !yield(name) {
 			return
 		}
 	}
 }
 
-// Base returns the newest versions of the packages that make a base system:
-// the essential ones, and those of priority "required" if asked for. Sorted by
-// name.
-func (u *Universe) Base(required bool) []ID {
+// Base returns the packages of an input that make a base system: the essential ones,
+// and those of priority "required" if asked for, in their preferred versions. Sorted
+// by name.
+func (u *Universe) Base(input string, required bool) []ID {
 	var ids []ID
-	for _, versions := range u.byName {
-		p := &u.packages[versions[0]]
-		if p.Essential || required && p.Priority == "required" {
-			ids = append(ids, versions[0])
+	for name := range u.Names {
+		i := slices.IndexFunc(u.byName[name], func(id ID) bool { return u.IsFrom(id, input) })
+		if i < 0 {
+			continue
+		}
+		id := u.byName[name][i]
+		if p := &u.packages[id]; p.Essential || required && p.Priority == "required" {
+			ids = append(ids, id)
 		}
 	}
 	slices.SortFunc(ids, func(a, b ID) int { return cmp.Compare(u.packages[a].Name, u.packages[b].Name) })

@@ -16,30 +16,30 @@ func stanza(name, version, fields string) string {
 	return "Package: " + name + "\nVersion: " + version + "\nArchitecture: amd64\n" + fields + tail
 }
 
-func index(t *testing.T, text string, origin Origin) []Package {
+func index(t *testing.T, text string, origin Origin) Index {
 	t.Helper()
-	packages, err := ReadIndex(strings.NewReader(text), "amd64", &origin)
+	packages, err := ReadIndex(strings.NewReader(text), "amd64", "i386", "all")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return packages
+	return Index{&origin, packages}
 }
 
 func TestReadIndex(t *testing.T) {
 	text := "Package: a\nSource: s (1.0)\nVersion: 1:1.0-1+b1\nInstalled-Size: 5\nMaintainer: M\nArchitecture: all\n" +
-		"Depends: b,\n c (>= 1)\nEssential: yes\nPriority: required\nDescription: words\n more words\n" +
+		"Multi-Arch: same\nDepends: b,\n c (>= 1)\nEssential: yes\nPriority: required\nDescription: words\n more words\n" +
 		"Filename: ./pool/a.deb\nSize: 10\nSHA256: 1111111111111111111111111111111111111111111111111111111111111111\n"
-	packages := index(t, text, Origin{Archive: "m"})
+	packages := index(t, text, Origin{}).Packages
 	if len(packages) != 1 {
 		t.Fatalf("%d packages", len(packages))
 	}
 	got := packages[0]
-	if got.SHA256.Hex() != strings.Repeat("1", 64) || got.Origin.Archive != "m" {
+	if got.SHA256.Hex() != strings.Repeat("1", 64) {
 		t.Errorf("package is %+v", got)
 	}
-	got.SHA256, got.Origin = [32]byte{}, nil
+	got.SHA256 = [32]byte{}
 	want := Package{
-		Name: "a", Version: "1:1.0-1+b1", Architecture: "all", Source: "s", Priority: "required", Essential: true,
+		Name: "a", Version: "1:1.0-1+b1", Architecture: "all", Source: "s", Priority: "required", Essential: true, MultiArch: "same",
 		Depends: "b, c (>= 1)", Filename: "pool/a.deb", Size: 10,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -65,7 +65,7 @@ func TestReadIndexErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ReadIndex(strings.NewReader(strings.Replace(good, tt.old, tt.new, 1)), "amd64", &Origin{})
+			_, err := ReadIndex(strings.NewReader(strings.Replace(good, tt.old, tt.new, 1)), "amd64")
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error is %v, want one with %q", err, tt.want)
 			}
@@ -84,9 +84,9 @@ func versions(u *Universe, ids []ID) []string {
 }
 
 func TestNew(t *testing.T) {
-	stable := index(t, stanza("a", "1", "")+stanza("a", "2", "")+stanza("v", "1", "Provides: a (= 9), w\n"), Origin{Suite: "stable"})
-	security := index(t, stanza("a", "2", "")+stanza("a", "2+deb1", ""), Origin{Suite: "security"})
-	backports := index(t, stanza("a", "3", ""), Origin{Suite: "backports", NotAutomatic: true})
+	stable := index(t, stanza("a", "1", "")+stanza("a", "2", "")+stanza("v", "1", "Provides: a (= 9), w\n"), Origin{Suite: "stable", Pin: PinDefault})
+	security := index(t, stanza("a", "2", "")+stanza("a", "2+deb1", ""), Origin{Suite: "security", Pin: PinDefault})
+	backports := index(t, stanza("a", "3", ""), Origin{Suite: "backports", Pin: PinUpgrades})
 	u, err := New("amd64", stable, security, backports)
 	if err != nil {
 		t.Fatal(err)
@@ -96,10 +96,10 @@ func TestNew(t *testing.T) {
 		t.Errorf("versions (-want +got):\n%s", diff)
 	}
 	relations := map[string][]string{
-		"a":         {"a 2+deb1 security", "a 2 stable", "a 1 stable", "a 3 backports", "v 1 stable"},
+		"a":         {"a 2+deb1 security", "a 2 stable", "a 1 stable", "v 1 stable", "a 3 backports"},
 		"a (= 2)":   {"a 2 stable"},
-		"a (>= 3)":  {"a 3 backports", "v 1 stable"},
-		"a:any":     {"a 2+deb1 security", "a 2 stable", "a 1 stable", "a 3 backports", "v 1 stable"},
+		"a (>= 3)":  {"v 1 stable", "a 3 backports"},
+		"a:any":     nil,
 		"a:i386":    nil,
 		"w":         {"v 1 stable"},
 		"w (>= 1)":  nil,
@@ -111,7 +111,7 @@ func TestNew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want, versions(u, u.Candidates(r[0], ""))); diff != "" {
+		if diff := cmp.Diff(want, versions(u, u.Candidates(r[0], nil))); diff != "" {
 			t.Errorf("candidates of %s (-want +got):\n%s", text, diff)
 		}
 	}
@@ -141,7 +141,7 @@ func TestSuggest(t *testing.T) {
 		"editor":        {"git", "gist", "got", "nvi", "openssh-client", "openssh-server", "vim", "vim-tiny"},
 	}
 	for name, want := range tests {
-		got := u.Suggest(name)
+		got := u.Suggest(name, "")
 		if name == "editor" {
 			if len(got) != len(want) {
 				t.Errorf("providers are %v", got)
@@ -178,7 +178,7 @@ func TestDistance(t *testing.T) {
 func FuzzReadIndex(f *testing.F) {
 	f.Add(stanza("a", "1", "Depends: b | c,\n d\nProvides: e (= 1)\n") + stanza("e", "2", "Conflicts: a\n"))
 	f.Fuzz(func(t *testing.T, text string) {
-		packages, err := ReadIndex(strings.NewReader(text), "amd64", &Origin{})
+		packages, err := ReadIndex(strings.NewReader(text), "amd64", "i386")
 		if err != nil {
 			return
 		}
@@ -187,9 +187,9 @@ func FuzzReadIndex(f *testing.F) {
 				t.Errorf("file name %q", p.Filename)
 			}
 		}
-		if u, err := New("amd64", packages); err == nil {
-			u.Suggest("abc")
-			u.Base(true)
+		if u, err := New("amd64", Index{&Origin{}, packages}); err == nil {
+			u.Suggest("abc", "")
+			u.Base("", true)
 		}
 	})
 }
