@@ -37,6 +37,7 @@ type app struct {
 	noEvalCache bool // --no-eval-cache
 
 	overrides []string        // --override
+	vendorTo  string          // the directory of lock --vendor, "" for the usual one
 	modules   *source.Fetcher // made when modules are needed
 	modulesIn *localstore.Store
 	// atEnd is done when the run is over.

@@ -62,6 +62,7 @@ func exitCodeOf(err error) int {
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
 	var wrongCopy *source.VendorError
+	var wrongFile *source.VendorFileError
 	var wrongImage *ocifetch.VerifyError
 	var noRoom *boot.SpaceError
 	var expired *debian.ExpiredError
@@ -73,7 +74,7 @@ func exitCodeOf(err error) int {
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &wrongHash), errors.As(err, &tooLong), errors.As(err, &wrongIndex), errors.As(err, &wrongResult), errors.As(err, &wrongSignature),
-		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy), errors.As(err, &wrongImage),
+		errors.As(err, &moved), errors.As(err, &rewritten), errors.As(err, &wrongTree), errors.As(err, &wrongCopy), errors.As(err, &wrongFile), errors.As(err, &wrongImage),
 		errors.As(err, &expired), errors.As(err, &malformedIndex), errors.As(err, &malformed):
 		return exitVerification
 	case errors.As(err, &noRoom):

@@ -120,7 +120,7 @@ func (a *app) init(ctx context.Context, name, host string, noLock bool) error {
 		in = " -C " + shellword.Quote(a.dir)
 	}
 	if !noLock {
-		if err := a.lock(ctx, modules.LockOptions{}, false, false); err != nil {
+		if err := a.lock(ctx, modules.LockOptions{}, vendorFlags{}, false); err != nil {
 			a.say("The definition stays. When the reason is gone: sysc lock%s", in)
 			return err
 		}

@@ -18,7 +18,8 @@ import (
 )
 
 func (a *app) lockCommand() *cobra.Command {
-	var check, vendor bool
+	var check bool
+	var vendor vendorFlags
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "Pin what the definition needs and sysc.lock does not have yet",
@@ -27,12 +28,20 @@ not locked are asked for their present state, the packages of systems and deriva
 are resolved, accounts get numbers. What is locked stays as it is; sysc update moves
 it forward.
 
-With --vendor the modules that were fetched are copied to ` + source.VendorDir + `, to be committed with
-the definition: they are taken from there, and nothing is fetched. Where that directory
-is, lock and update keep it as sysc.lock says.`,
-		Example: "  sysc lock -C examples/minimal\n  sysc lock --vendor   # modules from git are copied beside the definition\n  sysc lock --check    # exit code 2 when sysc lock would change something",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
+With --vendor, what evaluation and locking need is copied to ` + source.VendorDir + `, or another
+directory: the modules that were fetched and the indexes of archives; with --vendor-files
+also the files that builds fetch. They are taken from there, and nothing is fetched.
+Where that directory is, lock and update keep it as sysc.lock says. ` + vendorVariable + ` names another
+one for all commands.`,
+		Example: "  sysc lock -C examples/minimal\n  sysc lock --vendor          # copy modules and indexes beside the definition\n  sysc lock --vendor-files    # and what builds fetch\n  sysc lock --check           # exit code 2 when sysc lock would change something",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := vendor.take(args); err != nil {
+				return err
+			}
+			if vendor.dir != source.VendorDir {
+				a.vendorTo = vendor.dir
+			}
 			if check {
 				return a.checkLock(cmd.Context())
 			}
@@ -40,7 +49,9 @@ is, lock and update keep it as sysc.lock says.`,
 		},
 	}
 	a.projectFlags(cmd)
-	cmd.Flags().BoolVar(&vendor, "vendor", false, "copy the modules that were fetched beside sysc.lock")
+	cmd.Flags().StringVar(&vendor.dir, "vendor", "", "copy the modules that were fetched and the indexes of archives to `DIR`, by default "+source.VendorDir+" beside sysc.lock")
+	cmd.Flags().Lookup("vendor").NoOptDefVal = source.VendorDir
+	cmd.Flags().BoolVar(&vendor.files, "vendor-files", false, "copy the files that builds fetch as well")
 	cmd.Flags().BoolVar(&check, "check", false, "write nothing, and fail when something would have to be written")
 	return cmd
 }
@@ -58,7 +69,7 @@ func (a *app) checkLock(ctx context.Context) error {
 	if err := a.diagnose(diags, project.Files()); err != nil {
 		return &exitCode{code: exitChanges}
 	}
-	if err := a.checkVendor(); err != nil {
+	if err := a.checkVendor(ctx, project); err != nil {
 		return err
 	}
 	a.say("sysc.lock is up to date.")
@@ -72,7 +83,7 @@ func (a *app) updateCommand() *cobra.Command {
 		Short:   "Move inputs and modules forward (default: all) and print what moved",
 		Example: "  sysc update\n  sysc update debian --all\n  sysc update module.web",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0, AllowDowngrade: downgrade}, false, all)
+			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0, AllowDowngrade: downgrade}, vendorFlags{}, all)
 		},
 	}
 	a.projectFlags(cmd)
@@ -81,7 +92,7 @@ func (a *app) updateCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor, all bool) error {
+func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor vendorFlags, all bool) error {
 	if a.offline {
 		return errors.New("locking asks servers for what they have now: leave out --offline, or use lock --check")
 	}
@@ -122,8 +133,11 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor, all bo
 	} else {
 		a.printChanges(changes, all)
 	}
-	if err == nil && (vendor || a.hasVendorDir()) {
-		err = a.vendor(ctx)
+	if err == nil && (vendor.set() || a.hasVendorDir()) {
+		err = a.vendor(ctx, vendor)
+	}
+	if err == nil && a.vendorTo != "" {
+		a.say("Note: other commands find the copies with %s=%s.", vendorVariable, a.vendorTo)
 	}
 	return err
 }

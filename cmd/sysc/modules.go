@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -161,61 +160,6 @@ func (s moduleStore) AddTreeDir(ctx context.Context, dir, name string) (store.Ob
 	return s.AddDir(ctx, dir, &localstore.AddOptions{Name: name, Kind: store.KindTree, OutsideLinks: true})
 }
 
-// vendorDir is where copies of the definition's modules are.
-func (a *app) vendorDir() string { return filepath.Join(a.dir, source.VendorDir) }
-
-// hasVendorDir reports whether the definition has copies of its modules.
-func (a *app) hasVendorDir() bool {
-	info, err := os.Stat(a.vendorDir())
-	return err == nil && info.IsDir()
-}
-
-// vendor copies the modules of the lock file beside it.
-func (a *app) vendor(ctx context.Context) error {
-	locked, err := a.lockedModules()
-	if err != nil {
-		return err
-	}
-	if len(locked) == 0 && !a.hasVendorDir() {
-		a.say("There are no modules to copy.")
-		return nil
-	}
-	f, err := a.moduleFetcher()
-	if err != nil {
-		return err
-	}
-	var packages []source.Vendored
-	for _, key := range slices.Sorted(maps.Keys(locked)) {
-		m := locked[key]
-		dir, err := f.Get(ctx, m.Package, m.Pin)
-		if err != nil {
-			return fmt.Errorf("fetch module %s: %w", key, err)
-		}
-		packages = append(packages, source.Vendored{Package: m.Package, Pin: m.Pin, Dir: dir})
-	}
-	added, removed, empty, err := source.Vendor(a.vendorDir(), packages)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", source.VendorDir, err)
-	}
-	out := a.out
-	if a.json {
-		out = a.err // what was locked has been printed
-	}
-	for _, name := range removed {
-		fmt.Fprintf(out, "- %s/%s\n", source.VendorDir, name)
-	}
-	for _, name := range added {
-		fmt.Fprintf(out, "+ %s/%s\n", source.VendorDir, name)
-	}
-	for _, dir := range empty {
-		a.say("Note: %s is an empty directory, which git does not keep: the copy will not be what was locked after a clone.", dir)
-	}
-	if len(added)+len(removed) == 0 {
-		a.say("%s is up to date.", source.VendorDir)
-	}
-	return nil
-}
-
 // lockedModules are those of the lock file, none without one.
 func (a *app) lockedModules() (map[string]modules.LockedModule, error) {
 	file, _, err := lock.Read(nil, filepath.Join(a.dir, lock.FileName))
@@ -226,40 +170,6 @@ func (a *app) lockedModules() (map[string]modules.LockedModule, error) {
 		return nil, err
 	}
 	return modules.LockedModules(file)
-}
-
-// checkVendor compares the copies of modules with the lock file.
-func (a *app) checkVendor() error {
-	if !a.hasVendorDir() {
-		return nil
-	}
-	locked, err := a.lockedModules()
-	if err != nil {
-		return err
-	}
-	unknown := map[string]bool{}
-	entries, err := os.ReadDir(a.vendorDir())
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		unknown[e.Name()] = true
-	}
-	for _, key := range slices.Sorted(maps.Keys(locked)) {
-		m := locked[key]
-		delete(unknown, source.VendorName(m.Package, m.Pin))
-		ok, err := source.CheckVendored(a.vendorDir(), m.Package, m.Pin)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &exitCode{code: exitChanges, cause: fmt.Errorf("%s has no copy of %s: run sysc lock", source.VendorDir, key)}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(unknown)) {
-		return &exitCode{code: exitChanges, cause: fmt.Errorf("%s has %s, which sysc.lock does not: run sysc lock", source.VendorDir, name)}
-	}
-	return nil
 }
 
 // module tells how much of a package has arrived.

@@ -29,6 +29,7 @@ func (a *app) client() (*download.Client, error) {
 		return nil, fmt.Errorf("--proxy or $SYSC_PROXY: %w", err)
 	}
 	c := download.New(connections, proxy)
+	c.Dirs = a.vendorFiles()
 	c.Netrc, err = a.netrc()
 	return c, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -333,6 +334,30 @@ func TestIsTransient(t *testing.T) {
 	} {
 		if got := IsTransient(test.err); got != test.want {
 			t.Errorf("IsTransient(%v): got %t", test.err, got)
+		}
+	}
+}
+
+// TestHere: what a directory has is taken from there, if it is what is wanted, and
+// nobody is asked for it.
+func TestHere(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the server was asked") }))
+	defer s.Close()
+	dir, hash := t.TempDir(), sha256.Sum256([]byte("here"))
+	name := filepath.Join(dir, hex.EncodeToString(hash[:]))
+	c := &Client{Dirs: []string{filepath.Join(dir, "missing"), dir}}
+	for content, fine := range map[string]bool{"here": true, "somewhere else": false} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := Request{URLs: []string{s.URL}, Dest: filepath.Join(t.TempDir(), "file"), SHA256: hash, Size: -1}
+		err := c.Fetch(t.Context(), r)
+		var wrong *HashError
+		if fine != (err == nil) || !fine && !errors.As(err, &wrong) {
+			t.Errorf("%q: %v", content, err)
+		}
+		if got, _ := os.ReadFile(r.Dest); fine && string(got) != content {
+			t.Errorf("got %q", got)
 		}
 	}
 }

@@ -132,6 +132,16 @@ func (i *Index) priority() int {
 	return universe.PinDefault
 }
 
+// Request names the index's file.
+func (i Index) Request() FetchRequest {
+	request := FetchRequest{Mirror: i.Archive, SHA256: i.SHA256, Size: i.Size, MaxSize: i.Size}
+	if i.ByHash != "" {
+		request.Paths = append(request.Paths, i.ByHash)
+	}
+	request.Paths = append(request.Paths, i.Path)
+	return request
+}
+
 // readIndex gives what an index holds to parse. Whatever that returns, the error is
 // a [*MismatchError] when the bytes are not those of the index.
 func readIndex(ctx context.Context, index Index, f Fetcher, parse func(plain io.Reader) error) error {
@@ -142,12 +152,7 @@ func readIndex(ctx context.Context, index Index, f Fetcher, parse func(plain io.
 }
 
 func parseFetched(ctx context.Context, index Index, f Fetcher, parse func(plain io.Reader) error) (err error) {
-	request := FetchRequest{Mirror: index.Archive, SHA256: index.SHA256, Size: index.Size, MaxSize: index.Size}
-	if index.ByHash != "" {
-		request.Paths = append(request.Paths, index.ByHash)
-	}
-	request.Paths = append(request.Paths, index.Path)
-	body, err := f.Fetch(ctx, request)
+	body, err := f.Fetch(ctx, index.Request())
 	if err != nil {
 		return err
 	}
