@@ -26,7 +26,10 @@ const (
 	// accountPattern is what useradd(8) accepts on Debian.
 	accountPattern = `[a-z_][a-z0-9_-]{0,30}[a-z0-9_$-]?`
 	// unitPattern is a name of systemd.unit(5) with its suffix.
-	unitPattern = `[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)`
+	unitPattern  = `[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)`
+	checkPattern = `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`
+	// durationPattern is what time.ParseDuration reads, as far as people write it.
+	durationPattern = `([0-9]{1,6}(\.[0-9]{1,3})?(ms|s|m|h))+`
 	// maxID is the highest user and group id; 65535 and 4294967295 mean "no
 	// change" to chown(2), and what is above 60000 in 16 bits is not for us.
 	maxID = 4294967293
@@ -125,6 +128,21 @@ func coreOptions(system string) []coreOption {
 			description: "The units that start this one, such as multi-user.target. By default what its [Install] section names."},
 		{path: "unit.mask", typ: option.Bool(), value: cty.False,
 			description: "Whether the unit is made impossible to start."},
+
+		{path: "health_check", labels: []string{"name"}, labelType: mustPattern(checkPattern).Called("a name of letters, digits, -, _ and ."),
+			description: "Something that has to hold on the machine for its generation to be good. It takes exactly one of command, http, tcp and unit."},
+		{path: "health_check.command", typ: list(str), value: noStrings,
+			description: "A program of the machine with its arguments, one in each element, that has to end with 0."},
+		{path: "health_check.http", typ: option.Nullable(mustPattern(`https?://[^\s]+`).Called("an address that begins with http:// or https://")), value: null,
+			description: "An address that has to answer with a status of 200 to 399."},
+		{path: "health_check.tcp", typ: option.Nullable(mustPattern(`[^\s]+:[0-9]{1,5}`).Called("HOST:PORT")), value: null,
+			description: "A host and port, as in \"localhost:22\", where somebody has to accept connections."},
+		{path: "health_check.unit", typ: option.Nullable(unit), value: null,
+			description: "A systemd unit that has to be active."},
+		{path: "health_check.timeout", typ: mustPattern(durationPattern).Called("a duration, such as \"90s\" or \"2m\","), value: cty.StringVal("1m"),
+			description: "How long it may take until the check holds; until then it is repeated."},
+		{path: "health_check.severity", typ: option.Enum("required", "wanted"), value: cty.StringVal("required"),
+			description: "Whether the generation is bad without it, or the check only warns."},
 
 		{path: "services",
 			description: "What the machine does for others and for itself."},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"sysc/lang/diag"
 	"sysc/modules/option"
@@ -36,6 +37,9 @@ func (r *reader) declared(def *systems.Definition, ids *ids) {
 	for _, n := range r.instances("unit") {
 		def.Units = append(def.Units, r.unit(n))
 	}
+	for _, n := range r.instances("health_check") {
+		def.HealthChecks = append(def.HealthChecks, r.healthCheck(n))
+	}
 	r.accounts(def, ids)
 }
 
@@ -51,11 +55,11 @@ func (r *reader) claim(paths map[string]diag.Range, n *option.Node) {
 func (r *reader) file(n *option.Node) systems.File {
 	f := systems.File{Path: n.Key(), Mode: r.mode(n, "mode"), User: r.text(n, "user"), Group: r.text(n, "group"), Position: position(n.Range())}
 	var content, source bool
-	before := len(r.diags) + len(r.e.options.Diagnostics())
+	before := r.problems()
 	f.Content, content = r.maybeText(n, "content")
 	f.Source, source = r.maybeText(n, "source")
 	switch {
-	case len(r.diags)+len(r.e.options.Diagnostics()) > before:
+	case r.problems() > before:
 	case content && source:
 		r.errorf(n, "File with content and source", "%s has both content and source; it takes one of them.", n.Path())
 	case !content && !source && n.Misspelt():
@@ -80,6 +84,22 @@ func (r *reader) unit(n *option.Node) systems.Unit {
 		r.errorf(n, "Masked unit with content", "%s is masked, so it can neither have content nor be enabled.", n.Path())
 	}
 	return u
+}
+
+func (r *reader) healthCheck(n *option.Node) systems.HealthCheck {
+	before := r.problems()
+	c := systems.HealthCheck{
+		Name: n.Key(), Command: r.texts(n, "command"), HTTP: r.text(n, "http"), TCP: r.text(n, "tcp"), Unit: r.text(n, "unit"),
+		Wanted: r.text(n, "severity") == "wanted", Position: position(n.Range()),
+	}
+	// The option's type has checked the form; sums that are too large are of no
+	// length, which Check refuses.
+	timeout, _ := time.ParseDuration(r.text(n, "timeout"))
+	c.Timeout = timeout.Milliseconds()
+	if err := c.Check(); err != nil && r.problems() == before && !n.Misspelt() {
+		r.errorf(n, "Unsuitable health check", "%s: %v.", n.Path(), err)
+	}
+	return c
 }
 
 // hasInstall reports whether a unit file has an [Install] section.

@@ -47,6 +47,10 @@ func (r *reader) value(n *option.Node, name string) (v cty.Value, ok bool) {
 	return plain, true
 }
 
+// problems is how many there are so far: what is wrong with a part of something that
+// is already known to be wrong need not be said as well.
+func (r *reader) problems() int { return len(r.diags) + len(r.e.options.Diagnostics()) }
+
 // rangeOf returns where a node is defined, or else.
 func rangeOf(n *option.Node, otherwise diag.Range) diag.Range {
 	if r := n.Range(); !r.IsZero() {

@@ -159,6 +159,7 @@ func (d *Definition) sorted() *Definition {
 	c.Users = sortedBy(d.Users, func(u User) string { return u.Name })
 	c.Groups = sortedBy(d.Groups, func(g Group) string { return g.Name })
 	c.Units = sortedBy(d.Units, func(u Unit) string { return u.Name })
+	c.HealthChecks = sortedBy(d.HealthChecks, func(h HealthCheck) string { return h.Name })
 	return &c
 }
 
@@ -236,6 +237,14 @@ func (d *Definition) checkNames() error {
 		}
 		if err := checkUnit(u); err != nil {
 			return u.declaration().errorf("%v", err)
+		}
+	}
+	for _, c := range d.HealthChecks {
+		if err := once(c.declaration()); err != nil {
+			return err
+		}
+		if err := c.Check(); err != nil {
+			return c.declaration().errorf("%v", err)
 		}
 	}
 	return nil

@@ -38,6 +38,9 @@ func (l Symlink) declaration() declaration   { return declaration{"symbolic link
 func (u User) declaration() declaration      { return declaration{"user " + u.Name, u.Position} }
 func (g Group) declaration() declaration     { return declaration{"group " + g.Name, g.Position} }
 func (u Unit) declaration() declaration      { return declaration{"unit " + u.Name, u.Position} }
+func (c HealthCheck) declaration() declaration {
+	return declaration{"health check " + c.Name, c.Position}
+}
 
 func (d declaration) errorf(format string, args ...any) error {
 	return &DeclarationError{What: d.what, Position: d.position, Problem: fmt.Sprintf(format, args...)}

@@ -28,6 +28,8 @@ type Definition struct {
 	// KernelParams are appended to the kernel's command line.
 	KernelParams []string
 	Boot         BootSettings
+	// HealthChecks are sorted by name.
+	HealthChecks []HealthCheck
 	// Provenance says where the definition came from.
 	Provenance Provenance
 }

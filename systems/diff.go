@@ -44,6 +44,7 @@ func Diff(old, new *Manifest, opts *DiffOptions) *Plan {
 		Groups:      compareLists(old.Groups, new.Groups, groupTraits),
 	}
 	p.Units = d.units(old, new, p.Files)
+	p.HealthChecks = compareLists(old.HealthChecks, new.HealthChecks, healthTraits)
 	p.KernelParams = valueChange(strings.Join(old.KernelParams, " "), strings.Join(new.KernelParams, " "))
 	p.BootLimit = valueChange(describeNumber(old.Boot.Limit, "all"), describeNumber(new.Boot.Limit, "all"))
 	p.BootTries = valueChange(describeNumber(old.Boot.Tries, "not counted"), describeNumber(new.Boot.Tries, "not counted"))

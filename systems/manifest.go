@@ -52,6 +52,8 @@ type Manifest struct {
 	Users       []User          `json:"users"`
 	Groups      []Group         `json:"groups"`
 	Units       []DeclaredUnit  `json:"units"`
+	// HealthChecks are sorted by name.
+	HealthChecks []HealthCheck `json:"health_checks,omitempty"`
 }
 
 // Root is a root object: a file system with owners and modes, kept as a tree.
@@ -148,6 +150,7 @@ func (m *Manifest) withoutPositions() *Manifest {
 	c.Users = cloneList(m.Users)
 	c.Groups = cloneList(m.Groups)
 	c.Units = cloneList(m.Units)
+	c.HealthChecks = slices.Clone(m.HealthChecks)
 	c.positions(func(_, _ string, position *string) { *position = "" })
 	return &c
 }
@@ -171,6 +174,9 @@ func (m *Manifest) positions(yield func(kind, name string, position *string)) {
 	}
 	for i := range m.Units {
 		yield("unit", m.Units[i].Name, &m.Units[i].Position)
+	}
+	for i := range m.HealthChecks {
+		yield("health_check", m.HealthChecks[i].Name, &m.HealthChecks[i].Position)
 	}
 }
 
@@ -231,12 +237,23 @@ func (m *Manifest) check() error {
 		increasing("user", m.Users, func(u User) string { return u.Name }),
 		increasing("group", m.Groups, func(g Group) string { return g.Name }),
 		increasing("unit", m.Units, func(u DeclaredUnit) string { return u.Name }),
+		increasing("health check", m.HealthChecks, func(c HealthCheck) string { return c.Name }),
+		m.checkHealth(),
 		m.checkPaths(),
 	)
 }
 
 // checkPaths holds every path in m to be absolute and clean: they are used to
 // find places on a machine.
+func (m *Manifest) checkHealth() error {
+	for _, c := range m.HealthChecks {
+		if err := c.Check(); err != nil {
+			return fmt.Errorf("health check %s: %v", c.Name, err)
+		}
+	}
+	return nil
+}
+
 func (m *Manifest) checkPaths() error {
 	for _, f := range m.Files {
 		if err := cmp.Or(checkPath(f.Path), checkPath(f.Place())); err != nil {
@@ -292,6 +309,7 @@ func MakeManifest(def Definition, known func(text string) (string, bool)) (*Mani
 		KernelParams: slices.Clone(def.KernelParams), Boot: def.Boot,
 		Packages: cloneList(def.Packages), Symlinks: cloneList(def.Symlinks),
 		Users: cloneList(def.Users), Groups: cloneList(def.Groups),
+		HealthChecks: slices.Clone(def.HealthChecks),
 	}
 	contents := Contents{}
 	for _, f := range def.Files {

@@ -37,6 +37,8 @@ type Plan struct {
 	Users       []EntryChange   `json:"users,omitempty"`
 	Groups      []EntryChange   `json:"groups,omitempty"`
 	Units       []UnitChange    `json:"units,omitempty"`
+	// HealthChecks are those that the machine is asked from then on.
+	HealthChecks []EntryChange `json:"health_checks,omitempty"`
 	// Kernel, Initrd and KernelParams are nil when they stay, or when the new
 	// system is not built, so that they are not known.
 	Kernel       *ValueChange `json:"kernel,omitempty"`
@@ -122,43 +124,46 @@ type UnitChange struct {
 // Empty reports whether nothing changes.
 func (p *Plan) Empty() bool {
 	return p.Hostname == nil && len(p.Packages) == 0 && len(p.Files) == 0 && len(p.Directories) == 0 &&
-		len(p.Symlinks) == 0 && len(p.Users) == 0 && len(p.Groups) == 0 && len(p.Units) == 0 &&
+		len(p.Symlinks) == 0 && len(p.Users) == 0 && len(p.Groups) == 0 && len(p.Units) == 0 && len(p.HealthChecks) == 0 &&
 		p.Kernel == nil && p.Initrd == nil && p.KernelParams == nil && p.BootLimit == nil && p.BootTries == nil && p.Root == nil
 }
 
 // Counts says how many of each kind are added, changed and removed.
 type Counts struct {
-	Packages    Count `json:"packages"`
-	Files       Count `json:"files"`
-	Directories Count `json:"directories"`
-	Symlinks    Count `json:"symlinks"`
-	Users       Count `json:"users"`
-	Groups      Count `json:"groups"`
-	Units       Count `json:"units"`
+	Packages     Count `json:"packages"`
+	Files        Count `json:"files"`
+	Directories  Count `json:"directories"`
+	Symlinks     Count `json:"symlinks"`
+	Users        Count `json:"users"`
+	Groups       Count `json:"groups"`
+	Units        Count `json:"units"`
+	HealthChecks Count `json:"health_checks"`
 }
 
 // Unchanged says how many of each kind stay as they are.
 type Unchanged struct {
-	Packages    int `json:"packages"`
-	Files       int `json:"files"`
-	Directories int `json:"directories"`
-	Symlinks    int `json:"symlinks"`
-	Users       int `json:"users"`
-	Groups      int `json:"groups"`
-	Units       int `json:"units"`
+	Packages     int `json:"packages"`
+	Files        int `json:"files"`
+	Directories  int `json:"directories"`
+	Symlinks     int `json:"symlinks"`
+	Users        int `json:"users"`
+	Groups       int `json:"groups"`
+	Units        int `json:"units"`
+	HealthChecks int `json:"health_checks"`
 }
 
 // unchanged counts what a system has that no change is about.
 func (c Counts) unchanged(new *Manifest) Unchanged {
 	rest := func(all int, c Count) int { return all - c.Add - c.Change }
 	return Unchanged{
-		Packages:    rest(len(new.Packages), c.Packages),
-		Files:       rest(len(new.Files), c.Files),
-		Directories: rest(len(new.Directories), c.Directories),
-		Symlinks:    rest(len(new.Symlinks), c.Symlinks),
-		Users:       rest(len(new.Users), c.Users),
-		Groups:      rest(len(new.Groups), c.Groups),
-		Units:       rest(len(new.Units), c.Units),
+		Packages:     rest(len(new.Packages), c.Packages),
+		Files:        rest(len(new.Files), c.Files),
+		Directories:  rest(len(new.Directories), c.Directories),
+		Symlinks:     rest(len(new.Symlinks), c.Symlinks),
+		Users:        rest(len(new.Users), c.Users),
+		Groups:       rest(len(new.Groups), c.Groups),
+		Units:        rest(len(new.Units), c.Units),
+		HealthChecks: rest(len(new.HealthChecks), c.HealthChecks),
 	}
 }
 
@@ -195,7 +200,7 @@ func (p *Plan) Counts() Counts {
 	for _, group := range []struct {
 		into *Count
 		list []EntryChange
-	}{{&c.Directories, p.Directories}, {&c.Symlinks, p.Symlinks}, {&c.Users, p.Users}, {&c.Groups, p.Groups}} {
+	}{{&c.Directories, p.Directories}, {&c.Symlinks, p.Symlinks}, {&c.Users, p.Users}, {&c.Groups, p.Groups}, {&c.HealthChecks, p.HealthChecks}} {
 		for _, x := range group.list {
 			group.into.count(x.Action)
 		}

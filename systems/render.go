@@ -58,6 +58,7 @@ func Render(w io.Writer, p *Plan, opts RenderOptions) error {
 	for _, u := range p.Units {
 		r.unit(u)
 	}
+	r.entries("checks", p.HealthChecks)
 	r.boot(p)
 	r.reboot(p)
 	r.out.WriteString("\n" + Summary(p) + "\n")
@@ -271,6 +272,7 @@ func Summary(p *Plan) string {
 		{"symlink", "symlinks", c.Symlinks},
 		{"user", "users", c.Users},
 		{"group", "groups", c.Groups},
+		{"health check", "health checks", c.HealthChecks},
 	} {
 		if s := countText(x.one, x.many, []counted{{x.Add, "add"}, {x.Change, "change"}, {x.Remove, "remove"}}); s != "" {
 			parts = append(parts, s)
@@ -298,6 +300,7 @@ func (u Unchanged) text() string {
 	}{
 		{u.Packages, "package", "packages"}, {u.Files, "file", "files"}, {u.Directories, "directory", "directories"}, {u.Symlinks, "symlink", "symlinks"},
 		{u.Users, "user", "users"}, {u.Groups, "group", "groups"}, {u.Units, "unit", "units"},
+		{u.HealthChecks, "health check", "health checks"},
 	} {
 		switch x.n {
 		case 0:

@@ -77,6 +77,7 @@ Exit codes:
    10  a build failed
    11  a build took longer than it may
    12  transient: network, disk or memory full; try again
+   20  a required health check failed (health)
    21  not activated, the state is as before
   130  interrupted`
 
@@ -107,7 +108,7 @@ func (a *app) command() *cobra.Command {
 			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.searchCommand(), a.whyCommand(), a.lspCommand(),
 		}},
 		{"machine", "Machines:", []*cobra.Command{
-			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
+			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.healthCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),

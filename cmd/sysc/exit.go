@@ -29,6 +29,7 @@ const (
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
 	exitTransient       = 12  // network, disk or memory full: the same command may work later
+	exitUnhealthy       = 20  // health: a required check failed
 	exitNotActivated    = 21  // not activated, the state is as before
 	exitInterrupted     = 130 // Ctrl-C
 )

@@ -18,6 +18,7 @@ import (
 	"sysc/systems/activate"
 	"sysc/systems/boot"
 	"sysc/systems/generation"
+	"sysc/systems/health"
 )
 
 func (a *app) generationsCommand() *cobra.Command {
@@ -307,7 +308,7 @@ func (a *app) status() error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(statusDocument{st.Current, st.Last, st.Boots, triesLeft(st.Tries)})
+		return a.printJSON(statusDocument{st.Current, st.Last, st.Boots, triesLeft(st.Tries), st.Health})
 	}
 	current := st.Current
 	if current == nil {
@@ -325,8 +326,14 @@ func (a *app) status() error {
 	if st.Boots != 0 {
 		fmt.Fprintf(a.out, "boots next   %s\n", describeBoots(st))
 	}
+	if st.Health != nil {
+		fmt.Fprintf(a.out, "health       %s\n", describeHealth(st.Health))
+	}
 	if st.Last != nil {
 		fmt.Fprintf(a.out, "last switch  %s\n", describeActivation(st.Last))
+	}
+	if st.Health != nil {
+		a.printFailures(st.Health)
 	}
 	return nil
 }
@@ -340,6 +347,8 @@ type statusDocument struct {
 	// TriesLeft is how often the loader still tries it; none for one that is not
 	// counted.
 	TriesLeft *int `json:"tries_left,omitempty"`
+	// Health is what came out of the health checks of Current the last time.
+	Health *health.Report `json:"health,omitempty"`
 }
 
 func triesLeft(t boot.Tries) *int {

@@ -6,6 +6,7 @@ import (
 
 	"sysc/systems/boot"
 	"sysc/systems/generation"
+	"sysc/systems/health"
 	"sysc/systems/rootdir"
 )
 
@@ -21,6 +22,9 @@ type Status struct {
 	Boots generation.Number
 	// Tries is how often the loader still tries it.
 	Tries boot.Tries
+	// Health is what came out of the health checks of Current the last time, nil when
+	// they were not carried out.
+	Health *health.Report
 	// Last is how the last change went, nil before the first. An outcome of
 	// generation.Started beside a lock that nobody holds is one that was killed.
 	Last *generation.Activation
@@ -44,6 +48,11 @@ func ReadStatus(dir string) (*Status, error) {
 	}
 	if st.Current, err = p.Current(); err != nil {
 		return nil, err
+	}
+	if st.Current != nil {
+		if st.Health, err = p.Health(st.Current.Number); err != nil {
+			return nil, err
+		}
 	}
 	if st.Last, err = p.LastActivation(); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"sysc/store"
 	"sysc/systems"
 	"sysc/systems/generation"
+	"sysc/systems/health"
 )
 
 func open(t *testing.T) (*generation.Profile, string) {
@@ -183,6 +184,36 @@ func TestPin(t *testing.T) {
 	}
 	if err := p.Pin(3, true); !errors.Is(err, generation.ErrNotExist) {
 		t.Errorf("pinned nothing: %v", err)
+	}
+}
+
+func TestHealth(t *testing.T) {
+	p, dir := open(t)
+	commit(t, p, record(1, 0))
+	if got, err := p.Health(1); got != nil || err != nil {
+		t.Errorf("before any check: %+v, %v", got, err)
+	}
+	want := &health.Report{Time: time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC), Results: []health.Result{{Name: "x", Asks: "true", Attempts: 2, Problem: "no", Log: []string{"a", "b"}}}}
+	if err := p.SetHealth(1, want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Health(1)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	for _, text := range []string{"", "{}", `{"format":2,"time":"2026-05-01T00:00:00Z","results":null}`, `{"format":1,"more":1}`} {
+		if err := os.WriteFile(filepath.Join(dir, generation.Dir, "health/1.json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Health(1); err == nil {
+			t.Errorf("accepted %q", text)
+		}
+	}
+	if err := p.Delete(1); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Health(1); got != nil || err != nil {
+		t.Errorf("after deletion: %+v, %v", got, err)
 	}
 }
 

@@ -7,6 +7,7 @@
 //	current           link to the generation that is in force: "N"
 //	state.json        highest number used, last activation ([Activation]), what is pinned
 //	lock              held by whoever changes any of this
+//	health/N.json     what came out of N's health checks the last time
 //	trees/PLACE       checkouts of top-level directories, shared by generations
 //	.new/             where things are made before they are renamed into place
 //
@@ -375,7 +376,7 @@ func (p *Profile) Delete(n Number) error {
 	if err := p.root.Rename(dirOf(n), aside); err != nil {
 		return fmt.Errorf("delete generation %d: %w", n, err)
 	}
-	return p.root.RemoveAll(aside)
+	return errors.Join(p.root.RemoveAll(aside), p.root.RemoveAll(healthName(n)))
 }
 
 // SystemLink returns the path, below the machine's root, of the link that keeps
