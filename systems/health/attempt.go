@@ -80,7 +80,7 @@ func active(ctx context.Context, unit string) error {
 	switch {
 	case err == nil:
 		return nil
-	case state != "" && ctx.Err() == nil:
+	case state != "" && !over(ctx):
 		return fmt.Errorf("%s is %s", unit, state)
 	}
 	return late(ctx, fmt.Errorf("ask for %s: %w", unit, err))
@@ -115,10 +115,17 @@ func command(ctx context.Context, args []string) outcome {
 
 // late tells of the time that is over, rather than of what that broke off.
 func late(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if over(ctx) {
 		return errors.New("it was not done in time")
 	}
 	return err
+}
+
+// over reports whether ctx has ended, or is about to: a connection that has the same
+// deadline may see it first.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // A tail keeps the end of what is written to it.

@@ -72,7 +72,7 @@ func run(ctx context.Context, c systems.HealthCheck) Result {
 		r.Attempts++
 		a := attempt(ctx, c)
 		// What was cut off by the end of the time says less than the attempt before.
-		if a.err == nil || r.Problem == "" || ctx.Err() == nil {
+		if a.err == nil || r.Problem == "" || !over(ctx) {
 			r.OK, r.Problem, r.Log = a.err == nil, "", a.log
 			if a.err != nil {
 				r.Problem = a.err.Error()
