@@ -175,18 +175,18 @@ func (r *fields) requestRoot(req EnvironmentRequest) string {
 // base returns the name of the input that packages without one belong to: the
 // one that the block names, or the only one.
 func (r *fields) base() string {
-	inputs := r.m.Definition.Inputs
 	a := r.body.Attr("base")
 	if a == nil || a.Expr.IsNull() {
+		inputs := r.m.Bases()
 		switch len(inputs) {
 		case 1:
-			return inputs[0].Labels[0]
+			return inputs[0]
 		case 0:
 			r.fail("packages", "No input for packages",
 				"A build runs in a root made of packages, and there is no input that they could come from. Declare one, as in\n\n  input \"debian\" {\n    type   = \"debian\"\n    suites = [\"trixie\"]\n  }")
 			return ""
 		}
-		r.fail("packages", "Missing required argument", "There are several inputs. Say which one the packages are from, as in\n\n  base = input."+inputs[0].Labels[0])
+		r.fail("packages", "Missing required argument", "There are several inputs. Say which one the packages are from, as in\n\n  base = input."+inputs[0])
 		return ""
 	}
 	refs := a.Expr.References()
@@ -194,8 +194,7 @@ func (r *fields) base() string {
 		r.fail("base", "Invalid base", "The base is written as the name of an input, as in input.debian.")
 		return ""
 	}
-	_, diags := r.m.Input(refs[0].Path[0].Name, refs[0].Range)
-	r.diags = append(r.diags, diags...)
+	r.diags = append(r.diags, r.m.CheckBase(refs[0])...)
 	return refs[0].Path[0].Name
 }
 

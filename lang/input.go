@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zclconf/go-cty/cty"
 
@@ -56,6 +57,33 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 		return nil, diags
 	}
 	return in, diags
+}
+
+// sourceTypes are the types of inputs that are files, and nothing that a root can be
+// made of.
+var sourceTypes = []string{"git", "archive", "file"}
+
+// Bases returns the names of the inputs that a root can be made of, in the order of
+// the text. What is wrong with an input is told where it is used.
+func (m *Module) Bases() []string {
+	var out []string
+	for _, b := range m.Definition.Inputs {
+		in, _ := m.Input(b.Labels[0], diag.Range{})
+		if in == nil || !slices.Contains(sourceTypes, in.Type) {
+			out = append(out, b.Labels[0])
+		}
+	}
+	return out
+}
+
+// CheckBase reports what is wrong with an input that is named as a base.
+func (m *Module) CheckBase(ref syntax.Reference) diag.List {
+	in, diags := m.Input(ref.Path[0].Name, ref.Range)
+	if in != nil && slices.Contains(sourceTypes, in.Type) {
+		diags = append(diags, diag.Errorf(ref.Range, "Wrong base",
+			"Input %q is of type %q: files, and not a root. A base is an input of type \"debian\" or \"oci\".", in.Name, in.Type)...)
+	}
+	return diags
 }
 
 // noBlocks says what is written in an input in place of a block.

@@ -22,12 +22,14 @@ type Changes struct {
 // An InputChange is an input that is new, has moved, or is gone.
 type InputChange struct {
 	Name string `json:"name"`
-	// Old and New are revisions, "" for none; the dates are when the archive was
-	// signed.
+	// Old and New are revisions, "" for none; the dates are when an archive of packages
+	// was signed, and the names what people call the states of other inputs.
 	Old     string    `json:"old,omitempty"`
 	New     string    `json:"new,omitempty"`
 	OldDate time.Time `json:"old_date,omitzero"`
 	NewDate time.Time `json:"new_date,omitzero"`
+	OldName string    `json:"old_name,omitempty"`
+	NewName string    `json:"new_name,omitempty"`
 }
 
 // A ModuleChange is a package of modules that is new, has moved, or is gone.
@@ -73,10 +75,10 @@ func compare(old, new *lock.File) *Changes {
 		is, isThere := new.Inputs[name]
 		change := InputChange{Name: name}
 		if wasThere {
-			change.Old, change.OldDate = was.Revision.ID(), was.Revision.Date()
+			change.Old, change.OldDate, change.OldName = inputState(was)
 		}
 		if isThere {
-			change.New, change.NewDate = is.Revision.ID(), is.Revision.Date()
+			change.New, change.NewDate, change.NewName = inputState(is)
 		}
 		if change.Old != change.New {
 			c.Inputs = append(c.Inputs, change)
@@ -114,6 +116,14 @@ func compare(old, new *lock.File) *Changes {
 		}
 	}
 	return c
+}
+
+// inputState is what a change tells of a state.
+func inputState(in lock.Input) (id string, date time.Time, name string) {
+	if in.Type == "debian" {
+		return in.Revision.ID(), in.Revision.Date(), ""
+	}
+	return in.Pin.ID(), time.Time{}, pinName(in.Pin)
 }
 
 func unionKeys[V any](a, b map[string]V) []string {

@@ -18,16 +18,18 @@ import (
 	"sysc/systems/distro/debian"
 )
 
-// An input is one input of type "debian", decoded.
+// An input is one input, decoded.
 type input struct {
 	// name is the label with the module's address in front, as in "debian" or
 	// "module.web.debian"; label is the label alone.
 	name, label string
-	settings    debian.Settings // without architecture
+	settings    debian.Settings // of type "debian", without architecture
 	// priority is that of the input's packages, 0 for what its archives say; pins are
 	// those of some of them.
 	priority int
 	pins     []debian.Pin
+	// fetched is set for any other type.
+	fetched *fetchedInput
 	// digest is that of the settings; the lock file has it to notice changes.
 	digest store.Digest
 	at     diag.Range
@@ -62,26 +64,13 @@ func inputSettings() []option.Attr {
 // maxKeyring bounds a keyring, in bytes. Debian's has 60 KiB.
 const maxKeyring = 1 << 20
 
-// input decodes an input block of a module, once.
+// input decodes an input block of type "debian" of a module, once.
 func (w *work) input(m *lang.Module, name string, from diag.Range) (*input, diag.List) {
-	key := inputName(m, name)
-	if r, ok := w.inputs[key]; ok {
-		return r.in, r.diags
+	in, diags := w.anyInput(m, name, from)
+	if in != nil && in.fetched != nil {
+		return nil, append(diags, in.noPackages(from)...)
 	}
-	r := &inputResult{}
-	raw, diags := m.Input(name, from)
-	r.diags = diags
-	if raw != nil {
-		in, more := w.decodeInput(m, raw)
-		r.in, r.diags = in, append(diags, more...)
-	}
-	if r.diags.HasErrors() {
-		r.in = nil
-	}
-	if slices.Contains(labels(m.Definition.Inputs), name) {
-		w.inputs[key] = r
-	}
-	return r.in, r.diags
+	return in, diags
 }
 
 // inputName is the lock file's name of an input of a module.
@@ -116,11 +105,7 @@ func (w *work) modules() []*lang.Module {
 }
 
 func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) {
-	if raw.Type != "debian" {
-		return nil, diag.Errorf(raw.Ranges["type"], "Unknown type of input",
-			"This version of sysc knows inputs of type \"debian\" only, not %q.", raw.Type)
-	}
-	values, diags := settingsOf(raw)
+	values, diags := settingsOf(raw, inputSettings())
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -170,9 +155,8 @@ func cause(err error) error {
 }
 
 // settingsOf checks the arguments of an input and fills in defaults.
-func settingsOf(raw *lang.Input) (map[string]cty.Value, diag.List) {
+func settingsOf(raw *lang.Input, table []option.Attr) (map[string]cty.Value, diag.List) {
 	var diags diag.List
-	table := inputSettings()
 	names := []string{"type"}
 	values := map[string]cty.Value{}
 	for _, a := range table {
@@ -277,6 +261,10 @@ type host struct {
 
 // Input returns what expressions may read of an input.
 func (h *host) Input(name string, from diag.Range) (cty.Value, diag.List) {
+	if in, diags := h.w.anyInput(h.m, name, from); in != nil && in.fetched != nil {
+		v, more := h.w.fetchedValue(in)
+		return v, append(diags, more...)
+	}
 	_, locked, diags := h.w.lockedInput(h.m, name, "", from)
 	if diags.HasErrors() {
 		return cty.DynamicVal, diags
@@ -303,8 +291,14 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		}
 	}
 	packages, diags := w.sortPackages(h.m, list, req.Base, req.Origin.Label)
+	image, more := w.imageBase(h.m, req.Base, req.Range)
+	diags = append(diags, more...)
 	if diags.HasErrors() {
 		return "", diags
+	}
+	if image != nil {
+		path, more := h.imageEnvironment(image, req, packages)
+		return path, append(diags, more...)
 	}
 	arch, err := debian.Architecture(w.p.opts.Platform)
 	if err != nil {
@@ -324,7 +318,7 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		return "", append(diags, diag.Errorf(req.Range, "Cannot make a root", "%v.", err)...)
 	}
 	if req.Exported {
-		w.environments[path] = exported{req.Origin.Label, packages}
+		w.environments[path] = exported{address: req.Origin.Label, packages: packages}
 	}
 	return path, diags
 }

@@ -34,6 +34,8 @@ type LockOptions struct {
 	AllowDowngrade bool
 	// Modules fetches modules; nil makes needing that an error.
 	Modules ModuleFetcher
+	// Inputs fetches inputs of other types than "debian"; nil makes needing that an error.
+	Inputs InputFetcher
 	// check makes what would have to be changed an error.
 	check bool
 	// Progress, if not nil, is told what begins: "versions" of a module's package are
@@ -193,9 +195,14 @@ func (l *locker) unknownUpdates() diag.List {
 // one.
 func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label string) (diag.List, error) {
 	name := inputName(m, label)
-	in, diags := w.input(m, label, diag.Range{})
+	in, diags := w.anyInput(m, label, diag.Range{})
 	if in == nil {
 		return diags, nil
+	}
+	update := l.opts.UpdateAll || slices.Contains(l.opts.Update, name) || m.Address() == "" && slices.Contains(l.opts.Update, "input."+label)
+	if in.fetched != nil {
+		more, err := l.fetched(ctx, w, in, update)
+		return append(diags, more...), err
 	}
 	architectures, more := w.architectures()
 	diags = append(diags, more...)
@@ -204,7 +211,6 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	}
 	old, locked := l.p.lock.Inputs[name]
 	missing := slices.ContainsFunc(architectures, func(arch string) bool { return !hasArchitecture(old.Revision, arch) })
-	update := l.opts.UpdateAll || slices.Contains(l.opts.Update, name) || m.Address() == "" && slices.Contains(l.opts.Update, "input."+label)
 	if locked && old.Settings == in.digest && !missing && !update {
 		l.put(name, old)
 		return diags, nil
@@ -259,12 +265,16 @@ func distinctIndexes(r debian.Revision) debian.Revision {
 	return out
 }
 
+// builds reports whether there is something to build in an environment.
+func (w *work) builds() bool {
+	return slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations)+len(m.Definition.Environments) > 0 })
+}
+
 // architectures are those of all systems, and of builds.
 func (w *work) architectures() ([]string, diag.List) {
 	var diags diag.List
 	platforms := map[string]diag.Range{}
-	builds := slices.ContainsFunc(w.modules(), func(m *lang.Module) bool { return len(m.Definition.Derivations)+len(m.Definition.Environments) > 0 })
-	if builds || len(w.blocks) == 0 {
+	if w.builds() || len(w.blocks) == 0 {
 		platforms[w.p.opts.Platform] = diag.Range{}
 	}
 	for _, b := range w.blocks {
@@ -484,9 +494,9 @@ func (p *Project) archives() ([]debian.Settings, diag.List) {
 	var diags diag.List
 	for _, m := range p.work.modules() {
 		for _, label := range labels(m.Definition.Inputs) {
-			in, more := p.input(m, label, diag.Range{})
+			in, more := p.anyInput(m, label, diag.Range{})
 			diags = append(diags, more...)
-			if in != nil {
+			if in != nil && in.fetched == nil {
 				all = append(all, in.settings)
 			}
 		}

@@ -83,6 +83,9 @@ func (p *Project) searched(opts SearchOptions, search func(w *work, in *input, a
 			if opts.Input != "" && opts.Input != name {
 				continue
 			}
+			if opts.Input == "" && w.isFetched(m, label) {
+				continue
+			}
 			searched++
 			in, more := w.input(m, label, diag.Range{})
 			diags = append(diags, more...)
@@ -100,7 +103,7 @@ func (p *Project) searched(opts SearchOptions, search func(w *work, in *input, a
 	case searched == 0 && opts.Input != "":
 		diags = append(diags, diag.Errorf(diag.Range{}, "Unknown input", "There is no input %q.%s", opts.Input, diag.DidYouMean(opts.Input, names))...)
 	case searched == 0:
-		diags = append(diags, diag.Errorf(diag.Range{}, "Nothing to search", "The definition has no inputs, which packages are from.")...)
+		diags = append(diags, diag.Errorf(diag.Range{}, "Nothing to search", "The definition has no inputs that packages are from.")...)
 	}
 	return diags.Sort(), nil
 }

@@ -101,7 +101,7 @@ func (w *work) platform(b *systemBlock) (string, diag.List) {
 // base returns the name of the input that packages without one are from: the one
 // that the system names, or the only one. It is "" when there is none.
 func (s *System) base() (string, diag.List) {
-	inputs := s.w.p.Inputs()
+	inputs := s.w.module.Bases()
 	a := s.block.Body.Attr("base")
 	if a == nil || a.Expr.IsNull() {
 		if len(inputs) == 1 {
@@ -113,8 +113,7 @@ func (s *System) base() (string, diag.List) {
 	if len(refs) != 1 || refs[0].Root != "input" || len(refs[0].Path) != 1 || a.Expr.Text() != refs[0].String() {
 		return "", diag.Errorf(a.Expr.Range(), "Wrong base", "The base is written as the name of an input, as in input.debian.")
 	}
-	_, diags := s.w.input(s.w.module, refs[0].Path[0].Name, refs[0].Range)
-	return refs[0].Path[0].Name, diags
+	return refs[0].Path[0].Name, s.w.module.CheckBase(refs[0])
 }
 
 // read fills the definition.
@@ -123,7 +122,13 @@ func (s *System) read(r *reader) diag.List {
 		Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.opts.provenance(s.w.p.lockDigest),
 	}
 	request, outputs, diags := s.request(r)
-	if !diags.HasErrors() {
+	switch {
+	case diags.HasErrors():
+	case request.image != nil:
+		var more diag.List
+		def.Root, more = s.w.imageRoot(request.image, request.address, s.e.platform, packageList{named: request.named, outputs: outputs}, s.block.Range, s.Origin)
+		diags = append(diags, more...)
+	default:
 		packages, ref, more := s.w.root(request, outputs, s.Origin)
 		diags = append(diags, more...)
 		def.Root = ref
@@ -150,7 +155,12 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	}
 	packages, more := s.w.sortPackages(s.w.module, list, base, `system "`+s.Name+`"`)
 	diags = append(diags, more...)
-	req.named, req.base.label = packages.named, base
+	req.image, more = s.w.imageBase(s.w.module, base, s.block.Range)
+	diags = append(diags, more...)
+	if req.named = packages.named; req.image != nil || more.HasErrors() {
+		return req, packages.outputs, diags
+	}
+	req.base.label = base
 	req.excluded, more = r.excluded()
 	diags = append(diags, more...)
 	root := s.e.options.Root()

@@ -47,7 +47,7 @@ func (p *Project) everything(ctx context.Context) diag.List {
 	diags := p.module.Force()
 	for _, m := range p.work.modules() {
 		for _, b := range m.Definition.Inputs {
-			_, more := p.work.input(m, b.Labels[0], diag.Range{})
+			_, more := p.work.anyInput(m, b.Labels[0], diag.Range{})
 			diags = append(diags, more...)
 		}
 	}

@@ -92,6 +92,9 @@ func (w *work) sortPackages(m *lang.Module, list []wantedPackage, base, what str
 		case base == "":
 			diags = append(diags, diag.Errorf(p.at, "No base to take packages from",
 				"%s names the package %q and has no base. Add base = input.NAME.", what, p.text)...)
+		case input != "" && w.isFetched(m, input):
+			in, _ := w.anyInput(m, input, p.at)
+			diags = append(diags, in.noPackages(p.at)...)
 		case wrongArchitecture(name) != "":
 			known := debian.Architectures()
 			diags = append(diags, diag.Errorf(p.at, "Unknown architecture",
@@ -116,11 +119,16 @@ func sortWanted(list *[]wantedPackage) {
 type exported struct {
 	address  string
 	packages packageList
+	// image is set when its base is an image: then it has no packages to stand for.
+	image bool
 }
 
 // addEnvironment adds the packages of an environment to the list of something that has
 // a base.
 func (l *packageList) addEnvironment(env exported, at diag.Range, base, what string) diag.List {
+	if env.image {
+		return diag.Errorf(at, "Environment of an image", "%s is an image, and not packages that could be added to others.", env.address)
+	}
 	if len(env.packages.named) > 0 && base == "" {
 		return diag.Errorf(at, "No base to take packages from",
 			"%s takes the packages of %s and has no base. Add base = input.NAME.", what, env.address)
@@ -166,8 +174,10 @@ func wrongArchitecture(text string) string {
 // inputs, and where it does.
 type rootRequest struct {
 	// address is the lock file's name for it: "system.laptop".
-	address      string
-	base         inputRef // whose label is "" when there is none
+	address string
+	base    inputRef // whose label is "" when there is none
+	// image is set in place of base when that is an image.
+	image        *input
 	named        []wantedPackage
 	excluded     []wantedPackage // sorted by text, each once
 	basePackages debian.Base

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
 	"sync"
 	"time"
@@ -13,7 +14,9 @@ import (
 
 	"sysc/internal/bytesize"
 	"sysc/modules"
+	"sysc/modules/lock"
 	"sysc/modules/source"
+	"sysc/store"
 	"sysc/systems/distro/debian"
 )
 
@@ -106,6 +109,9 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor vendorF
 	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	opts.Progress, opts.Modules = status.step, fetcher
+	if opts.Inputs, err = a.inputFetcher(status); err != nil {
+		return err
+	}
 	fetcher.Progress = status.module
 	if opts.Fetcher, err = a.indexFetcher(status); err != nil {
 		return err
@@ -121,6 +127,9 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor vendorF
 	locked, err := a.lockedModules()
 	if err == nil {
 		err = a.keepModules(ctx, locked)
+	}
+	if err == nil {
+		err = a.keepInputs(ctx, project.LockedInputs())
 	}
 	if err != nil {
 		return err
@@ -163,6 +172,36 @@ func (a *app) indexFetcher(status *statusLine) (func(debian.Settings) debian.Fet
 	}, nil
 }
 
+// inputFetcher returns what gets inputs of other types than "debian" into the store,
+// which is opened when there is one to get.
+func (a *app) inputFetcher(status *statusLine) (*source.Inputs, error) {
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	return &source.Inputs{
+		Download: client, Registries: registries(client), Progress: status.download,
+		Store: func(ctx context.Context) (source.InputStore, error) { return a.storeOfModules(ctx) },
+	}, nil
+}
+
+// keepInputs keeps inputs that the store has from garbage collection, for as long as the
+// lock file names them.
+func (a *app) keepInputs(ctx context.Context, texts map[store.Path]string) error {
+	if len(texts) == 0 {
+		return nil
+	}
+	st, err := a.storeOfModules(ctx)
+	if err != nil {
+		return err
+	}
+	maps.DeleteFunc(texts, func(path store.Path, _ string) bool {
+		_, err := st.Object(ctx, path)
+		return err != nil // collected, or locked on another machine
+	})
+	return st.AddFileRoots(ctx, filepath.Join(a.dir, lock.FileName), texts)
+}
+
 // printChanges lists what a lock file got.
 func (a *app) printChanges(c *modules.Changes, all bool) {
 	if !c.Written {
@@ -184,9 +223,9 @@ func (a *app) printChanges(c *modules.Changes, all bool) {
 		case in.New == "":
 			fmt.Fprintf(a.out, "- input %s\n", in.Name)
 		case in.Old == "":
-			fmt.Fprintf(a.out, "+ input %s, signed %s\n", in.Name, in.NewDate.UTC().Format(time.DateTime))
+			fmt.Fprintf(a.out, "+ input %s, %s\n", in.Name, inputState(in.NewName, in.NewDate, "signed "))
 		default:
-			fmt.Fprintf(a.out, "~ input %s, signed %s → %s\n", in.Name, in.OldDate.UTC().Format(time.DateTime), in.NewDate.UTC().Format(time.DateTime))
+			fmt.Fprintf(a.out, "~ input %s, %s → %s\n", in.Name, inputState(in.OldName, in.OldDate, "signed "), inputState(in.NewName, in.NewDate, ""))
 		}
 	}
 	for _, same := range sameChanges(c.Roots) {
@@ -196,6 +235,14 @@ func (a *app) printChanges(c *modules.Changes, all bool) {
 		fmt.Fprintf(a.out, "+ %s %s is %d\n", id.Kind, id.Name, id.ID)
 	}
 	a.say("Wrote sysc.lock.")
+}
+
+// inputState is the name of a state, or when it was signed.
+func inputState(name string, date time.Time, signed string) string {
+	if name != "" {
+		return name
+	}
+	return signed + date.UTC().Format(time.DateTime)
 }
 
 // printRootChange lists the packages of one root that are new, gone or changed:
@@ -285,6 +332,7 @@ func (s *statusLine) step(step, name string) {
 		"versions": "Asking for the versions of %s",
 		"module":   "Fetching module %s",
 		"update":   "Asking the archive of input %s for its state",
+		"input":    "Fetching input %s",
 		"read":     "Reading the indexes of input %s",
 		"resolve":  "Resolving the packages of %s",
 	}[step]

@@ -63,11 +63,7 @@ func git(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	dir, err := s.TempDir()
-	if err != nil {
-		return err
-	}
-	got, err := newCheckout(s, dir).tree(ctx, gitfetch.Request{Remote: remote, Commit: attrs.Commit, Ref: attrs.Ref}, attrs.Submodules)
+	got, err := s.CommitTree(ctx, gitfetch.Request{Remote: remote, Commit: attrs.Commit, Ref: attrs.Ref}, attrs.Submodules)
 	switch {
 	case err != nil:
 		return err
@@ -78,6 +74,16 @@ func git(ctx context.Context, s *Step) error {
 	}
 	s.SetTree(s.Derivation.OutputNames()[0], store.KindTree, got, nil)
 	return nil
+}
+
+// CommitTree puts the files of a commit into the store, and returns the digest of the
+// canonical tree that they are: what "builtin:git" makes. r.Dir is not used.
+func (s *Step) CommitTree(ctx context.Context, r gitfetch.Request, submodules bool) (store.Digest, error) {
+	dir, err := s.TempDir()
+	if err != nil {
+		return store.Digest{}, err
+	}
+	return newCheckout(s, dir).tree(ctx, r, submodules)
 }
 
 // CommitTree puts the files of a commit into a store, without those of

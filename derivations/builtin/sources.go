@@ -1,6 +1,8 @@
 package builtin
 
 import (
+	"net/url"
+	"path"
 	"strings"
 
 	"sysc/derivations"
@@ -13,6 +15,52 @@ import (
 // result known beforehand is found by name and digest, so an old digest beside a new
 // hash is noticed and not taken for the new one.
 const nameDigits = 12
+
+// A FileSource is a file that is fetched.
+type FileSource struct {
+	URLs       []string // best first
+	Name       string   // of the object
+	SHA256     store.Digest
+	Size       int64 // bytes, 0 when it is not known
+	Executable bool
+}
+
+// Derivation returns what fetches the file, and its attributes.
+func (f FileSource) Derivation() (derivations.Derivation, map[string]any) {
+	attrs := map[string]any{"url": f.URLs[0]}
+	if len(f.URLs) > 1 {
+		attrs = map[string]any{"urls": f.URLs}
+	}
+	return derivations.Derivation{
+		Name: f.Name, Platform: derivations.PlatformAny, Builder: BuilderFetch,
+		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.SHA256, Size: f.Size, Executable: f.Executable},
+	}, attrs
+}
+
+// Unpacked returns what makes a tree of an archive, the leading directory of its paths
+// left out, and its attributes. archive is its path.
+func Unpacked(name, archive string) (derivations.Derivation, map[string]any) {
+	return derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: BuilderUnpack},
+		map[string]any{"source": archive, "format": "archive", "strip": 1, "kind": "tree"}
+}
+
+// FileName is an object's name made of an address.
+func FileName(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ObjectName("")
+	}
+	return ObjectName(path.Base(u.Path))
+}
+
+// TreeName is the name of what is unpacked from an archive of a name: hello-1.0.tar.gz
+// is hello-1.0.
+func TreeName(archive string) string {
+	for _, ending := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar", ".zip"} {
+		archive = strings.TrimSuffix(archive, ending)
+	}
+	return ObjectName(archive)
+}
 
 // A CommitSource is a commit that is fetched.
 type CommitSource struct {

@@ -18,3 +18,17 @@ func TestObjectName(t *testing.T) {
 		}
 	}
 }
+
+func TestNames(t *testing.T) {
+	for address, want := range map[string][2]string{
+		"https://example.org/a/hello-2.12.tar.gz?x=1": {"hello-2.12.tar.gz", "hello-2.12"},
+		"https://example.org/":                        {"_", "_"},
+		"https://example.org/a%20b.zip":               {"a_b.zip", "a_b"},
+		"https://example.org/.tar":                    {"tar", "tar"},
+		"https://example.org/%":                       {"source", "source"},
+	} {
+		if got := [2]string{FileName(address), TreeName(FileName(address))}; got != want {
+			t.Errorf("%s: got %q, want %q", address, got, want)
+		}
+	}
+}

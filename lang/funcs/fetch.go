@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 
 	"github.com/zclconf/go-cty/cty"
@@ -37,7 +36,7 @@ func (m Module) fetchURL(c eval.Call) (cty.Value, diag.List) {
 		return noPath, diags
 	}
 	if f.name == "" {
-		f.name = f.fileName()
+		f.name = builtin.FileName(f.addresses[0])
 	}
 	return m.addFetch(c, f)
 }
@@ -53,30 +52,21 @@ func (m Module) fetchTarball(c eval.Call) (cty.Value, diag.List) {
 		return noPath, diag.Errorf(c.Args[2].Range, "Invalid option", "What is in an archive is executable or not as the archive says.")
 	}
 	name := f.name
-	f.name = f.fileName()
+	f.name = builtin.FileName(f.addresses[0])
 	if name == "" {
-		name = builtin.ObjectName(withoutExtension(f.name))
+		name = builtin.TreeName(f.name)
 	}
 	archive, diags := m.addFetch(c, f)
 	if diags.HasErrors() {
 		return noPath, diags
 	}
 	plain, _ := eval.Plain(archive)
-	return m.add(c, derivations.Derivation{Name: name, Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack},
-		map[string]any{"source": plain.AsString(), "format": "archive", "strip": 1, "kind": "tree"}, f.label(c))
+	d, attrs := builtin.Unpacked(name, plain.AsString())
+	return m.add(c, d, attrs, f.label(c))
 }
 
 // label is what people call the result.
 func (f *fetch) label(c eval.Call) string { return fmt.Sprintf("%s(%q)", c.Name, f.addresses[0]) }
-
-// fileName is an object's name made of the first address.
-func (f *fetch) fileName() string {
-	u, err := url.Parse(f.addresses[0])
-	if err != nil {
-		return builtin.ObjectName("")
-	}
-	return builtin.ObjectName(path.Base(u.Path))
-}
 
 // addFetch adds what gets a file: a derivation, or a source when the file is one
 // of the module.
@@ -84,14 +74,8 @@ func (m Module) addFetch(c eval.Call, f fetch) (cty.Value, diag.List) {
 	if f.file != nil {
 		return m.addModuleFile(c, f)
 	}
-	attrs := map[string]any{"url": f.addresses[0]}
-	if len(f.addresses) > 1 {
-		attrs = map[string]any{"urls": f.addresses}
-	}
-	return m.add(c, derivations.Derivation{
-		Name: f.name, Platform: derivations.PlatformAny, Builder: builtin.BuilderFetch,
-		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: f.digest, Executable: f.executable},
-	}, attrs, f.label(c))
+	d, attrs := builtin.FileSource{URLs: f.addresses, Name: f.name, SHA256: f.digest, Executable: f.executable}.Derivation()
+	return m.add(c, d, attrs, f.label(c))
 }
 
 // addModuleFile adds a file of the module as a source, if it has the hash.
@@ -250,13 +234,4 @@ func parseHash(a eval.Arg, hash string) (d store.Digest, diags diag.List) {
 	}
 	return d, diag.Errorf(a.Range, "Invalid hash",
 		"%q is neither \"sha256:\" and 64 hexadecimal digits nor \"sha256-\" and 44 characters of base64. To learn the hash of a file, run sha256sum on it.", hash)
-}
-
-// withoutExtension removes the endings of archives: hello-1.0.tar.gz is
-// hello-1.0.
-func withoutExtension(name string) string {
-	for _, ext := range []string{".gz", ".xz", ".zst", ".bz2", ".tgz", ".txz", ".tar", ".zip"} {
-		name = strings.TrimSuffix(name, ext)
-	}
-	return name
 }

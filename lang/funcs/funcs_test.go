@@ -70,9 +70,3 @@ func TestHostileArguments(t *testing.T) {
 		}
 	}
 }
-
-func TestWithoutExtension(t *testing.T) {
-	if got := withoutExtension("hello-2.12.tar.gz"); got != "hello-2.12" {
-		t.Errorf("withoutExtension: %q", got)
-	}
-}

@@ -45,8 +45,10 @@ type Input struct {
 	Type string
 	// Settings is the digest of the settings that it was pinned with.
 	Settings store.Digest
-	// Revision is the state that it is pinned to.
+	// Revision is the state that an input of type "debian" is pinned to, and Pin that of
+	// any other.
 	Revision debian.Revision
+	Pin      Pin
 }
 
 // A Module is one pinned source of modules: a commit of a repository, or an

@@ -90,6 +90,7 @@ type inputJSON struct {
 	Type     string         `json:"type"`
 	Settings store.Digest   `json:"settings"`
 	Indexes  []debian.Index `json:"indexes"`
+	Pin
 }
 
 type resolutionJSON struct {
@@ -234,6 +235,9 @@ func (raw *fileJSON) file() (*File, error) {
 	}
 	for _, name := range sorted(raw.Inputs) {
 		in := raw.Inputs[name]
+		if err := checkPin(in.Type, in.Pin, in.Indexes != nil); err != nil {
+			return nil, fmt.Errorf("read lock file: input %q: %v", name, err)
+		}
 		for _, index := range in.Indexes {
 			if err := checkPath(index.Path, index.ByHash); err != nil {
 				return nil, fmt.Errorf("read lock file: input %q: %v", name, err)
@@ -242,7 +246,7 @@ func (raw *fileJSON) file() (*File, error) {
 				return nil, fmt.Errorf("read lock file: input %q: an index without size or archive", name)
 			}
 		}
-		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}})
+		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}, Pin: in.Pin})
 	}
 	for _, key := range sorted(raw.Modules) {
 		if err := checkModule(raw.Modules[key]); err != nil {

@@ -131,6 +131,10 @@ func (w *writer) json(v any) {
 }
 
 func (w *writer) input(name string, in Input) {
+	if in.Type != typeDebian {
+		w.entry(name, pinnedJSON{in.Type, in.Settings, in.Pin})
+		return
+	}
 	w.key(name)
 	w.open("{")
 	w.entry("type", in.Type)
