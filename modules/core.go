@@ -65,6 +65,11 @@ func coreOptions(system string) []coreOption {
 		{path: "install_recommends", typ: option.Bool(), value: cty.False,
 			description: "Whether packages that installed ones recommend are installed as well."},
 
+		{path: "package", labels: []string{"name"}, labelType: mustPattern(`[a-z0-9][a-z0-9+.-]+`).Called("the name of a package"),
+			description: "Something in place of a package of the base that is installed."},
+		{path: "package.from", typ: nullText, value: null,
+			description: "The store path of the package file (.deb) that is installed instead, or of a directory with one file NAME_*.deb, as a derivation makes it. Null takes the archive's."},
+
 		{path: "file", labels: []string{"path"}, labelType: path,
 			description: "A file of the system. Its content is given as text or taken from a file in the store."},
 		{path: "file.content", typ: nullText, value: null,

@@ -77,17 +77,23 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 	if diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}
+	replaced, more := r.replacements(packages)
+	if diags = append(diags, more...); diags.HasErrors() {
+		return nil, derivations.Ref{}, diags
+	}
 	key := newRootKey(r.base.name(), r.arch, packages)
-	if ref, ok := w.roots[key]; ok {
+	if ref, ok := w.roots[key]; ok && len(replaced) == 0 {
 		return packages, ref, diags
 	}
 	// The name is that of the input, so that equal sets of packages are one root,
 	// whoever asks for them.
-	ref, err := debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Origin: o})
+	ref, err := debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Replaced: replaced, Origin: o})
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
 	}
-	w.roots[key] = ref
+	if len(replaced) == 0 {
+		w.roots[key] = ref
+	}
 	return packages, ref, diags
 }
 

@@ -9,6 +9,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
+	"sysc/store"
 	"sysc/systems"
 	"sysc/systems/distro/debian"
 )
@@ -133,9 +134,13 @@ func (s *System) read(r *reader) diag.List {
 		diags = append(diags, more...)
 		def.Root = ref
 		for _, p := range packages {
-			def.Packages = append(def.Packages, systems.Package{
+			one := systems.Package{
 				Name: p.Name, Version: p.Version, Architecture: p.Architecture, Explicit: p.Explicit, Size: p.Size, SHA256: p.SHA256,
-			})
+			}
+			if request.replaces(p) {
+				one.Size, one.SHA256, one.Replaced = 0, store.Digest{}, true
+			}
+			def.Packages = append(def.Packages, one)
 		}
 	}
 	r.declared(&def, newIDs(s.w.lock.Users, s.w.lock.Groups))
@@ -163,6 +168,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	req.base.label = base
 	req.excluded, more = r.excluded()
 	diags = append(diags, more...)
+	req.replaced = r.replaced()
 	root := s.e.options.Root()
 	req.basePackages = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")

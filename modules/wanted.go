@@ -183,7 +183,10 @@ type rootRequest struct {
 	basePackages debian.Base
 	recommends   bool
 	arch         string
-	at           diag.Range
+	// replaced has by name what is installed in place of the archive's. It is no
+	// matter of the lock file.
+	replaced map[string]replacement
+	at       diag.Range
 }
 
 // inputs are those that packages are from: the base, then the others by full name.

@@ -52,9 +52,12 @@ type Package struct {
 	// Explicit is true for a package that the definition names.
 	Explicit bool `json:"explicit,omitempty"`
 	// Size is the package file's, in bytes, and SHA256 its digest; zero in what an
-	// earlier sysc has made.
+	// earlier sysc has made, and of a package that is replaced.
 	Size   int64        `json:"size"`
 	SHA256 store.Digest `json:"sha256,omitzero"`
+	// Replaced is set when a file that the definition names is installed in place of
+	// the archive's, whose version Version is.
+	Replaced bool `json:"replaced,omitempty"`
 }
 
 // A File is a declared file. Either Content or Source is set.

@@ -125,13 +125,13 @@ func (d *differ) packages(old, new []Package) []PackageChange {
 	merge(old, new, key, func(o, n *Package) {
 		switch {
 		case o == nil:
-			out = append(out, PackageChange{Action: Add, Name: n.Name, Architecture: n.Architecture, New: n.Version, Explicit: n.Explicit})
+			out = append(out, PackageChange{Action: Add, Name: n.Name, Architecture: n.Architecture, New: n.Version, Explicit: n.Explicit, Replaced: n.Replaced})
 		case n == nil:
 			out = append(out, PackageChange{Action: Remove, Name: o.Name, Architecture: o.Architecture, Old: o.Version, Explicit: o.Explicit})
-		case o.Version != n.Version:
+		case o.Version != n.Version || o.Replaced != n.Replaced:
 			down := d.CompareVersions != nil && d.CompareVersions(o.Version, n.Version) > 0
 			out = append(out, PackageChange{Action: Change, Name: n.Name, Architecture: n.Architecture,
-				Old: o.Version, New: n.Version, Downgrade: down, Explicit: n.Explicit})
+				Old: o.Version, New: n.Version, Downgrade: down, Explicit: n.Explicit, Replaced: n.Replaced})
 		}
 	})
 	return out

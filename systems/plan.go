@@ -78,6 +78,9 @@ type PackageChange struct {
 	Downgrade bool `json:"downgrade,omitempty"`
 	// Explicit is set when the definition names the package.
 	Explicit bool `json:"explicit,omitempty"`
+	// Replaced is set when the new one is a file that the definition names, in place
+	// of the archive's.
+	Replaced bool `json:"replaced,omitempty"`
 }
 
 // An EntryChange is a change of something that has a name and a few properties.

@@ -119,12 +119,15 @@ func (r *renderer) packages(list []PackageChange) {
 	hidden := 0
 	for _, p := range list {
 		remark := ""
-		if p.Downgrade {
+		switch {
+		case p.Replaced:
+			remark = "replaced"
+		case p.Downgrade:
 			remark = "downgrade"
 		}
 		switch p.Action {
 		case Add:
-			if added > longList && !r.All && !p.Explicit {
+			if added > longList && !r.All && !p.Explicit && !p.Replaced {
 				hidden++
 				continue
 			}

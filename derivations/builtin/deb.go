@@ -6,6 +6,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"sysc/store"
+	"sysc/store/tree"
 )
 
 // debMembers returns the parts of a Debian package that matter. As deb(5) has
@@ -69,4 +72,35 @@ func (u *untar) readCompressed(ctx context.Context, r *io.SectionReader, workers
 	}
 	defer plain.Close()
 	return u.read(ctx, plain)
+}
+
+// packageFile returns the path of the archive to unpack: that of the source, or of the
+// only file PACKAGE_*.deb in it, as dpkg-buildpackage(1) names what it makes.
+func packageFile(ctx context.Context, s *Step, attrs unpackAttrs) (string, error) {
+	if attrs.Package == "" {
+		return attrs.Source, nil
+	}
+	o, rest, err := s.Object(ctx, attrs.Source)
+	if err != nil || o.Kind == store.KindFile {
+		return attrs.Source, err
+	}
+	_, dir, err := tree.Resolve(ctx, s.Store, o.Tree, strings.TrimPrefix(rest, "/"))
+	if err != nil || dir.Type != tree.Dir {
+		return attrs.Source, err
+	}
+	listing, err := s.Store.Tree(ctx, dir.Digest)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, e := range listing.Entries {
+		if strings.HasPrefix(e.Name, attrs.Package+"_") && strings.HasSuffix(e.Name, ".deb") {
+			found = append(found, e.Name)
+		}
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("unpack %s: want one file %s_*.deb in it, there are %d: %s",
+			attrs.Source, attrs.Package, len(found), strings.Join(found, ", "))
+	}
+	return attrs.Source + "/" + found[0], nil
 }

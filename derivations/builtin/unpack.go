@@ -13,8 +13,11 @@ import (
 )
 
 type unpackAttrs struct {
-	// Source is the logical path of the archive.
+	// Source is the logical path of the archive, or, with Package, of a directory that
+	// has it.
 	Source string `json:"source"`
+	// Package is the name of the Debian package that Source has to be, or "" for any.
+	Package string `json:"package"`
 	// Format is "deb" or "archive": tar or zip, which the first bytes tell.
 	Format string `json:"format"`
 	// Strip is how many leading parts of each path in an archive to drop.
@@ -41,7 +44,11 @@ func unpack(ctx context.Context, s *Step) error {
 	default:
 		return fmt.Errorf("unpack %q: kind %q is neither root nor tree", s.Derivation.Name, attrs.Kind)
 	}
-	e, err := s.File(ctx, attrs.Source)
+	source, err := packageFile(ctx, s, attrs)
+	if err != nil {
+		return err
+	}
+	e, err := s.File(ctx, source)
 	if err != nil {
 		return err
 	}
@@ -52,7 +59,7 @@ func unpack(ctx context.Context, s *Step) error {
 	defer f.Close()
 	l, err := unpackFile(ctx, s, attrs, &progressFile{File: f, progress: s.Progress, size: e.Size}, e.Size)
 	if err != nil {
-		return fmt.Errorf("unpack %s: %w", attrs.Source, Malformed(ctx, err))
+		return fmt.Errorf("unpack %s: %w", source, Malformed(ctx, err))
 	}
 	if kind == store.KindTree {
 		l.canonical()

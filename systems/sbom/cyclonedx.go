@@ -57,6 +57,9 @@ func CycloneDX(w io.Writer, s *System) error {
 	for i := range s.Manifest.Packages {
 		p := &s.Manifest.Packages[i]
 		one := cyclonedxComponent{Type: "library", Ref: purl(p), Name: p.Name, Version: p.Version, PURL: purl(p)}
+		if p.Replaced { // it is in no archive
+			one.PURL = ""
+		}
 		if !p.SHA256.IsZero() {
 			one.Hashes = cyclonedxSHA256(p.SHA256)
 		}

@@ -80,7 +80,9 @@ func SPDX(w io.Writer, s *System) error {
 		if !p.SHA256.IsZero() {
 			one.Checksums = spdxSHA256(p.SHA256)
 		}
-		one.ExternalRefs = []spdxReference{{"PACKAGE-MANAGER", "purl", purl(p)}}
+		if !p.Replaced { // else it is in no archive
+			one.ExternalRefs = []spdxReference{{"PACKAGE-MANAGER", "purl", purl(p)}}
+		}
 		doc.Packages = append(doc.Packages, one)
 		doc.Relationships = append(doc.Relationships, spdxRelationship{spdxSystemID, "CONTAINS", one.ID})
 	}

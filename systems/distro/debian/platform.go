@@ -19,8 +19,8 @@ var architectures = map[string]string{
 	"linux/s390x":   "s390x",
 }
 
-// architectureAll is that of packages for every architecture.
-const architectureAll = "all"
+// ArchitectureAll is that of packages for every architecture.
+const ArchitectureAll = "all"
 
 // Architectures returns the names of Debian's architectures, sorted.
 func Architectures() []string {

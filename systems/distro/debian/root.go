@@ -20,6 +20,10 @@ type RootRequest struct {
 	Architecture string
 	// Packages are what [Universe.Resolve] chose, in any order.
 	Packages []Package
+	// Replaced maps names of packages, of the architecture or of "all", to paths in
+	// the store: of package files that are taken in place of the archive's, or of
+	// directories that have them.
+	Replaced map[string]string
 	// Origin is where the definition asks for the root.
 	Origin derivations.Origin
 }
@@ -50,7 +54,7 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 	slices.SortFunc(packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
 	layout := dpkg.Layout{Architecture: r.Architecture}
 	for _, p := range packages {
-		unpacked, err := addPackage(g, p, r.Origin)
+		unpacked, err := addPackage(g, r, p)
 		if err != nil {
 			return derivations.Ref{}, fmt.Errorf("package %q: %w", p.Name, err)
 		}
@@ -83,17 +87,22 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 
 // addPackage adds the steps that fetch and unpack a package. It returns the
 // placeholder of what the second makes.
-func addPackage(g *derivations.Graph, p Package, o derivations.Origin) (string, error) {
+func addPackage(g *derivations.Graph, r RootRequest, p Package) (string, error) {
+	if from, ok := r.Replaced[p.Name]; ok && (p.Architecture == r.Architecture || p.Architecture == ArchitectureAll) {
+		return add(g, derivations.Derivation{
+			Name: sanitise(p.Name + "-replaced"), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
+		}, map[string]any{"source": from, "format": "deb", "package": p.Name}, r.Origin)
+	}
 	fetched, err := add(g, derivations.Derivation{
 		Name: sanitise(path.Base(p.Filename)), Platform: derivations.PlatformAny, Builder: builtin.BuilderFetch,
 		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: p.SHA256, Size: p.Size},
-	}, map[string]any{"url": "mirror://" + p.Archive + "/" + escapePath(p.Filename), "size": p.Size}, o)
+	}, map[string]any{"url": "mirror://" + p.Archive + "/" + escapePath(p.Filename), "size": p.Size}, r.Origin)
 	if err != nil {
 		return "", err
 	}
 	return add(g, derivations.Derivation{
 		Name: sanitise(p.Name + "-" + p.Version), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
-	}, map[string]any{"source": fetched, "format": "deb"}, o)
+	}, map[string]any{"source": fetched, "format": "deb"}, r.Origin)
 }
 
 // add adds a derivation with attributes and returns its output's placeholder.

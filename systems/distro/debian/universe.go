@@ -58,14 +58,14 @@ type Packages struct {
 func ReadPackages(ctx context.Context, r Revision, architecture string, f Fetcher) (*Packages, error) {
 	p := &Packages{}
 	for _, index := range r.Indexes {
-		if index.Architecture == architecture || index.Architecture == architectureAll {
+		if index.Architecture == architecture || index.Architecture == ArchitectureAll {
 			p.indexes = append(p.indexes, index)
 		}
 	}
 	p.lists = make([][]universe.Package, len(p.indexes))
 	err := par.Do(ctx, len(p.indexes), parallelIndexes, func(ctx context.Context, i int) error {
 		return readIndex(ctx, p.indexes[i], f, func(plain io.Reader) (err error) {
-			p.lists[i], err = universe.ReadIndex(plain, architecture, architectureAll)
+			p.lists[i], err = universe.ReadIndex(plain, architecture, ArchitectureAll)
 			return err
 		})
 	})

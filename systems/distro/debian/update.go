@@ -146,7 +146,7 @@ func (a *Archive) indexes(release *archive.Release) ([]Index, error) {
 		}
 		for _, architecture := range architectures {
 			file, ok := release.Index(component, architecture)
-			if !ok && architecture == architectureAll {
+			if !ok && architecture == ArchitectureAll {
 				continue
 			}
 			if !ok {
@@ -163,10 +163,10 @@ func (a *Archive) indexes(release *archive.Release) ([]Index, error) {
 func (a *Archive) architectures(release *archive.Release) ([]string, error) {
 	switch have := slices.Contains(release.Architectures, a.Architecture); {
 	case have && release.SeparateAll:
-		return []string{a.Architecture, architectureAll}, nil
+		return []string{a.Architecture, ArchitectureAll}, nil
 	case have:
 		return []string{a.Architecture}, nil
-	case slices.Equal(release.Architectures, []string{architectureAll}):
+	case slices.Equal(release.Architectures, []string{ArchitectureAll}):
 		return release.Architectures, nil
 	}
 	return nil, fmt.Errorf("no architecture %q, there is %s", a.Architecture, strings.Join(release.Architectures, ", "))
@@ -192,5 +192,5 @@ func (a *Archive) flatIndex(release *archive.Release) ([]Index, error) {
 	if !ok {
 		return nil, errors.New("the Release file has no SHA-256 of Packages")
 	}
-	return []Index{a.index(release, file, "", architectureAll)}, nil
+	return []Index{a.index(release, file, "", ArchitectureAll)}, nil
 }

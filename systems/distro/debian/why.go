@@ -125,7 +125,7 @@ func (w *why) addNeeds(r Request, u *universe.Universe, id universe.ID) {
 
 // versions returns the packages that have the name and the architecture of a locked one.
 func (u *Universe) versions(p Package) []universe.ID {
-	if p.Architecture != architectureAll && p.Architecture != u.u.Architecture {
+	if p.Architecture != ArchitectureAll && p.Architecture != u.u.Architecture {
 		return u.u.Versions(p.Name + ":" + p.Architecture)
 	}
 	return u.u.Versions(p.Name)
