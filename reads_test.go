@@ -20,7 +20,7 @@ var evaluating = []string{
 // notEvaluating are packages below these, and files, that no evaluation comes to.
 var notEvaluating = []string{
 	"derivations/build", "derivations/builtin", "derivations/sandbox", "store/localstore", "store/sign", "store/export", "store/storetest", // building and storing
-	"systems/activate", "systems/boot", "systems/composefs", "systems/health", "systems/rootdir", "systems/systemstest", // machines
+	"systems/activate", "systems/boot", "systems/composefs", "systems/health", "systems/livemount", "systems/rootdir", "systems/systemstest", // machines
 	"systems/earlyboot", "systems/erofs", "systems/ext4", "systems/initrd", "systems/mounttest", // and what boots them
 	"systems/load.go",                      // reads an object that was built
 	"systems/distro/debian/debiantest",     // makes archives
