@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/lang"
+	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/modules/option"
 )
@@ -20,16 +22,52 @@ func (p *Project) Options() *option.Option {
 	return p.work.evaluator("", p.opts.Platform, nil, nil).options.Root().Option()
 }
 
-// ModuleDirs returns the directories of the modules that the definition uses, those
-// that were fetched left out; links are resolved, and the root module's comes first.
-func (p *Project) ModuleDirs() []string {
-	var out []string
+// A UsedModule is a directory that modules of the definition are in.
+type UsedModule struct {
+	// Dir is the directory, links resolved.
+	Dir string
+	// Name stands in front of the names of its files in ranges, "" for the root
+	// module, which has none.
+	Name string
+	// Fetched is set for a module of a package that was fetched: Name is no path then.
+	Fetched bool
+	// Uses are the directories that its module blocks lead to, by their names.
+	Uses map[string]string
+}
+
+// UsedModules returns the modules that the definition consists of, each directory
+// once, the root module's first.
+func (p *Project) UsedModules() []UsedModule {
+	var out []UsedModule
+	seen := map[string]bool{}
 	for _, m := range p.work.modules() {
-		if n := p.work.loader.nodes[m]; n != nil && n.place.tree.key == "" && !slices.Contains(out, n.place.dir()) {
-			out = append(out, n.place.dir())
+		n := p.work.loader.nodes[m]
+		if n == nil || seen[n.place.dir()] {
+			continue
 		}
+		seen[n.place.dir()] = true
+		u := UsedModule{Dir: n.place.dir(), Fetched: n.place.tree.key != "", Uses: map[string]string{}}
+		if n.parent != nil {
+			u.Name = n.place.shown()
+		}
+		for _, use := range m.Definition.Uses {
+			if to := p.work.firstOf(m, use.Name); to != nil {
+				u.Uses[use.Name] = to.place.dir()
+			}
+		}
+		out = append(out, u)
 	}
 	return out
+}
+
+// firstOf returns what a module block leads to, nil when that is not known.
+func (w *work) firstOf(m *lang.Module, name string) *node {
+	all, _ := m.Uses(name, diag.Range{}) // whoever needs them reports what is wrong
+	if all == nil || len(all.Keys) == 0 {
+		return nil
+	}
+	child, _ := all.Instance(all.Keys[0], diag.Range{})
+	return w.loader.nodes[child]
 }
 
 // Functions returns the functions that expressions can call, by name.

@@ -21,14 +21,20 @@ func (a *app) memory() *modules.Memory {
 	return &modules.Memory{Cache: evalcache.New(dir), Program: program}
 }
 
-// evaluationsPath is the directory for evaluations, among what can be had anew, if the
-// environment says where that is (XDG Base Directory Specification).
+// evaluationsPath is the directory for evaluations.
 func (a *app) evaluationsPath() (dir string, ok bool) {
+	cache, ok := a.cachePath()
+	return filepath.Join(cache, "evaluations"), ok
+}
+
+// cachePath is the directory for what can be had anew, if the environment says where
+// that is (XDG Base Directory Specification).
+func (a *app) cachePath() (dir string, ok bool) {
 	if cache := a.getenv("XDG_CACHE_HOME"); filepath.IsAbs(cache) {
-		return filepath.Join(cache, "sysc", "evaluations"), true
+		return filepath.Join(cache, "sysc"), true
 	}
 	if home := a.getenv("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".cache", "sysc", "evaluations"), true
+		return filepath.Join(home, ".cache", "sysc"), true
 	}
 	return "", false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/spf13/cobra"
@@ -39,13 +40,17 @@ func (a *app) lsp(ctx context.Context) (err error) {
 	if opts.Overrides, err = a.moduleOverrides(); err != nil {
 		return err
 	}
+	standard := ""
+	if cache, ok := a.cachePath(); ok {
+		standard = filepath.Join(cache, "standard-modules")
+	}
 	var mu sync.Mutex
 	return lsp.Serve(ctx, stdio{os.Stdin, a.out}, opts, func(ctx context.Context, dir string) (map[store.Digest]string, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		a.dir = dir // an editor has definitions open in several
 		return a.moduleTrees(ctx, false)
-	})
+	}, standard)
 }
 
 // stdio is a stream of two.

@@ -14,7 +14,12 @@ exports.activate = async () => {
       args: ["lsp", ...settings.get("arguments")],
       transport: TransportKind.stdio,
     },
-    { documentSelector: [{ scheme: "file", language: "sysc" }] },
+    {
+      documentSelector: [
+        { scheme: "file", language: "sysc" },
+        { scheme: "file", pattern: "**/*.sysc.json" },
+      ],
+    },
   );
   await client.start();
 };

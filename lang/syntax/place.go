@@ -48,10 +48,15 @@ type Place struct {
 	// stands.
 	Word  string
 	Range diag.Range
+	// Quoted is set in the JSON syntax where the word is in quotes.
+	Quoted bool
 }
 
 // At returns what stands around a byte of the text.
 func (o *Outline) At(offset int) Place {
+	if isJSON(o.file.name) {
+		return o.atJSON(offset)
+	}
 	p := Place{}
 	i := sort.Search(len(o.tokens), func(i int) bool { return o.tokens[i].Range.Start.Byte >= offset }) - 1
 	o.around(&p, &o.Body, offset)

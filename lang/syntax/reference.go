@@ -57,6 +57,9 @@ func (s Step) String() string {
 	return `["` + s.Name + `"]`
 }
 
+// IsName reports whether a text can be a name in expressions.
+func IsName(s string) bool { return hclsyntax.ValidIdentifier(s) }
+
 func isDecimal(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }

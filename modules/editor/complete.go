@@ -28,20 +28,21 @@ type Item struct {
 // Complete returns what may stand at a byte of a file, sorted, and which part of
 // the text it takes the place of.
 func (s *Session) Complete(file string, offset int) ([]Item, diag.Range) {
-	if isJSON(file) {
-		return nil, diag.Range{}
-	}
-	p := s.outline(file).At(offset)
+	s.learn()
+	p, home := s.outline(file).At(offset), s.home(file)
 	var items []Item
 	switch p.Kind {
 	case syntax.InBody:
-		items = s.completeBody(p)
+		items = s.completeBody(p, home)
 	case syntax.InKey:
-		items = s.completeKeys(p)
+		items = s.completeKeys(p, home)
 	case syntax.InExpression:
-		items = s.completeExpression(p)
+		items = s.completeExpression(p, home)
 	case syntax.InText:
-		items = s.completeText(p)
+		items = s.completeText(p, home)
+	}
+	if isJSON(file) {
+		items = asJSON(items, p)
 	}
 	items = slices.DeleteFunc(items, func(i Item) bool {
 		return !strings.HasPrefix(strings.ToLower(i.Label), strings.ToLower(p.Word))
@@ -65,7 +66,7 @@ func header(typ string, labels []string) string {
 }
 
 // completeBody completes the names of arguments and blocks.
-func (s *Session) completeBody(p syntax.Place) []Item {
+func (s *Session) completeBody(p syntax.Place, home string) []Item {
 	if len(p.Blocks) == 0 {
 		var items []Item
 		for typ, w := range vocabulary {
@@ -81,7 +82,11 @@ func (s *Session) completeBody(p syntax.Place) []Item {
 		written[a.Name] = true
 	}
 	if !definesOptions(top.Type) {
-		return arguments(inner.Type, written)
+		items := arguments(inner.Type, written)
+		if inner.Type == "module" && len(inner.Labels) == 1 {
+			items = append(items, s.variablesOf(s.usedBy(home, inner.Labels[0]), written)...)
+		}
+		return items
 	}
 	items := s.completeOptions(s.definitionPath(p), written)
 	if len(p.Blocks) == 1 {
@@ -89,6 +94,18 @@ func (s *Session) completeBody(p syntax.Place) []Item {
 	}
 	if !written["when"] {
 		items = append(items, Item{Label: "when", Kind: "argument", Detail: vocabulary["config"].args["when"], Insert: "when = "})
+	}
+	return items
+}
+
+// variablesOf are the variables of a module that is used, as arguments.
+func (s *Session) variablesOf(home string, written map[string]bool) []Item {
+	var items []Item
+	for _, item := range s.declared(isVariable, home) {
+		if !written[item.Label] {
+			item.Kind, item.Insert = "argument", item.Label+" = "
+			items = append(items, item)
+		}
 	}
 	return items
 }
@@ -171,9 +188,9 @@ func firstSentence(text string) string {
 }
 
 // completeKeys completes the keys of objects that are values of options.
-func (s *Session) completeKeys(p syntax.Place) []Item {
+func (s *Session) completeKeys(p syntax.Place, home string) []Item {
 	if len(p.Blocks) == 0 || !definesOptions(p.Blocks[0].Type) || !byWrappers(*p.Object) {
-		return s.completeExpression(p)
+		return s.completeExpression(p, home)
 	}
 	written := map[string]bool{}
 	for _, k := range p.Object.Keys {
@@ -187,9 +204,9 @@ func (s *Session) completeKeys(p syntax.Place) []Item {
 }
 
 // completeExpression completes names and values.
-func (s *Session) completeExpression(p syntax.Place) []Item {
+func (s *Session) completeExpression(p syntax.Place, home string) []Item {
 	if len(p.Path) > 0 {
-		return s.completeSteps(p.Path)
+		return s.completeSteps(p.Path, home)
 	}
 	if p.Attr != nil && p.Attr.Name == "type" && len(p.Blocks) > 0 && slices.Contains([]string{"variable", "option"}, p.Blocks[len(p.Blocks)-1].Type) {
 		return words("type", types)
@@ -219,7 +236,7 @@ func words(kind string, table map[string]string) []Item {
 }
 
 // completeSteps completes what stands behind a dot.
-func (s *Session) completeSteps(path []string) []Item {
+func (s *Session) completeSteps(path []string, home string) []Item {
 	var items []Item
 	add := func(kind string, names ...string) {
 		for _, name := range names {
@@ -230,9 +247,11 @@ func (s *Session) completeSteps(path []string) []Item {
 	kind, block := roots[root]
 	switch {
 	case block && len(rest) == 0:
-		return s.declared(kind)
+		return s.declared(kind, home)
+	case root == "module" && len(rest) <= len([]string{"name", "key"}):
+		return s.declared(isOutput, s.usedBy(home, rest[0]))
 	case root == "pkg" && len(rest) == 0:
-		return s.declared(isInput)
+		return s.declared(isInput, home)
 	case root == "pkg" && len(rest) == 1:
 		return s.packages(rest[0])
 	case root == "derivation" && len(rest) == 1:
@@ -255,19 +274,25 @@ func (s *Session) completeSteps(path []string) []Item {
 	return items
 }
 
-// declared are the names of a kind that the definition declares.
-func (s *Session) declared(kind targetKind) []Item {
+// declared are the names of a kind that the module at home declares.
+func (s *Session) declared(kind targetKind, home string) []Item {
 	names := map[string]bool{}
-	for _, file := range s.files() {
-		for w := range s.words(s.outline(file)) {
-			if w.kind == kind && w.name != "" {
-				names[w.name] = true
+	for _, m := range s.world() {
+		if m.Dir != home {
+			continue
+		}
+		for _, file := range s.filesOf(m) {
+			for w := range s.words(s.outlineOf(file).last, home) {
+				if w.kind == kind && w.home == home && !w.given && w.name != "" {
+					names[w.name] = true
+				}
 			}
 		}
 	}
 	var items []Item
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		items = append(items, Item{Label: name, Kind: "name", Detail: string(kind), Doc: s.describeDeclared(target{kind: kind, name: name}), Insert: plain(name)})
+		doc := s.describeDeclared(target{kind: kind, name: name, home: home})
+		items = append(items, Item{Label: name, Kind: "name", Detail: string(kind), Doc: doc, Insert: plain(name)})
 	}
 	return items
 }
@@ -303,13 +328,13 @@ func (s *Session) values(p syntax.Place, quote bool) []Item {
 
 // completeText completes what is written in quotes: values of an option, and
 // packages in lists of them.
-func (s *Session) completeText(p syntax.Place) []Item {
+func (s *Session) completeText(p syntax.Place, home string) []Item {
 	if p.Attr == nil || len(p.Blocks) == 0 {
 		return nil
 	}
 	if p.Attr.Name == "packages" {
 		var items []Item
-		for _, input := range s.declared(isInput) {
+		for _, input := range s.declared(isInput, home) {
 			items = append(items, s.packages(input.Label)...)
 		}
 		return items

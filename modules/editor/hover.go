@@ -22,6 +22,7 @@ type Hover struct {
 
 // Hover returns what is known of the word at a byte of a file.
 func (s *Session) Hover(file string, offset int) (Hover, bool) {
+	s.learn()
 	t, ok := s.targetAt(file, offset)
 	if !ok {
 		return Hover{}, false
@@ -61,7 +62,7 @@ func (s *Session) describe(t target) string {
 
 // describeDeclared shows the text that declares something.
 func (s *Session) describeDeclared(t target) string {
-	places := s.declarations(t)
+	places := s.Declarations(Target{t})
 	if len(places) == 0 {
 		return ""
 	}

@@ -2,40 +2,98 @@ package editor
 
 import (
 	"slices"
+	"strings"
 
 	"sysc/lang/diag"
+	"sysc/modules/std"
 )
 
-// Definition returns where the word at a byte of a file is declared. It is
-// nothing for what no text of the definition declares.
-func (s *Session) Definition(file string, offset int) []diag.Range {
+// A Target is what a word in a text means. The zero Target is nothing.
+type Target struct{ target }
+
+// Target returns what the word at a byte of a file means, whichever module it is in.
+func (s *Session) Target(file string, offset int) (Target, bool) {
+	s.learn()
 	t, ok := s.targetAt(file, offset)
-	if !ok {
-		return nil
-	}
-	return s.declarations(t)
+	return Target{t}, ok && t.kind != isArgument && t.kind != isBlock
 }
 
-// declarations returns where a target is declared.
-func (s *Session) declarations(t target) []diag.Range {
+// Home is the directory of the module that declares what t is, "" for an option.
+func (t Target) Home() string { return t.home }
+
+// Declarations returns where a target is declared. It is nothing for what no text
+// declares, as the options of the core.
+func (s *Session) Declarations(t Target) []diag.Range {
 	var out []diag.Range
-	for _, file := range s.files() {
-		for w := range s.words(s.outline(file)) {
-			if w.same(t) && s.declares(file, w) {
-				out = append(out, w.at)
+	for _, p := range s.places(t.target) {
+		if p.declares {
+			out = append(out, p.at)
+		}
+	}
+	if len(out) > 0 || t.kind != isOption {
+		return out
+	}
+	if o := s.optionByPath(t.name); o != nil {
+		for _, d := range o.Declarations() {
+			if strings.HasPrefix(d.Range.Filename, std.Prefix) {
+				out = append(out, d.Range)
 			}
 		}
 	}
 	return out
 }
 
+// References returns all places where a target is named, in all modules of the
+// definition, sorted. Those that declare it are among them when declarations is set.
+func (s *Session) References(t Target, declarations bool) []diag.Range {
+	var out []diag.Range
+	for _, p := range s.places(t.target) {
+		if declarations || !p.declares {
+			out = append(out, p.at)
+		}
+	}
+	return out
+}
+
+// A namedPlace is where something is named.
+type namedPlace struct {
+	// at is all of the name, word its last part.
+	at, word diag.Range
+	declares bool
+}
+
+// places returns where a target is named, sorted.
+func (s *Session) places(t target) []namedPlace {
+	var out []namedPlace
+	for _, m := range s.world() {
+		for _, file := range s.filesOf(m) {
+			o := s.outline(file)
+			for w := range s.words(o, m.Dir) {
+				if w.same(t) {
+					out = append(out, namedPlace{w.at, w.word, s.declares(file, w)})
+				}
+			}
+			for _, n := range o.Names {
+				for step := -1; step < len(n.Path); step++ {
+					if u, ok := s.named(n, step, m.Dir); ok && u.same(t) {
+						out = append(out, namedPlace{u.at, u.word, false})
+						break
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b namedPlace) int { return a.at.Compare(b.at) })
+	return slices.CompactFunc(out, func(a, b namedPlace) bool { return a.at == b.at })
+}
+
 // declares reports whether a word outside of expressions declares what it means,
 // rather than defining or naming it.
 func (s *Session) declares(file string, w target) bool {
-	switch w.kind {
-	case isArgument, isBlock:
+	switch {
+	case w.given, w.kind == isArgument, w.kind == isBlock:
 		return false
-	case isOption:
+	case w.kind == isOption:
 		for _, b := range s.outline(file).Body.Blocks {
 			if b.Type == "option" && b.Whole.Start.Byte <= w.at.Start.Byte && w.at.End.Byte <= b.Whole.End.Byte {
 				return true
@@ -44,34 +102,6 @@ func (s *Session) declares(file string, w target) bool {
 		return false
 	}
 	return true
-}
-
-// References returns all places where what the word at a byte means is named,
-// sorted. Those that declare it are among them when declarations is set.
-func (s *Session) References(file string, offset int, declarations bool) []diag.Range {
-	t, ok := s.targetAt(file, offset)
-	if !ok || t.kind == isArgument || t.kind == isBlock {
-		return nil
-	}
-	var out []diag.Range
-	for _, name := range s.files() {
-		o := s.outline(name)
-		for w := range s.words(o) {
-			if w.same(t) && (declarations || !s.declares(name, w)) {
-				out = append(out, w.at)
-			}
-		}
-		for _, n := range o.Names {
-			for step := -1; step < len(n.Path); step++ {
-				if u, ok := s.named(n, step); ok && u.same(t) {
-					out = append(out, u.at)
-					break
-				}
-			}
-		}
-	}
-	slices.SortFunc(out, diag.Range.Compare)
-	return slices.Compact(out)
 }
 
 // A Symbol is something that a file declares.

@@ -1,11 +1,11 @@
 package editor
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"sysc/modules"
 	"sysc/modules/lock"
 )
 
@@ -22,11 +22,9 @@ func (s *Session) IsModule() bool {
 // Uses reports whether the definition uses the module in a directory, as far as it
 // could be read.
 func (s *Session) Uses(dir string) bool {
-	if s.known.options == nil {
-		s.load(context.Background())
-	}
+	s.learn()
 	real, err := filepath.EvalSymlinks(dir)
-	return err == nil && slices.Contains(s.known.modules, real)
+	return err == nil && slices.ContainsFunc(s.known.modules, func(m modules.UsedModule) bool { return m.Dir == real })
 }
 
 // NameOf is what ranges call a file of a module that the definition uses.
@@ -41,12 +39,4 @@ func (s *Session) NameOf(dir, name string) (string, bool) {
 	}
 	rel, err := filepath.Rel(here, there)
 	return filepath.ToSlash(filepath.Join(rel, name)), err == nil
-}
-
-// KnowAs takes over what a definition that uses this module knows.
-func (s *Session) KnowAs(owner *Session) {
-	if owner != s && owner.known.options != nil {
-		s.known = owner.known
-		s.known.texts = nil // by names from there
-	}
 }

@@ -33,6 +33,9 @@ type Session struct {
 type outline struct {
 	*syntax.Outline
 	text []byte
+	// last is that of the last text in which there was something to see, which one in
+	// the JSON syntax that is being written has not.
+	last *syntax.Outline
 }
 
 // A knowledge is what the last definition that could be read consists of.
@@ -40,9 +43,9 @@ type knowledge struct {
 	options   *option.Option
 	functions map[string]*eval.Function
 	packages  map[string][]modules.LockedPackage
-	// modules are the directories of the modules that it uses, links resolved, and texts
-	// their files by the names that ranges use.
-	modules []string
+	// modules are those that it consists of, its own first, and texts their files by the
+	// names that ranges use.
+	modules []modules.UsedModule
 	texts   map[string][]byte
 }
 
@@ -82,8 +85,8 @@ func (s *Session) Text(name string) ([]byte, bool) {
 	if text, ok := s.texts[name]; ok {
 		return text, true
 	}
-	if isDefinition(name) {
-		text, err := os.ReadFile(filepath.Join(s.dir, name))
+	if file, ok := s.File(name); ok && isDefinition(filepath.Base(name)) {
+		text, err := os.ReadFile(file)
 		return text, err == nil
 	}
 	text, ok := s.known.texts[name]
@@ -95,35 +98,26 @@ func isDefinition(name string) bool {
 	return (strings.HasSuffix(name, syntax.Extension) || isJSON(name)) && filepath.Base(name) == name && !strings.HasPrefix(name, ".")
 }
 
-// isJSON reports whether a file is in the JSON syntax, in which nothing is completed.
+// isJSON reports whether a file is in the JSON syntax.
 func isJSON(name string) bool { return strings.HasSuffix(name, syntax.JSONExtension) }
-
-// files returns the names of all files of the definition, sorted.
-func (s *Session) files() []string {
-	names := map[string]bool{}
-	entries, _ := os.ReadDir(s.dir) // a directory that cannot be read has the open texts
-	for _, e := range entries {
-		if isDefinition(e.Name()) && !e.IsDir() {
-			names[e.Name()] = true
-		}
-	}
-	for name := range s.texts {
-		if isDefinition(name) {
-			names[name] = true
-		}
-	}
-	return slices.Sorted(maps.Keys(names))
-}
 
 // outline returns the outline of a file's present text; that of no file is empty.
 func (s *Session) outline(name string) *syntax.Outline {
+	return s.outlineOf(name).Outline
+}
+
+func (s *Session) outlineOf(name string) *outline {
 	text, _ := s.Text(name)
-	if o, ok := s.outlines[name]; ok && string(o.text) == string(text) {
-		return o.Outline
+	before, ok := s.outlines[name]
+	if ok && string(before.text) == string(text) {
+		return before
 	}
 	o := &outline{Outline: syntax.ReadOutline(text, name), text: text}
+	if o.last = o.Outline; ok && isJSON(name) && len(o.Body.Blocks) == 0 {
+		o.last = before.last
+	}
 	s.outlines[name] = o
-	return o.Outline
+	return o
 }
 
 // Check evaluates the whole definition and returns what is wrong with it, as
@@ -135,7 +129,7 @@ func (s *Session) Check(ctx context.Context) diag.List {
 
 // hasSystem reports whether a system stands in a text of the directory.
 func (s *Session) hasSystem() bool {
-	return slices.ContainsFunc(s.files(), func(name string) bool {
+	return slices.ContainsFunc(s.ownFiles(), func(name string) bool {
 		return slices.ContainsFunc(s.outline(name).Body.Blocks, func(b *syntax.OutlineBlock) bool { return b.Type == "system" })
 	})
 }
@@ -166,7 +160,7 @@ func (s *Session) load(ctx context.Context) (*modules.Project, diag.List) {
 	diags = append(notFound, diags...)
 	if !diags.HasErrors() {
 		s.known = knowledge{
-			options: p.Options(), functions: p.Functions(), packages: p.LockedPackages(), modules: p.ModuleDirs(), texts: p.Files(),
+			options: p.Options(), functions: p.Functions(), packages: p.LockedPackages(), modules: p.UsedModules(), texts: p.Files(),
 		}
 	}
 	return p, diags
@@ -194,7 +188,7 @@ func (s *Session) Learn(clone *Session) (others bool) {
 	if clone.known.options == nil {
 		return false
 	}
-	others = !slices.Equal(s.known.modules, clone.known.modules)
+	others = !slices.EqualFunc(s.known.modules, clone.known.modules, func(a, b modules.UsedModule) bool { return a.Dir == b.Dir })
 	s.known = clone.known
 	return others
 }
@@ -212,7 +206,7 @@ func (s *Session) Place(d *diag.Diagnostic) string {
 	if d.Subject != nil && d.Subject.Filename != "" {
 		return d.Subject.Filename
 	}
-	if files := s.files(); len(files) > 0 {
+	if files := s.ownFiles(); len(files) > 0 {
 		return files[0]
 	}
 	return syntax.Extension

@@ -16,8 +16,13 @@ type target struct {
 	name string
 	// in is the block that an argument belongs to, and the input of a package.
 	in string
-	// at is the word.
-	at diag.Range
+	// home is the directory of the module that the name belongs to, "" for an option,
+	// an argument and a block.
+	home string
+	// at is the name, and word its last part.
+	at, word diag.Range
+	// given is set where a value is given to a variable.
+	given bool
 }
 
 type targetKind string
@@ -50,15 +55,17 @@ var declaring = map[string]targetKind{
 }
 
 // same reports whether two words mean the same.
-func (t target) same(o target) bool { return t.kind == o.kind && t.name == o.name && t.in == o.in }
+func (t target) same(o target) bool {
+	return t.kind == o.kind && t.name == o.name && t.in == o.in && t.home == o.home
+}
 
 // targetAt finds what the word at a byte of a file means.
 func (s *Session) targetAt(file string, offset int) (target, bool) {
-	o := s.outline(file)
+	o, home := s.outline(file), s.home(file)
 	if n, step, ok := o.NameAt(offset); ok {
-		return s.named(n, step)
+		return s.named(n, step, home)
 	}
-	for t := range s.words(o) {
+	for t := range s.words(o, home) {
 		if t.at.Start.Byte <= offset && offset <= t.at.End.Byte {
 			return t, true
 		}
@@ -66,33 +73,45 @@ func (s *Session) targetAt(file string, offset int) (target, bool) {
 	return target{}, false
 }
 
-// named is what a name in an expression means, up to one of its steps.
-func (s *Session) named(n syntax.OutlineName, step int) (target, bool) {
-	at := n.Range
-	if step >= 0 {
-		at.End = n.Path[step].Range.End
+// named is what a name in an expression of the module at home means, up to one of its
+// steps.
+func (s *Session) named(n syntax.OutlineName, step int, home string) (target, bool) {
+	to := func(kind targetKind, last int) target {
+		at := n.Range
+		at.End = n.Path[last].Range.End
+		return target{kind: kind, name: n.Path[last].Name, home: home, at: at, word: n.Path[last].Range}
 	}
 	if n.Call {
-		return target{kind: isFunction, name: n.Root, at: at}, true
+		return target{kind: isFunction, name: n.Root, home: home, at: n.Range, word: n.Range}, true
+	}
+	if step < 0 {
+		return target{}, false
 	}
 	if kind, ok := roots[n.Root]; ok {
-		if len(n.Path) == 0 || step < 0 {
-			return target{}, false
+		out := 1
+		if len(n.Path) > 1 && n.Path[1].Index {
+			out++
 		}
-		at.End = n.Path[0].Range.End
-		return target{kind: kind, name: n.Path[0].Name, at: at}, true
+		if kind == isModule && step >= out {
+			t := to(isOutput, out)
+			t.home = s.usedBy(home, n.Path[0].Name)
+			return t, t.home != ""
+		}
+		return to(kind, 0), true
 	}
 	switch {
 	case n.Root == "config" || n.Root == "option":
 		if opt := s.option(steps(n.Path[:step+1])); opt != nil && opt.Path != "" {
-			return target{kind: isOption, name: opt.Path, at: at}, true
+			t := to(isOption, step)
+			t.name, t.home = opt.Path, ""
+			return t, true
 		}
 	case n.Root == "pkg" && step == 0:
-		at.End = n.Path[0].Range.End
-		return target{kind: isInput, name: n.Path[0].Name, at: at}, true
+		return to(isInput, 0), true
 	case n.Root == "pkg" && step == 1:
-		at.End = n.Path[1].Range.End
-		return target{kind: isPackage, name: n.Path[1].Name, in: n.Path[0].Name, at: at}, true
+		t := to(isPackage, 1)
+		t.in = n.Path[0].Name
+		return t, true
 	}
 	return target{}, false
 }
@@ -125,12 +144,12 @@ func (s *Session) option(path []string) *option.Option {
 // definesOptions reports whether options are defined in a block at the top.
 func definesOptions(typ string) bool { return typ == "config" || typ == "system" || typ == "home" }
 
-// words goes over everything in a text that is not in an expression and means
-// something: headers, arguments, keys.
-func (s *Session) words(o *syntax.Outline) func(yield func(target) bool) {
+// words goes over everything in a text of the module at home that is not in an
+// expression and means something: headers, arguments, keys.
+func (s *Session) words(o *syntax.Outline, home string) func(yield func(target) bool) {
 	return func(yield func(target) bool) {
 		for _, b := range o.Body.Blocks {
-			if !s.blockWords(b, yield) {
+			if !s.blockWords(b, home, func(t target) bool { t.word = t.at; return yield(t) }) {
 				return
 			}
 		}
@@ -138,19 +157,19 @@ func (s *Session) words(o *syntax.Outline) func(yield func(target) bool) {
 }
 
 // blockWords is words for a block at the top.
-func (s *Session) blockWords(b *syntax.OutlineBlock, yield func(target) bool) bool {
+func (s *Session) blockWords(b *syntax.OutlineBlock, home string, yield func(target) bool) bool {
 	if !yield(target{kind: isBlock, name: b.Type, at: b.TypeRange}) {
 		return false
 	}
 	if kind, ok := declaring[b.Type]; ok && len(b.Labels) == 1 {
-		if !yield(target{kind: kind, name: b.Labels[0], at: b.LabelRanges[0]}) {
+		if !yield(target{kind: kind, name: b.Labels[0], home: home, at: b.LabelRanges[0]}) {
 			return false
 		}
 	}
 	switch {
 	case b.Type == "locals":
 		for _, a := range b.Body.Attrs {
-			if !yield(target{kind: isLocal, name: a.Name, at: a.NameRange}) {
+			if !yield(target{kind: isLocal, name: a.Name, home: home, at: a.NameRange}) {
 				return false
 			}
 		}
@@ -159,8 +178,21 @@ func (s *Session) blockWords(b *syntax.OutlineBlock, yield func(target) bool) bo
 		return s.declarationWords(b, "", yield)
 	case definesOptions(b.Type):
 		return s.definitionWords(b, nil, b.Type, yield)
+	case b.Type == "module" && len(b.Labels) == 1:
+		used := s.usedBy(home, b.Labels[0])
+		return argumentWords(b, b.Type, func(t target) bool {
+			if _, argument := vocabulary["module"].args[t.name]; !argument && used != "" {
+				t = target{kind: isVariable, name: t.name, home: used, at: t.at, given: true}
+			}
+			return yield(t)
+		})
 	}
-	return argumentWords(b, b.Type, yield)
+	return argumentWords(b, b.Type, func(t target) bool {
+		if t.kind == isArgument && t.in == "variables" { // of a test
+			t = target{kind: isVariable, name: t.name, home: home, at: t.at, given: true}
+		}
+		return yield(t)
+	})
 }
 
 // declarationWords is words for an option block. prefix is the path of the option

@@ -90,11 +90,6 @@ func (c *checks) check(session *editor.Session) {
 	if session.Learn(copied) {
 		c.s.adopt()
 	}
-	for dir, owner := range c.s.owners {
-		if owner == session {
-			c.s.sessions[dir].KnowAs(session)
-		}
-	}
 	byFile := map[string]diag.List{}
 	for _, name := range session.Opened() { // that nothing is wrong is news, too
 		byFile[name] = nil
@@ -121,7 +116,11 @@ func (c *checks) publish(session *editor.Session, name string, diags diag.List) 
 	}
 	c.shown[dir][name] = len(diags) > 0
 	text, _ := session.Text(name)
-	out := publishParams{URI: uriOf(filepath.Join(dir, name)), Diagnostics: []diagnostic{}}
+	file, ok := c.s.file(session, name)
+	if !ok {
+		file = filepath.Join(dir, name) // one that is not there any more
+	}
+	out := publishParams{URI: uriOf(file), Diagnostics: []diagnostic{}}
 	for _, d := range diags {
 		out.Diagnostics = append(out.Diagnostics, c.s.diagnostic(session, text, d))
 	}
@@ -144,12 +143,13 @@ func (s *server) diagnostic(session *editor.Session, text []byte, d *diag.Diagno
 		out.Range = s.encoding.rangeOf(text, *d.Subject)
 	}
 	for _, r := range d.Related {
-		if r.Range.IsZero() {
+		file, ok := s.file(session, r.Range.Filename)
+		if r.Range.IsZero() || !ok {
 			continue
 		}
 		other, _ := session.Text(r.Range.Filename)
 		out.RelatedInformation = append(out.RelatedInformation, related{
-			Location: location{URI: uriOf(filepath.Join(session.Dir(), r.Range.Filename)), Range: s.encoding.rangeOf(other, r.Range)},
+			Location: location{URI: uriOf(file), Range: s.encoding.rangeOf(other, r.Range)},
 			Message:  r.Message,
 		})
 	}

@@ -48,7 +48,7 @@ func startWith(t *testing.T, capabilities map[string]any, files map[string]strin
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	go func() { c.ended <- Serve(ctx, there, modules.Options{}, find) }()
+	go func() { c.ended <- Serve(ctx, there, modules.Options{}, find, filepath.Join(c.dir, "standard")) }()
 	c.conn = jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(here, jsonrpc2.VSCodeObjectCodec{}),
 		jsonrpc2.HandlerWithError(func(_ context.Context, _ *jsonrpc2.Conn, req *jsonrpc2.Request) (any, error) {
 			var p publishParams
@@ -514,11 +514,33 @@ func TestJSON(t *testing.T) {
 			t.Errorf("%s of %s: got %s, want %s", tt.method, tt.text, got, tt.want)
 		}
 	}
-	var completions completionList
-	_, at := c.place("main.sysc.json", "{\n  |")
-	c.call("textDocument/completion", at, &completions)
-	if len(completions.Items) != 0 {
-		t.Errorf("completion: %+v", completions.Items)
+	for _, tt := range []struct{ text, label, insert string }{
+		{"{\n  |", "system", `"system": {"": {}}`},
+		{"{\n  \"lo|\": {}", "locals", "locals"},
+		{`{"system": {"box": {"hostn|`, "hostname", "hostname"},
+		{`{"system": {"box": {|`, "hostname", `"hostname": `},
+		{`{"system": {"box": {"file": {"/x": {"mo|"}}}}`, "mode", "mode"},
+		{`{"system": {"box": {"file": [{"/x": {"content": "\"{", "mo|`, "mode", "mode"},
+		{`{"system": {"box": {"hostname": "a", "host|`, "", ""},
+		{`{"system": {"b|`, "", ""},
+		{`{"system": {"box": {"user": {"ada": {"system": t|`, "", ""},
+		{`{"system": {"box": {"base_packages": "req|`, "required", "required"},
+		{`{"system": {"box": {"hostname": "a${var.x}-${var.gr|"}}}`, "greeting", "greeting"},
+		{`{"option": {"a": {"type": "boo|"}}}`, "bool", "bool"},
+		{`{"option": {"a": {"descr|`, "description", "description"},
+	} {
+		written, at := c.place("main.sysc.json", tt.text)
+		c.change("main.sysc.json", written)
+		c.diagnostics("main.sysc.json")
+		var list completionList
+		c.call("textDocument/completion", at, &list)
+		if tt.label == "" && len(list.Items) > 0 {
+			t.Errorf("%s: completed by %s", tt.text, list.Items[0].Label)
+		}
+		i := slices.IndexFunc(list.Items, func(it completionItem) bool { return it.Label == tt.label })
+		if tt.label != "" && (i < 0 || list.Items[i].TextEdit.NewText != tt.insert) {
+			t.Errorf("%s: %d items, %d is %s: %+v", tt.text, len(list.Items), i, tt.label, list.Items[max(0, i):min(len(list.Items), i+1)])
+		}
 	}
 	// While it is being written there may be nothing to see.
 	c.change("main.sysc.json", text[:len(text)/2])
@@ -578,5 +600,125 @@ func TestModuleDirectory(t *testing.T) {
 	expect("the module without a definition", web, "")
 	c.open("lone/lone.sysc.hcl", "variable \"v\" {\n  type = number\n}\nlocals {\n  a = var.v\n  b = nothing\n}\n")
 	expect("a module alone", "lone/lone.sysc.hcl", "nothing called nothing")
+	c.quit()
+}
+
+// Names lead from one module to another: variables from the arguments of who uses them,
+// outputs, options, those of standard modules included. All that is named is found in
+// every definition of the work tree, and renamed there.
+func TestAcrossModules(t *testing.T) {
+	const (
+		laptop = "machines/laptop/main.sysc.hcl"
+		server = "machines/server/main.sysc.hcl"
+		web    = "modules/web/web.sysc.hcl"
+		tests  = "machines/laptop/main.test.sysc.hcl"
+	)
+	files := map[string]string{
+		".git/HEAD": "",
+		web:         "variable \"port\" {\n  type = number\n}\noption \"web.port\" {\n  type    = port\n  default = var.port\n}\noutput \"url\" {\n  value = \"http://${var.port}\"\n}\n",
+		laptop: "module \"web\" {\n  source = \"../../modules/web\"\n  port   = 8080\n}\nsystem \"laptop\" {\n  modules  = [module.web]\n" +
+			"  hostname = module.web.url == \"\" ? \"a\" : \"b${config.web.port}\"\n  time {\n    timezone = \"UTC\"\n  }\n}\n",
+		server: "module \"each\" {\n  for_each = toset([\"x\"])\n  source   = \"../../modules/web\"\n  port     = 80\n}\nlocals {\n  a = module.each[\"x\"].url\n}\nsystem \"server\" {}\n",
+		tests:  "test \"a\" {\n  assert {\n    condition     = module.web.url != \"\" && config.web.port > 0\n    error_message = \"no\"\n  }\n}\n",
+	}
+	c := start(t, nil, files)
+	at := func(name, word string) map[string]any {
+		t.Helper()
+		plain := strings.Replace(word, "|", "", 1)
+		where := strings.Index(files[name], plain)
+		if where < 0 {
+			t.Fatalf("no %q in %s", plain, name)
+		}
+		_, at := c.place(name, files[name][:where]+word)
+		return at
+	}
+	shown := func(places []location) string {
+		var out []string
+		for _, l := range places {
+			out = append(out, fmt.Sprintf("%s:%d,%d", strings.TrimPrefix(l.URI, c.uri("")+"/"), l.Range.Start.Line, l.Range.Start.Character))
+		}
+		return strings.Join(out, " ")
+	}
+	c.open(laptop, files[laptop])
+	c.open(web, files[web])
+	for _, d := range c.diagnostics(web) {
+		t.Errorf("diagnostic: %+v", d)
+	}
+	uses := "machines/laptop/main.sysc.hcl:6,13 machines/laptop/main.test.sysc.hcl:2,20 machines/server/main.sysc.hcl:6,6 modules/web/web.sysc.hcl:7,7"
+	for _, tt := range []struct{ method, file, word, want string }{
+		{"definition", laptop, "po|rt   =", "modules/web/web.sysc.hcl:0,9"},
+		{"definition", laptop, "web.ur|l", "modules/web/web.sysc.hcl:7,7"},
+		{"definition", laptop, "config.web.po|rt", "modules/web/web.sysc.hcl:3,7"},
+		{"definition", laptop, "timez|one", "standard/timezone.sysc.hcl:2,0"},
+		{"definition", laptop, "host|name", ""},
+		{"definition", server, "[\"x\"].ur|l", "modules/web/web.sysc.hcl:7,7"},
+		{"definition", tests, "web.u|rl", "modules/web/web.sysc.hcl:7,7"},
+		{"definition", web, "var.po|rt\n", "modules/web/web.sysc.hcl:0,9"},
+		{"references", web, "\"po|rt\"", "machines/laptop/main.sysc.hcl:2,2 machines/server/main.sysc.hcl:3,2 modules/web/web.sysc.hcl:0,9 modules/web/web.sysc.hcl:5,12 modules/web/web.sysc.hcl:8,20"},
+		{"references", web, "\"ur|l\"", uses},
+		{"references", laptop, "web.ur|l", uses},
+		{"references", web, "web.po|rt", "machines/laptop/main.sysc.hcl:6,46 machines/laptop/main.test.sysc.hcl:2,44 modules/web/web.sysc.hcl:3,7"},
+	} {
+		var places []location
+		c.call("textDocument/"+tt.method, at(tt.file, tt.word), &places)
+		if got := shown(places); got != tt.want {
+			t.Errorf("%s of %s in %s:\n got %s\nwant %s", tt.method, tt.word, tt.file, got, tt.want)
+		}
+	}
+	if text, err := os.ReadFile(filepath.Join(c.dir, "standard/timezone.sysc.hcl")); err != nil || !strings.Contains(string(text), `option "time.timezone"`) {
+		t.Errorf("the text of the standard module: %q, %v", text, err)
+	}
+
+	var h *hover
+	c.call("textDocument/hover", at(laptop, "po|rt   ="), &h)
+	if h == nil || !strings.Contains(h.Contents.Value, `variable "port"`) {
+		t.Errorf("hover of an argument: %+v", h)
+	}
+	for word, label := range map[string]string{"module.web.u|": "url", "  |port   =": "port"} {
+		text, place := c.place(laptop, strings.Replace(files[laptop], strings.Replace(word, "|", "", 1), word, 1))
+		if label == "port" {
+			text = strings.Replace(text, "  port   = 8080\n", "  \n", 1)
+		}
+		c.change(laptop, text)
+		var list completionList
+		c.call("textDocument/completion", place, &list)
+		if !slices.ContainsFunc(list.Items, func(it completionItem) bool { return it.Label == label }) {
+			t.Errorf("completion at %s: %+v", word, list.Items)
+		}
+	}
+	c.change(laptop, files[laptop])
+
+	rename := func(name, word, to string) (edit workspaceEdit, err error) {
+		params := at(name, word)
+		params["newName"] = to
+		err = c.conn.Call(context.Background(), "textDocument/rename", params, &edit)
+		return edit, err
+	}
+	edit, err := rename(server, "[\"x\"].ur|l", "address")
+	var places []location
+	for uri, edits := range edit.Changes {
+		for _, e := range edits {
+			if e.NewText != "address" || e.Range.End.Character-e.Range.Start.Character != len("url") {
+				t.Errorf("rename: %+v", e)
+			}
+			places = append(places, location{URI: uri, Range: e.Range})
+		}
+	}
+	want := "machines/laptop/main.sysc.hcl:6,24 machines/laptop/main.test.sysc.hcl:2,31 machines/server/main.sysc.hcl:6,23 modules/web/web.sysc.hcl:7,8"
+	if got := shown(distinct(places)); err != nil || got != want {
+		t.Errorf("rename:\n got %s, %v\nwant %s", got, err, want)
+	}
+	for _, tt := range []struct{ word, to, want string }{
+		{"web.ur|l", "a b", "is no name"}, {"host|name", "x", "cannot be changed"}, {"config.web.po|rt", "x", "cannot be changed"},
+	} {
+		if _, err := rename(laptop, tt.word, tt.to); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("rename of %s: %v", tt.word, err)
+		}
+	}
+	var word *textRange
+	c.call("textDocument/prepareRename", at(web, "\"ur|l\""), &word)
+	if word == nil || word.Start.Character != 8 || word.End.Character != 11 {
+		t.Errorf("what would be renamed: %+v", word)
+	}
 	c.quit()
 }

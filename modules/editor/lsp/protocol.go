@@ -78,6 +78,7 @@ type serverCapabilities struct {
 	ReferencesProvider         bool              `json:"referencesProvider"`
 	DocumentSymbolProvider     bool              `json:"documentSymbolProvider"`
 	DocumentFormattingProvider bool              `json:"documentFormattingProvider"`
+	RenameProvider             renameOptions     `json:"renameProvider"`
 }
 
 // syncFull asks for whole texts.
@@ -121,6 +122,19 @@ type positionParams struct {
 	Context      struct {
 		IncludeDeclaration bool `json:"includeDeclaration"`
 	} `json:"context"`
+}
+
+type renameParams struct {
+	positionParams
+	NewName string `json:"newName"`
+}
+
+type workspaceEdit struct {
+	Changes map[string][]textEdit `json:"changes"`
+}
+
+type renameOptions struct {
+	PrepareProvider bool `json:"prepareProvider"`
 }
 
 type markup struct {

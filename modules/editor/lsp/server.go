@@ -20,11 +20,13 @@ import (
 
 // Serve answers an editor at the other end of a stream, which is closed at the
 // end. opts are those with which definitions are evaluated, and find, if not nil,
-// finds their modules. It returns when the editor says exit or hangs up, or with ctx.
-func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options, find editor.Finder) error {
+// finds their modules. standard is a directory to which the texts of standard modules
+// are written when an editor is to show one, "" for none. It returns when the editor says
+// exit or hangs up, or with ctx.
+func Serve(ctx context.Context, stream io.ReadWriteCloser, opts modules.Options, find editor.Finder, standard string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{opts: opts, find: find, encoding: utf16Units, sessions: map[string]*editor.Session{}, owners: map[string]*editor.Session{}, exit: stop}
+	s := &server{opts: opts, find: find, standard: standard, encoding: utf16Units, sessions: map[string]*editor.Session{}, owners: map[string]*editor.Session{}, exit: stop}
 	s.checks = newChecks(ctx, s)
 	s.mu.Lock() // requests come as soon as there is a connection
 	conn := jsonrpc2.NewConn(ctx, jsonrpc2.NewBufferedStream(stream, jsonrpc2.VSCodeObjectCodec{}),
@@ -53,6 +55,7 @@ type server struct {
 	conn     *jsonrpc2.Conn
 	opts     modules.Options
 	find     editor.Finder
+	standard string
 	encoding encoding
 	snippets bool
 	// watches is set when the editor tells of files that others change, if asked.
@@ -89,6 +92,8 @@ var methods = map[string]method{
 	"textDocument/references":         with((*server).references),
 	"textDocument/documentSymbol":     with((*server).symbols),
 	"textDocument/formatting":         with((*server).formatting),
+	"textDocument/prepareRename":      with((*server).prepareRename),
+	"textDocument/rename":             with((*server).rename),
 }
 
 func nothing(*server, json.RawMessage) (any, error) { return nil, nil }
@@ -132,6 +137,7 @@ func (s *server) initialize(p initializeParams) (any, error) {
 			ReferencesProvider:         true,
 			DocumentSymbolProvider:     true,
 			DocumentFormattingProvider: true,
+			RenameProvider:             renameOptions{PrepareProvider: true},
 		},
 		ServerInfo: serverInfo{Name: "sysc", Version: s.opts.Version},
 	}, nil
@@ -220,7 +226,6 @@ func (s *server) owner(session *editor.Session) *editor.Session {
 		for _, candidate := range editor.Candidates(dir) {
 			if c := s.session(candidate); c.Uses(dir) {
 				owner = c
-				session.KnowAs(c)
 				break
 			}
 		}
