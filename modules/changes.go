@@ -48,6 +48,8 @@ type ModuleChange struct {
 type RootChange struct {
 	// Address is "system.NAME" or "derivation.NAME".
 	Address string `json:"address"`
+	// Architecture is the root's own.
+	Architecture string `json:"architecture,omitempty"`
 	// Total is the number of packages now, 0 for a root that is gone.
 	Total   int              `json:"total"`
 	Added   []debian.Package `json:"added,omitempty"`
@@ -101,6 +103,9 @@ func compare(old, new *lock.File) *Changes {
 	for _, address := range unionKeys(old.Resolutions, new.Resolutions) {
 		change := comparePackages(old.Resolutions[address].List(), new.Resolutions[address].List())
 		change.Address = address
+		if now := new.Resolutions[address]; now != nil {
+			change.Architecture = now.Request.Architecture
+		}
 		if len(change.Added)+len(change.Removed)+len(change.Changed) > 0 {
 			c.Roots = append(c.Roots, change)
 		}

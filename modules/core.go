@@ -57,7 +57,7 @@ func coreOptions(system string) []coreOption {
 			description: "The machine's name: one label of letters, digits and hyphens. The default is the system's name, where that is one."},
 
 		{path: "packages", typ: list(option.Package()), value: noStrings,
-			description: "What is installed: names of packages of the system's base (\"git\"), of another input (\"trixie:git\"), or outputs of derivations, which are laid out below /usr/local."},
+			description: "What is installed: names of packages of the system's base (\"git\"), of another input (\"trixie:git\"), of another architecture (\"libc6:i386\"), or outputs of derivations, which are laid out below /usr/local."},
 		{path: "exclude_packages", typ: list(str), value: noStrings,
 			description: "Packages of the base that are not installed, whatever asks for them. What cannot do without one of them cannot be installed either."},
 		{path: "base_packages", typ: option.Enum("required", "essential", "none"), value: cty.StringVal("required"),

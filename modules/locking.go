@@ -107,6 +107,9 @@ type locker struct {
 	// file is what will be written.
 	file      *lock.File
 	universes universes
+	// foreign are architectures by input, see [locker.collect]; nil while they are not
+	// known.
+	foreign map[string][]string
 	// resolved has the resolutions of this run by request.
 	resolved map[string]*lock.Resolution
 }
@@ -123,24 +126,13 @@ func (l *locker) run(ctx context.Context) (diag.List, error) {
 	if diags.HasErrors() {
 		return diags, nil
 	}
-	for _, m := range w.modules() {
-		for _, label := range labels(m.Definition.Inputs) {
-			more, err := l.input(ctx, w, m, label)
-			diags = append(diags, more...)
-			if err != nil || ctx.Err() != nil {
-				return diags, cmp.Or(err, ctx.Err())
-			}
-		}
+	more, err := l.inputs(ctx, w)
+	if diags = append(diags, more...); err != nil || diags.HasErrors() {
+		return diags, err
 	}
-	if diags.HasErrors() {
-		return diags, nil
-	}
-	// Now with the inputs' new state, which expressions may read.
-	w = l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
-	accounts, more := w.collect()
-	diags = append(diags, more...)
-	if diags.HasErrors() {
-		return diags, nil
+	w, accounts, more, err := l.collect(ctx)
+	if diags = append(diags, more...); err != nil || diags.HasErrors() {
+		return diags, err
 	}
 	for _, address := range sortedKeys(w.pending.requests) {
 		more, err := l.resolve(ctx, w, w.pending.requests[address])
@@ -155,6 +147,71 @@ func (l *locker) run(ctx context.Context) (diag.List, error) {
 	}
 	l.file.Users, l.file.Groups = orNil(known.users), orNil(known.groups)
 	return diags, nil
+}
+
+// inputs locks all inputs.
+func (l *locker) inputs(ctx context.Context, w *work) (diag.List, error) {
+	var diags diag.List
+	for _, m := range w.modules() {
+		for _, label := range labels(m.Definition.Inputs) {
+			more, err := l.input(ctx, w, m, label)
+			diags = append(diags, more...)
+			if err != nil || ctx.Err() != nil {
+				return diags, cmp.Or(err, ctx.Err())
+			}
+		}
+	}
+	return diags, nil
+}
+
+// collect evaluates the definition with the inputs' new state, which expressions may
+// read. Which architectures an input is needed for beside those of platforms is known
+// from the packages that are asked for only; then the inputs are locked once more. That
+// can lead to other packages, but hardly ever again.
+func (l *locker) collect(ctx context.Context) (w *work, accounts []account, diags diag.List, err error) {
+	const most = 4
+	for range most {
+		w = l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
+		if accounts, diags = w.collect(); diags.HasErrors() {
+			return w, accounts, diags, nil
+		}
+		l.foreign = foreignArchitectures(w.pending.requests)
+		before := l.revisions()
+		if more, err := l.inputs(ctx, w); err != nil || more.HasErrors() {
+			return w, accounts, append(diags, more...), err
+		}
+		if maps.Equal(before, l.revisions()) {
+			return w, accounts, diags, nil
+		}
+	}
+	return w, accounts, diags, errors.New("lock inputs: the packages that are asked for change with each state of the inputs")
+}
+
+// revisions are the ids of the inputs' states.
+func (l *locker) revisions() map[string]string {
+	ids := map[string]string{}
+	for name, in := range l.file.Inputs {
+		ids[name] = in.Revision.ID()
+	}
+	return ids
+}
+
+// foreignArchitectures are those that packages of inputs are asked for in, beside
+// their roots' own, by full names of inputs.
+func foreignArchitectures(requests map[string]rootRequest) map[string][]string {
+	out := map[string][]string{}
+	for _, r := range requests {
+		for _, ref := range r.inputs() {
+			if more := r.foreign(); len(more) > 0 {
+				out[ref.name()] = append(out[ref.name()], more...)
+			}
+		}
+	}
+	for name := range out {
+		slices.Sort(out[name])
+		out[name] = slices.Compact(out[name])
+	}
+	return out
 }
 
 func orNil(m map[string]uint32) map[string]uint32 {
@@ -200,7 +257,12 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 		return diags, nil
 	}
 	update := l.opts.UpdateAll || slices.Contains(l.opts.Update, name) || m.Address() == "" && slices.Contains(l.opts.Update, "input."+label)
-	if in.fetched != nil {
+	_, done := l.file.Inputs[name] // in this run
+	update = update && !done
+	switch {
+	case in.fetched != nil && done:
+		return diags, nil
+	case in.fetched != nil:
 		more, err := l.fetched(ctx, w, in, update)
 		return append(diags, more...), err
 	}
@@ -209,9 +271,22 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	if diags.HasErrors() {
 		return diags, nil
 	}
+	platforms := architectures
 	old, locked := l.p.lock.Inputs[name]
+	if done {
+		old, locked = l.file.Inputs[name], true
+	}
+	if l.foreign != nil {
+		architectures = append(slices.Clone(platforms), l.foreign[name]...)
+	} else if locked {
+		// What is needed is not known yet; likely it is what was needed last time.
+		architectures = append(slices.Clone(platforms), old.Revision.Architectures()...)
+	}
+	slices.Sort(architectures)
+	architectures = slices.Compact(architectures)
 	missing := slices.ContainsFunc(architectures, func(arch string) bool { return !hasArchitecture(old.Revision, arch) })
 	if locked && old.Settings == in.digest && !missing && !update {
+		old.Revision = old.Revision.For(architectures)
 		l.put(name, old)
 		return diags, nil
 	}

@@ -115,7 +115,7 @@ func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List,
 	a.seen[key] = len(a.reasons)
 	found := PackageReason{Addresses: []string{r.address}, Reason: reason}
 	if reason.First == debian.AskedFor {
-		first := reason.Package.Name
+		first := reason.Name
 		if len(reason.Chain) > 0 {
 			first = reason.Chain[0].Package
 		}

@@ -256,7 +256,7 @@ func (a *app) printRootChange(root modules.RootChange, names string, all bool) {
 	shown, hidden, security := 0, 0, 0
 	show := func(sign string, p debian.Package, text string) {
 		if all || p.Explicit || sign == "~" {
-			fmt.Fprintf(a.out, "  %s %s %s\n", sign, p.Name, text)
+			fmt.Fprintf(a.out, "  %s %s %s\n", sign, p.Label(root.Architecture), text)
 			shown++
 		} else {
 			hidden++

@@ -50,10 +50,10 @@ func (a *app) why(ctx context.Context, name string, targets []string) error {
 // printReason draws a chain from above.
 func (a *app) printReason(asked string, r modules.PackageReason) {
 	provided := ""
-	if asked != r.Package.Name {
+	if asked != r.Name {
 		provided = ", which provides " + asked + ","
 	}
-	fmt.Fprintf(a.out, "%s %s%s in %s\n", r.Package.Name, r.Package.Version, provided, someOf(r.Addresses, mostNames))
+	fmt.Fprintf(a.out, "%s %s%s in %s\n", r.Name, r.Package.Version, provided, someOf(r.Addresses, mostNames))
 	why := "part of every system: its priority is required"
 	switch {
 	case r.First == debian.Essential:
@@ -63,13 +63,13 @@ func (a *app) printReason(asked string, r modules.PackageReason) {
 	case r.First == debian.AskedFor:
 		why = "asked for at " + placeText("", r.At)
 	}
-	first, version := r.Package.Name, r.Package.Version
+	first, version := r.Name, r.Package.Version
 	if len(r.Chain) > 0 {
 		first, version = r.Chain[0].Package, r.Chain[0].Version
 	}
 	fmt.Fprintf(a.out, "  %s %s: %s\n", first, version, why)
 	for i, need := range r.Chain {
-		next, version := r.Package.Name, r.Package.Version
+		next, version := r.Name, r.Package.Version
 		if i+1 < len(r.Chain) {
 			next, version = r.Chain[i+1].Package, r.Chain[i+1].Version
 		}
@@ -136,7 +136,7 @@ func packageReasonsOf(reasons []modules.PackageReason) packageReasons {
 	out := packageReasons{FormatVersion: "1.0", Reasons: []packageReason{}}
 	for _, r := range reasons {
 		out.Reasons = append(out.Reasons, packageReason{
-			Targets: r.Addresses, Name: r.Package.Name, Version: r.Package.Version, First: r.First, Range: rangeJSON(r.At),
+			Targets: r.Addresses, Name: r.Name, Version: r.Package.Version, First: r.First, Range: rangeJSON(r.At),
 			Chain: needing(r.Chain), Needs: needing(r.Needs),
 		})
 	}

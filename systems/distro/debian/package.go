@@ -25,6 +25,15 @@ type Package struct {
 // FromSecurity reports whether the package is from the security archive of an input.
 func (p *Package) FromSecurity() bool { return strings.HasSuffix(p.Archive, securitySuffix) }
 
+// Label is the name, with the architecture behind it, as in "libc6:i386", unless that
+// is the given one.
+func (p *Package) Label(architecture string) string {
+	if p.Architecture == architecture || p.Architecture == ArchitectureAll {
+		return p.Name
+	}
+	return p.Name + ":" + p.Architecture
+}
+
 // A Base says which packages a root has before anything is asked for.
 type Base string
 

@@ -1,6 +1,7 @@
 package debian
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -51,7 +52,9 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 		return derivations.Ref{}, err
 	}
 	packages := slices.Clone(r.Packages)
-	slices.SortFunc(packages, func(a, b Package) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(packages, func(a, b Package) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Architecture, b.Architecture))
+	})
 	layout := dpkg.Layout{Architecture: r.Architecture}
 	for _, p := range packages {
 		unpacked, err := addPackage(g, r, p)

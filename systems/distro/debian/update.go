@@ -60,6 +60,25 @@ func (r Revision) ID() string {
 	return store.Digest(h.Sum(nil)).Hex()
 }
 
+// Architectures returns those that the revision has indexes of, sorted, without "all".
+func (r Revision) Architectures() []string {
+	var out []string
+	for _, i := range r.Indexes {
+		if i.Architecture != ArchitectureAll {
+			out = append(out, i.Architecture)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// For returns what the revision has for some architectures, and for all.
+func (r Revision) For(architectures []string) Revision {
+	return Revision{Indexes: slices.DeleteFunc(slices.Clone(r.Indexes), func(i Index) bool {
+		return i.Architecture != ArchitectureAll && !slices.Contains(architectures, i.Architecture)
+	})}
+}
+
 // Date returns when the newest of the archives was signed.
 func (r Revision) Date() time.Time {
 	var newest time.Time

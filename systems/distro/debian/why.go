@@ -27,6 +27,8 @@ type Need struct {
 type Reason struct {
 	// Package is what was asked about, or what provides it.
 	Package Package
+	// Name is its name, with the architecture behind it where that is not the root's.
+	Name string
 	// First says why the first package of the chain is there, or, when that is empty,
 	// the package itself: AskedFor, Essential or Required.
 	First string
@@ -46,7 +48,7 @@ func (u *Universe) Why(r Request, chosen []Package, name string) (reason Reason,
 	if !ok {
 		return Reason{}, false
 	}
-	reason = Reason{Package: w.packages[target], Needs: w.needs(target)}
+	reason = Reason{Package: w.packages[target], Name: u.u.Name(target), Needs: w.needs(target)}
 	for _, recommends := range []bool{false, true} {
 		if reason.First, reason.Chain = w.chain(target, recommends); reason.First != "" {
 			break

@@ -41,16 +41,30 @@ func Compose(ctx context.Context, s *builtin.Step) error {
 	if err != nil {
 		return err
 	}
-	merged, err := merge(ctx, s.Store, layout.Architecture, packages)
+	architectures := architecturesOf(layout.Architecture, packages)
+	merged, err := merge(ctx, s.Store, architectures, packages)
 	if err != nil {
 		return err
 	}
-	digest, err := writeDatabase(ctx, s.Store, layout.Architecture, merged, packages)
+	digest, err := writeDatabase(ctx, s.Store, architectures, merged, packages)
 	if err != nil {
 		return fmt.Errorf("write dpkg's database: %w", err)
 	}
 	s.SetTree(derivations.DefaultOutput, store.KindRoot, digest, nil)
 	return nil
+}
+
+// architecturesOf returns the architecture of a root, then those that packages have
+// beside it, sorted.
+func architecturesOf(own string, packages []*pkg) []string {
+	var foreign []string
+	for _, p := range packages {
+		if p.label != p.name {
+			foreign = append(foreign, p.architecture)
+		}
+	}
+	slices.Sort(foreign)
+	return append([]string{own}, slices.Compact(foreign)...)
 }
 
 // unpackOrder sorts packages as they are laid out: base-files first, whose links
@@ -63,6 +77,6 @@ func unpackOrder(packages []*pkg) {
 			}
 			return 1
 		}
-		return strings.Compare(a.name, b.name)
+		return strings.Compare(a.label, b.label)
 	})
 }

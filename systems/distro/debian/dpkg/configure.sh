@@ -56,8 +56,10 @@ fi
 # enough for these.
 core=
 for package in base-passwd base-files libc6 libc-bin mawk dpkg perl-base debconf; do
-	if [ -e $admin/info/$package.list ] || ls $admin/info/$package:*.list >/dev/null 2>&1; then
+	if [ -e $admin/info/$package.list ]; then
 		core="$core $package"
+	elif [ -e $admin/info/$package:$SYSC_DEBIAN_ARCHITECTURE.list ]; then
+		core="$core $package:$SYSC_DEBIAN_ARCHITECTURE"
 	fi
 done
 if [ -n "$core" ]; then

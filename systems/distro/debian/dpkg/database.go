@@ -20,7 +20,7 @@ const adminDir = "var/lib/dpkg"
 const stageDir = adminDir + "/sysc"
 
 // writeDatabase adds dpkg's database to a merged root.
-func writeDatabase(ctx context.Context, st builtin.Store, architecture string, m *merged, packages []*pkg) (store.Digest, error) {
+func writeDatabase(ctx context.Context, st builtin.Store, architectures []string, m *merged, packages []*pkg) (store.Digest, error) {
 	w := &writer{ctx: ctx, st: st, b: tree.NewBuilder(st, m.tree)}
 	for _, dir := range []string{"alternatives", "info", "parts", "triggers", "updates"} {
 		w.mkdir(adminDir + "/" + dir)
@@ -28,7 +28,7 @@ func writeDatabase(ctx context.Context, st builtin.Store, architecture string, m
 	for _, name := range []string{"available", "diversions", "statoverride"} {
 		w.text(adminDir+"/"+name, "", 0o644)
 	}
-	w.text(adminDir+"/arch", architecture+"\n", 0o644)
+	w.text(adminDir+"/arch", strings.Join(architectures, "\n")+"\n", 0o644)
 	w.text(adminDir+"/info/format", "1\n", 0o644)
 	w.text(adminDir+"/status", string(statusFile(packages)), 0o644)
 	for _, p := range packages {

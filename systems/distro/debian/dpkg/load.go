@@ -21,9 +21,14 @@ import (
 // real ones have some 100 KB.
 const maxMember = 16 << 20
 
+// architectureAll is that of packages for every architecture.
+const architectureAll = "all"
+
 // A pkg is one unpacked package.
 type pkg struct {
 	name, version, architecture string
+	// label is the name, with the architecture behind it where that is not the root's.
+	label string
 	// multiArchSame is true for packages that may be there in several
 	// architectures at once.
 	multiArchSame bool
@@ -69,7 +74,7 @@ func (p *pkg) member(name string) (tree.Entry, bool) {
 func load(ctx context.Context, s *builtin.Step, layout Layout) ([]*pkg, error) {
 	packages := make([]*pkg, len(layout.Packages))
 	err := par.Do(ctx, len(packages), 2*runtime.GOMAXPROCS(0), func(ctx context.Context, i int) error {
-		p, err := loadOne(ctx, s, layout.Packages[i])
+		p, err := loadOne(ctx, s, layout.Packages[i], layout.Architecture)
 		if err != nil {
 			return fmt.Errorf("package %q: %w", layout.Packages[i].Name, err)
 		}
@@ -81,14 +86,14 @@ func load(ctx context.Context, s *builtin.Step, layout Layout) ([]*pkg, error) {
 	}
 	unpackOrder(packages)
 	for i, p := range packages[:max(len(packages), 1)-1] {
-		if p.name == packages[i+1].name {
-			return nil, fmt.Errorf("package %q is there twice", p.name)
+		if p.label == packages[i+1].label {
+			return nil, fmt.Errorf("package %q is there twice", p.label)
 		}
 	}
 	return packages, nil
 }
 
-func loadOne(ctx context.Context, s *builtin.Step, input Input) (*pkg, error) {
+func loadOne(ctx context.Context, s *builtin.Step, input Input, architecture string) (*pkg, error) {
 	object, _, err := s.Object(ctx, input.Tree)
 	if err != nil {
 		return nil, err
@@ -111,6 +116,10 @@ func loadOne(ctx context.Context, s *builtin.Step, input Input) (*pkg, error) {
 	p.members = listing.Entries
 	if err := p.read(ctx, s.Store, input.Name); err != nil {
 		return nil, builtin.Malformed(ctx, err)
+	}
+	p.label = p.name
+	if p.architecture != architecture && p.architecture != architectureAll {
+		p.label += ":" + p.architecture
 	}
 	return p, nil
 }

@@ -41,18 +41,18 @@ type merged struct {
 // merge lays the packages' files out. Directories merge, and the metadata of the
 // first one count; a directory over a link to a directory merges through it, a
 // link over a directory is left out; otherwise a path belongs to one package.
-func merge(ctx context.Context, st builtin.Store, architecture string, packages []*pkg) (*merged, error) {
-	m := &merger{byName: make(map[string]*pkg, len(packages))}
+func merge(ctx context.Context, st builtin.Store, architectures []string, packages []*pkg) (*merged, error) {
+	m := &merger{byLabel: make(map[string]*pkg, len(packages))}
 	for _, p := range packages {
-		m.byName[p.name] = p
+		m.byLabel[p.label] = p
 	}
 	trees := builtin.NewMerger(st)
 	trees.Conflict = m.conflict
-	if err := mergeUsr(ctx, st, trees, architecture); err != nil {
+	if err := mergeUsr(ctx, st, trees, architectures); err != nil {
 		return nil, err
 	}
 	for _, p := range packages {
-		if err := trees.Add(ctx, "", p.data, p.name); err != nil {
+		if err := trees.Add(ctx, "", p.data, p.label); err != nil {
 			return nil, err
 		}
 	}
@@ -73,11 +73,13 @@ func merge(ctx context.Context, st builtin.Store, architecture string, packages 
 
 // usrDirs are the directories that moved below /usr. Debian 13's base-files has
 // links in their place, Debian 12's has not: debootstrap makes them there.
-func usrDirs(architecture string) []string {
+func usrDirs(architectures []string) []string {
 	dirs := []string{"bin", "lib", "sbin"}
-	switch architecture {
-	case "amd64", "loong64", "mips64el", "ppc64el":
-		dirs = append(dirs, "lib64")
+	for _, architecture := range architectures {
+		switch architecture {
+		case "amd64", "loong64", "mips64el", "ppc64el":
+			return append(dirs, "lib64")
+		}
 	}
 	return dirs
 }
@@ -85,12 +87,12 @@ func usrDirs(architecture string) []string {
 // layerUsr is the layer of the links of a merged /usr. It is no package's name.
 const layerUsr = "merged /usr"
 
-func mergeUsr(ctx context.Context, st builtin.Store, trees *builtin.Merger, architecture string) error {
+func mergeUsr(ctx context.Context, st builtin.Store, trees *builtin.Merger, architectures []string) error {
 	empty, err := st.AddTree(ctx, &tree.Tree{})
 	if err != nil {
 		return err
 	}
-	for _, name := range usrDirs(architecture) {
+	for _, name := range usrDirs(architectures) {
 		target := "usr/" + name
 		if err := trees.Add(ctx, target, tree.Entry{Type: tree.Dir, Mode: 0o755, Digest: empty}, layerUsr); err != nil {
 			return err
@@ -104,8 +106,8 @@ func mergeUsr(ctx context.Context, st builtin.Store, trees *builtin.Merger, arch
 
 // A merger decides between packages.
 type merger struct {
-	byName map[string]*pkg
-	staged []staged
+	byLabel map[string]*pkg
+	staged  []staged
 }
 
 // conflict says which entry stays where two packages meet.
@@ -118,8 +120,14 @@ func (m *merger) conflict(at builtin.Meeting) (tree.Entry, error) {
 		// directory is already changes nothing.
 		return at.Old, nil
 	}
-	older, newer := m.byName[at.OldLayer], m.byName[at.NewLayer]
+	older, newer := m.byLabel[at.OldLayer], m.byLabel[at.NewLayer]
 	if older == nil || newer == nil || at.New.Type == tree.Dir {
+		return tree.Entry{}, m.overwrite(at)
+	}
+	if newer.isInstanceOf(older) {
+		if sameFile(at.Old, at.New) {
+			return at.Old, nil
+		}
 		return tree.Entry{}, m.overwrite(at)
 	}
 	switch {
@@ -141,10 +149,21 @@ func (m *merger) conflict(at builtin.Meeting) (tree.Entry, error) {
 
 func (m *merger) overwrite(at builtin.Meeting) error {
 	e := &OverwriteError{Path: "/" + at.Path, Package: at.NewLayer, Owner: at.OldLayer}
-	if p := m.byName[at.NewLayer]; p != nil {
+	if p := m.byLabel[at.NewLayer]; p != nil {
 		e.Version = p.version
 	}
 	return e
+}
+
+// isInstanceOf reports whether two packages are one for two architectures, which share
+// the files that are the same in both.
+func (p *pkg) isInstanceOf(other *pkg) bool {
+	return p.name == other.name && p.multiArchSame && other.multiArchSame
+}
+
+// sameFile reports whether two entries are of one type and have the same contents.
+func sameFile(a, b tree.Entry) bool {
+	return a.Type == b.Type && a.Digest == b.Digest && a.Target == b.Target
 }
 
 // mayReplace reports whether p's Replaces field names other (policy 7.6.1).

@@ -12,7 +12,7 @@ import (
 // and no "*.dpkg-new" beside them, dpkg takes conffiles as done.
 func statusFile(packages []*pkg) []byte {
 	sorted := slices.Clone(packages)
-	slices.SortFunc(sorted, func(a, b *pkg) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(sorted, func(a, b *pkg) int { return strings.Compare(a.label, b.label) })
 	var text bytes.Buffer
 	for _, p := range sorted {
 		first := true

@@ -46,6 +46,9 @@ func (u *Universe) Candidates(r relation.Relation, by *Package) []ID {
 		}
 	}
 	u.eachOf(r.Name, asking, each)
+	if asking != u.Architecture {
+		slices.SortStableFunc(ids, func(a, b ID) int { return cmp.Compare(u.apart(a, asking), u.apart(b, asking)) })
+	}
 	var others []ID
 	for _, p := range u.providers[r.Name] {
 		provider := &u.packages[p.ID]
@@ -62,7 +65,7 @@ func (u *Universe) Candidates(r relation.Relation, by *Package) []ID {
 			p, q := &u.packages[a], &u.packages[b]
 			return cmp.Or(
 				cmp.Compare(q.tier(), p.tier()),
-				cmp.Compare(unlike(u.arch(p), asking), unlike(u.arch(q), asking)),
+				cmp.Compare(u.apart(a, asking), u.apart(b, asking)),
 				cmp.Compare(unlike(p.Source, source), unlike(q.Source, source)),
 			)
 		})
@@ -73,6 +76,16 @@ func (u *Universe) Candidates(r relation.Relation, by *Package) []ID {
 		slices.SortStableFunc(ids, byTier)
 	}
 	return ids
+}
+
+// apart is 0 for a package of the architecture that suits one of another: its own, but of
+// what is used by running it the machine's own, which can be run for certain.
+func (u *Universe) apart(id ID, asking string) int {
+	p := &u.packages[id]
+	if p.MultiArch == multiArchForeign {
+		return unlike(u.arch(p), u.Architecture)
+	}
+	return unlike(u.arch(p), asking)
 }
 
 // eachOf calls fn with the packages of a name, those of an architecture first.
