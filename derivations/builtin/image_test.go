@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -19,6 +22,7 @@ import (
 	"sysc/internal/ocifetch/ocitest"
 	"sysc/store"
 	"sysc/store/localstore"
+	"sysc/store/tree"
 )
 
 // A registryTest is a registry that is served, and a store.
@@ -277,7 +281,7 @@ func TestHostileLayers(t *testing.T) {
 		"encrypted":         {[]ocitest.Content{secret}, "is no type of layer"},
 		"size":              {[]ocitest.Content{size}, "bytes, and the manifest says"},
 		"longer":            {[]ocitest.Content{short}, "longer than"},
-		"no layer":          {[]ocitest.Content{{MediaType: types.OCILayer, Digest: ocitest.Digest(nil), Size: 1}}, "404"},
+		"no layer":          {[]ocitest.Content{{MediaType: types.OCILayer, Digest: ocitest.Digest([]byte("nowhere")), Size: 1}}, "404"},
 		"sha512":            {[]ocitest.Content{{MediaType: types.OCILayer, Digest: "sha512:00", Size: 1}}, "is not \"sha256:\""},
 	} {
 		got, err := r.fetch(r.image(test.layers...))
@@ -400,4 +404,113 @@ func TestCanonicalTree(t *testing.T) {
 			t.Errorf("got\n%s\nwant\n%s", list(t, st, result.Tree), want)
 		}
 	}
+}
+
+// TestLayersSideBySide: a second layer is asked for while the first is on its way.
+func TestLayersSideBySide(t *testing.T) {
+	both := make(chan struct{}, 2)
+	together := make(chan struct{})
+	r := newRegistry(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.Method != http.MethodGet || !strings.Contains(req.URL.Path, "/blobs/") {
+				next.ServeHTTP(w, req)
+				return
+			}
+			body := httptest.NewRecorder()
+			next.ServeHTTP(body, req)
+			if body.Body.Len() > 1000 { // a layer, and not the configuration
+				select {
+				case both <- struct{}{}:
+					if len(both) == cap(both) {
+						close(together)
+					}
+				default:
+				}
+				select {
+				case <-together:
+				case <-req.Context().Done():
+					return
+				}
+			}
+			w.Write(body.Body.Bytes())
+		})
+	})
+	got, err := r.fetch(r.image(
+		ocitest.Plain(r.tar(file0644("a", strings.Repeat("a", 2000)))),
+		ocitest.Plain(r.tar(file0644("b", strings.Repeat("b", 2000)))),
+	))
+	if err != nil || got != "f 0644 0:0 a (2000)\nf 0644 0:0 b (2000)" {
+		t.Errorf("%v, got\n%s", err, got)
+	}
+}
+
+// TestLayerResumed: a layer whose connection breaks goes on where it stopped.
+func TestLayerResumed(t *testing.T) {
+	var mu sync.Mutex
+	var ranges []string
+	r := newRegistry(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			// All of it, whatever part is asked for: parts are served here.
+			whole := req.Clone(req.Context())
+			whole.Header.Del("Range")
+			body := httptest.NewRecorder()
+			next.ServeHTTP(body, whole)
+			data := body.Body.Bytes()
+			if !strings.Contains(req.URL.Path, "/blobs/") || len(data) < 1000 { // the configuration
+				next.ServeHTTP(w, req)
+				return
+			}
+			mu.Lock()
+			ranges = append(ranges, req.Header.Get("Range"))
+			first := len(ranges) == 1
+			mu.Unlock()
+			if !first {
+				http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(data))
+				return
+			}
+			w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+			w.Write(data[:1000])
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		})
+	})
+	got, err := r.fetch(r.image(ocitest.Plain(r.tar(file0644("a", strings.Repeat("a", 5000))))))
+	if err != nil || got != "f 0644 0:0 a (5000)" {
+		t.Errorf("%v, got\n%s", err, got)
+	}
+	if want := []string{"", "bytes=1000-"}; !slices.Equal(ranges, want) {
+		t.Errorf("asked for %q, want %q", ranges, want)
+	}
+}
+
+// FuzzLayers: whatever two layers are, each is read or refused, and what they give can be
+// encoded.
+func FuzzLayers(f *testing.F) {
+	seed := func(entries ...entry) []byte { return makeTar(f, entries...) }
+	f.Add(seed(file0644("a/b", "x"), symlink("l", "a"), dir0755("d/")), seed(file0644("l/c", "y"), file0644("a/.wh.b", ""), file0644(".wh..wh..opq", "")))
+	f.Add(seed(symlink("a", "b"), symlink("b", "/a/../c")), seed(hardlink("x", "a/y"), file0644("a/b/c", "")))
+	st := openStore(f)
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		m := newImage()
+		m.limits.left, m.limits.entries = 1<<20, maxEntries-1000
+		for _, data := range [][]byte{first, second} {
+			m.layer++
+			if err := readLayer(t.Context(), st, bytes.NewReader(data), m); err != nil {
+				return
+			}
+		}
+		top, err := m.top.write(t.Context(), st)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = tree.Walk(t.Context(), st, top.Digest, func(path string, _ tree.Entry) error {
+			if strings.Count(path, "/") >= tree.MaxDepth {
+				t.Fatalf("%q is too deep", path)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -29,7 +29,7 @@ func main() {
 	flag.StringVar(&b.dir, "dir", "out/bench", "work below `DIR`, which is emptied")
 	flag.StringVar(&b.example, "example", "examples/minimal", "the definition to measure with: a `DIR` with one system")
 	flag.BoolVar(&b.peers, "peers", true, "run mmdebstrap for the same packages")
-	what := flag.String("what", "all", "measure `WHAT`: system, store, builds, eval or all")
+	what := flag.String("what", "all", "measure `WHAT`: system, store, builds, eval, images or all")
 	runs := flag.Int("runs", 3, "measure all but the system `N` times")
 	flag.Parse()
 	if err := measure(context.Background(), b, *what, *runs); err != nil {
@@ -44,7 +44,7 @@ func measure(ctx context.Context, b *bench, what string, runs int) error {
 			return err
 		}
 	}
-	for _, peers := range []struct{ what, name string }{{"store", "BenchmarkStore"}, {"builds", "BenchmarkBuilds"}, {"eval", "BenchmarkEval"}} {
+	for _, peers := range []struct{ what, name string }{{"store", "BenchmarkStore"}, {"builds", "BenchmarkBuilds"}, {"eval", "BenchmarkEval"}, {"images", "BenchmarkImages"}} {
 		if what != peers.what && what != "all" {
 			continue
 		}
