@@ -28,6 +28,7 @@ var notEvaluating = []string{
 	"systems/distro/debian/fetcher.go",     // fetches
 	"systems/distro/debian/release.go",     // asks archives for their state
 	"systems/distro/debian/hostsources.go", // is asked for mirrors when something is fetched
+	"systems/distro/debian/installed.go",   // reads roots in a store
 	"systems/distro/debian/hostscan",       // writes a first definition
 	"modules/editor",                       // evaluates and remembers nothing
 	"modules/evalcache",                    // keeps what was evaluated

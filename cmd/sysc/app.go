@@ -74,6 +74,7 @@ Exit codes:
     6  not reproducible (build --check)
     7  refused: something has changed since the plan was made (switch FILE), or an archive
        went back in time (update)
+    8  known vulnerabilities (cve)
    10  a build failed
    11  a build took longer than it may
    12  transient: network, disk or memory full; try again
@@ -109,6 +110,7 @@ func (a *app) command() *cobra.Command {
 		}},
 		{"machine", "Machines:", []*cobra.Command{
 			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.healthCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
+			a.licensesCommand(), a.cveCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),

@@ -26,6 +26,7 @@ const (
 	exitVerification    = 5   // a signature or hash is wrong, too old, or of what cannot be read
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
 	exitRefused         = 7   // switch FILE: not what the plan was made for; update: an archive went back in time
+	exitVulnerable      = 8   // cve: there is something
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
 	exitTransient       = 12  // network, disk or memory full: the same command may work later

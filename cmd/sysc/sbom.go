@@ -9,6 +9,7 @@ import (
 
 	"sysc/store/localstore"
 	"sysc/systems"
+	"sysc/systems/distro/debian"
 	"sysc/systems/generation"
 	"sysc/systems/sbom"
 )
@@ -19,7 +20,8 @@ func (a *app) sbomCommand() *cobra.Command {
 		Use:   "sbom [SYSTEM]",
 		Short: "Print what a system consists of as a software bill of materials",
 		Long: `Print what a system consists of as a software bill of materials: each package with its
-version, the hash of its file, and its address in package-url's form. SYSTEM is the
+version, the hash of its file, its address in package-url's form, and the licences that
+its machine-readable copyright file names, as an SPDX license expression. SYSTEM is the
 number of a generation, by default the current one, or a system object as sysc build
 prints it. The same system gives the same bytes.`,
 		Example: "  sysc sbom > laptop.spdx.json\n  sysc sbom ./result --format cyclonedx",
@@ -37,7 +39,12 @@ prints it. The same system gives the same bytes.`,
 			if err != nil {
 				return err
 			}
-			return write(a.out, system)
+			return a.withStore(cmd.Context(), func(st *localstore.Store) error {
+				if err := declareLicenses(cmd.Context(), st, system); err != nil {
+					return err
+				}
+				return write(a.out, system)
+			})
 		},
 	}
 	a.rootFlag(cmd)
@@ -93,4 +100,22 @@ func (a *app) billedObject(ctx context.Context, arg string) (bill *sbom.System, 
 		return nil
 	})
 	return bill, err
+}
+
+// declareLicenses looks the packages' licences up, if the system's root is there.
+func declareLicenses(ctx context.Context, st *localstore.Store, s *sbom.System) error {
+	licenses := map[string]sbom.License{}
+	for i := range s.Manifest.Packages {
+		name := s.Manifest.Packages[i].Name
+		file, err := debian.RootCopyright(ctx, st, s.Manifest.Root.Tree, name)
+		if err != nil {
+			return err
+		}
+		if file != nil {
+			expression, refs := file.Expression()
+			licenses[name] = sbom.License{Expression: expression, Refs: refs}
+		}
+	}
+	s.License = func(p *systems.Package) sbom.License { return licenses[p.Name] }
+	return nil
 }

@@ -32,7 +32,12 @@ type (
 		Name    string          `json:"name"`
 		Version string          `json:"version,omitempty"`
 		Hashes  []cyclonedxHash `json:"hashes,omitempty"`
-		PURL    string          `json:"purl,omitempty"`
+		// Licenses have one element, an expression.
+		Licenses []cyclonedxLicense `json:"licenses,omitempty"`
+		PURL     string             `json:"purl,omitempty"`
+	}
+	cyclonedxLicense struct {
+		Expression string `json:"expression"`
 	}
 	cyclonedxHash struct {
 		Algorithm string `json:"alg"`
@@ -62,6 +67,9 @@ func CycloneDX(w io.Writer, s *System) error {
 		}
 		if !p.SHA256.IsZero() {
 			one.Hashes = cyclonedxSHA256(p.SHA256)
+		}
+		if l := s.license(p); l.Expression != "" {
+			one.Licenses = []cyclonedxLicense{{l.Expression}}
 		}
 		bill.Components = append(bill.Components, one)
 	}

@@ -25,6 +25,25 @@ type System struct {
 	Revision string
 	// Version is that of sysc.
 	Version string
+	// License, if not nil, says what licences a package's files are under.
+	License func(*systems.Package) License
+}
+
+// A License is what a package declares. The zero value declares nothing.
+type License struct {
+	// Expression is an SPDX license expression.
+	Expression string
+	// Refs are the names in it that SPDX does not know, "LicenseRef-…", with what the
+	// package calls them.
+	Refs map[string]string
+}
+
+// license returns what a package declares.
+func (s *System) license(p *systems.Package) License {
+	if s.License == nil {
+		return License{}
+	}
+	return s.License(p)
 }
 
 // write writes JSON for people, too.

@@ -2,6 +2,8 @@ package sbom
 
 import (
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"sysc/store"
@@ -22,6 +24,7 @@ type (
 		DocumentNamespace string             `json:"documentNamespace"`
 		CreationInfo      spdxCreation       `json:"creationInfo"`
 		Packages          []spdxPackage      `json:"packages"`
+		Licenses          []spdxLicense      `json:"hasExtractedLicensingInfos,omitempty"`
 		Relationships     []spdxRelationship `json:"relationships"`
 	}
 	spdxCreation struct {
@@ -40,6 +43,11 @@ type (
 		PrimaryPurpose   string          `json:"primaryPackagePurpose,omitempty"`
 		Checksums        []spdxChecksum  `json:"checksums,omitempty"`
 		ExternalRefs     []spdxReference `json:"externalRefs,omitempty"`
+	}
+	spdxLicense struct {
+		ID   string `json:"licenseId"`
+		Name string `json:"name"`
+		Text string `json:"extractedText"`
 	}
 	spdxChecksum struct {
 		Algorithm string `json:"algorithm"`
@@ -74,6 +82,7 @@ func SPDX(w io.Writer, s *System) error {
 	system.PrimaryPurpose = "OPERATING-SYSTEM"
 	system.Checksums = spdxSHA256(s.Digest)
 	doc.Packages = append(doc.Packages, system)
+	refs := map[string]string{}
 	for i := range s.Manifest.Packages {
 		p := &s.Manifest.Packages[i]
 		one := spdxUnknown(spdxID(p), p.Name, p.Version)
@@ -83,8 +92,16 @@ func SPDX(w io.Writer, s *System) error {
 		if !p.Replaced { // else it is in no archive
 			one.ExternalRefs = []spdxReference{{"PACKAGE-MANAGER", "purl", purl(p)}}
 		}
+		if l := s.license(p); l.Expression != "" {
+			one.LicenseDeclared = l.Expression
+			maps.Copy(refs, l.Refs)
+		}
 		doc.Packages = append(doc.Packages, one)
 		doc.Relationships = append(doc.Relationships, spdxRelationship{spdxSystemID, "CONTAINS", one.ID})
+	}
+	for _, id := range slices.Sorted(maps.Keys(refs)) {
+		doc.Licenses = append(doc.Licenses, spdxLicense{id, refs[id],
+			"What a package calls \"" + refs[id] + "\": its text is in the file /usr/share/doc/PACKAGE/copyright of the package, or named there."})
 	}
 	return write(w, doc)
 }
