@@ -60,7 +60,7 @@ func NeedsSystem(b *syntax.Block) bool {
 	for _, a := range b.Body.Attrs {
 		for _, ref := range a.Expr.References() {
 			switch ref.Root {
-			case "config", "option", "system":
+			case "config", "option", "system", "home":
 				return true
 			}
 		}

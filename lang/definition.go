@@ -31,9 +31,9 @@ type Definition struct {
 	Uses []*Use
 	// Locals are the attributes of all locals blocks, no two of the same name.
 	Locals []*syntax.Attr
-	// Options, Configs and Systems are for package modules. The labels of options
-	// and systems have been checked, nothing else.
-	Options, Configs, Systems []*syntax.Block
+	// Options, Configs, Systems and Homes are for package modules. The labels of
+	// options, systems and homes have been checked, nothing else.
+	Options, Configs, Systems, Homes []*syntax.Block
 	// Tests are the test blocks; [Tests] reads them. Their labels have been checked.
 	Tests []*syntax.Block
 	// Asserts are the assertions at the top of files; [CheckAssert] found them right.
@@ -94,7 +94,7 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 		diags = append(diags, diag.Errorf(a.NameRange, "Unexpected argument",
 			"An argument named %q is not expected at the top of a file. Values that have a name belong into a locals block:\n\n  locals {\n    %s = …\n  }", a.Name, a.Name)...)
 	}
-	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Outputs, d.Functions, d.Environments, useBlocks(d.Uses))...)
+	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Homes, d.Outputs, d.Functions, d.Environments, useBlocks(d.Uses))...)
 	diags = append(diags, duplicateLocals(d.Locals)...)
 	diags = append(diags, d.checkFunctions()...)
 	if diags.HasErrors() {
@@ -105,7 +105,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 
 // laterBlocks are part of the language and not of this version.
 var laterBlocks = map[string]string{
-	"home":   "",
 	"secret": "",
 }
 
@@ -154,6 +153,8 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 		return name(&d.Environments)
 	case "system":
 		return name(&d.Systems)
+	case "home":
+		return name(&d.Homes)
 	case "locals":
 		diags := append(b.CheckLabels(), checkLocals(b.Body)...)
 		d.Locals = append(d.Locals, b.Body.Attrs...)
@@ -197,7 +198,7 @@ func labelsOf() map[string]string {
 	return map[string]string{
 		"sysc": "", "locals": "", "config": "", "assert": "", "option": ` "PATH"`,
 		"input": ` "NAME"`, "module": ` "NAME"`, "variable": ` "NAME"`, "output": ` "NAME"`, "function": ` "NAME"`,
-		"derivation": ` "NAME"`, "environment": ` "NAME"`, "system": ` "NAME"`, "test": ` "NAME"`,
+		"derivation": ` "NAME"`, "environment": ` "NAME"`, "system": ` "NAME"`, "home": ` "NAME"`, "test": ` "NAME"`,
 	}
 }
 
@@ -227,7 +228,7 @@ func checkIdentifier(b *syntax.Block) diag.List {
 	if hclsyntax.ValidIdentifier(label) {
 		return nil
 	}
-	if b.Type == "derivation" || b.Type == "system" {
+	if b.Type == "derivation" || b.Type == "system" || b.Type == "home" {
 		// derivation.m["g++"] works as well.
 		if diags := checkObjectName(label, b.LabelRanges[0]); !diags.HasErrors() {
 			return nil

@@ -36,7 +36,7 @@ var dynamicSchema = syntax.Schema{
 }
 
 // notIterators are the names that mean the same wherever they stand in a system.
-var notIterators = []string{"config", "option", "self", "parent", "system", "true", "false", "null"}
+var notIterators = []string{"config", "option", "self", "parent", "system", "home", "true", "false", "null"}
 
 // ParseDynamic takes a dynamic block apart. It is nil with errors.
 func ParseDynamic(b *syntax.Block) (*Dynamic, diag.List) {

@@ -25,7 +25,7 @@ func (e *evaluator) checkNames(checked map[string]bool) diag.List {
 	for _, t := range e.texts {
 		names = append(names, t.name)
 	}
-	set := strings.Join(names, "\n")
+	set := e.kind.String() + "\n" + strings.Join(names, "\n")
 	for _, t := range e.texts {
 		if checked[set] {
 			break
@@ -217,8 +217,12 @@ func (k *knownNames) Check(ref syntax.Reference) diag.List {
 	switch ref.Root {
 	case "config", "option":
 		from = &optionPlace{option: k.sys.options.Root().Option()}
-	case "system":
-		return eval.Known{"system": {"name", "platform"}}.Check(ref)
+	case "system", "home":
+		if ref.Root != k.sys.kind.String() {
+			_, _, diags := k.names.Resolve(ref)
+			return diags
+		}
+		return eval.Known{ref.Root: {"name", "platform"}}.Check(ref)
 	default:
 		if k.undeclared() {
 			return nil

@@ -4,6 +4,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"sysc/modules/option"
+	"sysc/systems"
 )
 
 // A coreOption is one row of the table of sysc's own options.
@@ -38,8 +39,8 @@ const (
 	maxBootTries               = 99
 )
 
-// coreOptions is the table of the options that sysc itself declares: the
-// primitives that everything else is made of. system is the name of the system
+// coreOptions is the table of the options that sysc itself declares for systems:
+// the primitives that everything else is made of. system is the name of the system
 // that has them.
 func coreOptions(system string) []coreOption {
 	str, path, list := option.String(), option.Path(), option.List
@@ -75,7 +76,7 @@ func coreOptions(system string) []coreOption {
 		{path: "file.content", typ: nullText, value: null,
 			description: "The file's text. Either this or source is set."},
 		{path: "file.source", typ: nullText, value: null,
-			description: "The store path of the file whose bytes are taken, as source() or a derivation returns it."},
+			description: fileSource},
 		{path: "file.mode", typ: mode, value: cty.StringVal("0644"),
 			description: "Permissions, in octal."},
 		{path: "file.user", typ: owner, value: cty.StringVal("root"),
@@ -128,11 +129,11 @@ func coreOptions(system string) []coreOption {
 		{path: "unit.content", typ: option.Nullable(mustSimple("lines")), value: null,
 			description: "The unit file's text; several definitions are joined. Null leaves the text to the package that ships the unit."},
 		{path: "unit.enable", typ: option.Nullable(option.Bool()), value: cty.NullVal(cty.Bool),
-			description: "Whether the unit is started by what wants it. By default it is, unless it is masked, or has neither wanted_by nor an [Install] section."},
+			description: unitEnable},
 		{path: "unit.wanted_by", typ: list(unit), value: noStrings,
 			description: "The units that start this one, such as multi-user.target. By default what its [Install] section names."},
 		{path: "unit.mask", typ: option.Bool(), value: cty.False,
-			description: "Whether the unit is made impossible to start."},
+			description: unitMask},
 
 		{path: "health_check", labels: []string{"name"}, labelType: mustPattern(checkPattern).Called("a name of letters, digits, -, _ and ."),
 			description: "Something that has to hold on the machine for its generation to be good. It takes exactly one of command, http, tcp and unit."},
@@ -171,6 +172,13 @@ func coreOptions(system string) []coreOption {
 	}
 }
 
+// What systems and homes say alike.
+const (
+	fileSource = "The store path of the file whose bytes are taken, as source() or a derivation returns it."
+	unitEnable = "Whether the unit is started by what wants it. By default it is, unless it is masked, or has neither wanted_by nor an [Install] section."
+	unitMask   = "Whether the unit is made impossible to start."
+)
+
 // hostnameOf returns the host name of a system that does not state one, or
 // cty.NilVal for a name that cannot be one.
 func hostnameOf(system string) cty.Value {
@@ -181,10 +189,14 @@ func hostnameOf(system string) cty.Value {
 	return name
 }
 
-// coreSchema returns a schema with the core's options of a system in it.
-func coreSchema(system string) *option.Schema {
+// coreSchema returns a schema with the core's options of a system or a home in it.
+func coreSchema(kind systems.Kind, name string) *option.Schema {
 	schema := option.NewSchema()
-	for _, c := range coreOptions(system) {
+	options := coreOptions(name)
+	if kind == systems.Home {
+		options = homeOptions()
+	}
+	for _, c := range options {
 		o := option.Option{Path: c.path, Type: c.typ, Labels: c.labels, Description: c.description, DefaultText: c.valueText, Module: option.CoreModule}
 		if c.labelType != nil {
 			o.LabelTypes = []*option.Type{c.labelType}

@@ -53,7 +53,13 @@ func (r *reader) claim(paths map[string]diag.Range, n *option.Node) {
 }
 
 func (r *reader) file(n *option.Node) systems.File {
-	f := systems.File{Path: n.Key(), Mode: r.mode(n, "mode"), User: r.text(n, "user"), Group: r.text(n, "group"), Position: position(n.Range())}
+	return r.contents(n, systems.File{
+		Path: n.Key(), Mode: r.mode(n, "mode"), User: r.text(n, "user"), Group: r.text(n, "group"), Position: position(n.Range()),
+	})
+}
+
+// contents reads what a file holds.
+func (r *reader) contents(n *option.Node, f systems.File) systems.File {
 	var content, source bool
 	before := r.problems()
 	f.Content, content = r.maybeText(n, "content")

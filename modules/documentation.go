@@ -55,8 +55,15 @@ func Undefined(opts *Options) *Project {
 // those of sysc itself and of all standard modules included, sorted by path.
 // Groups are among them when something is said of them.
 func (p *Project) Documentation() []OptionDoc {
+	return documentAll(p.Options())
+}
+
+// HomeDocumentation is [Project.Documentation] of homes: see [Project.HomeOptions].
+func (p *Project) HomeDocumentation() []OptionDoc { return documentAll(p.HomeOptions()) }
+
+func documentAll(root *option.Option) []OptionDoc {
 	var out []OptionDoc
-	for _, o := range p.Options().Children() {
+	for _, o := range root.Children() {
 		out = document(out, o, "", false)
 	}
 	return out
@@ -135,16 +142,29 @@ func (d *OptionDoc) Module() string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-// WriteMarkdown writes the documentation of options as a page.
+// WriteMarkdown writes the documentation of the options of systems as a page, and
+// WriteHomeMarkdown that of homes.
 func WriteMarkdown(w io.Writer, docs []OptionDoc) error {
-	var b strings.Builder
-	b.WriteString(`# Options
+	return writeMarkdown(w, docs, `# Options
 
 What a system can be made of: the options of sysc itself and of the standard modules. This page is made from
-their declarations; ` + "`sysc options`" + ` shows the same, with the options of your definition, and searches in it.
+their declarations; `+"`sysc options`"+` shows the same, with the options of your definition, and searches in it.
 
-Where a path has ` + "`[\"<name>\"]`" + ` in it, the option is in a labelled one, which is written as a block: ` + "`file \"/etc/motd\" { … }`" + `.
+Where a path has `+"`[\"<name>\"]`"+` in it, the option is in a labelled one, which is written as a block: `+"`file \"/etc/motd\" { … }`"+`.
 `)
+}
+
+// WriteHomeMarkdown is described with [WriteMarkdown].
+func WriteHomeMarkdown(w io.Writer, docs []OptionDoc) error {
+	return writeMarkdown(w, docs, `# Options of homes
+
+What a [home](home.md) can be made of. This page is made from the declarations; `+"`sysc options --home`"+` shows the same, with the options of your definition, and searches in it.
+`)
+}
+
+func writeMarkdown(w io.Writer, docs []OptionDoc, head string) error {
+	var b strings.Builder
+	b.WriteString(head)
 	top := ""
 	for _, d := range docs {
 		if d.Internal {

@@ -10,11 +10,13 @@ import (
 	"sysc/lang/syntax"
 	"sysc/modules/option"
 	"sysc/modules/std"
+	"sysc/systems"
 )
 
 // An evaluator is one system while it is evaluated: its options, what the texts
 // say of them, and what the names in these texts mean.
 type evaluator struct {
+	kind     systems.Kind
 	name     string
 	platform string
 	// alone is set for options of no system, to which others may add.
@@ -32,20 +34,40 @@ type evaluator struct {
 	diags diag.List
 }
 
-// systemArguments are the arguments of a system that are no options.
+// systemArguments are the arguments of a system or home that are no options.
 var systemArguments = []string{"platform", "base", "modules", "for_each"}
 
-// evaluator makes the evaluator of a system, or without a block that of options
-// which belong to none. touched are options that something else than its texts
-// names.
+// evaluator makes the evaluator of a system or home, or without a block that of
+// options which belong to none. touched are options that something else than its
+// texts names.
 func (w *work) evaluator(name, platform string, b *systemBlock, touched ...[]string) *evaluator {
+	kind := systems.Machine
+	if b != nil {
+		kind = b.kind
+	}
 	parts, diags := w.parts(b)
-	return w.evaluatorOf(parts, diags, name, platform, b, touched...)
+	return w.evaluatorOf(kind, parts, diags, name, platform, b, touched...)
 }
 
 // evaluatorOf is evaluator for given modules; diags are what is wrong with finding
 // them.
-func (w *work) evaluatorOf(parts []part, diags diag.List, name, platform string, b *systemBlock, touched ...[]string) *evaluator {
+func (w *work) evaluatorOf(kind systems.Kind, parts []part, diags diag.List, name, platform string, b *systemBlock, touched ...[]string) *evaluator {
+	texts := w.textsOf(parts)
+	var more diag.List
+	switch {
+	case kind == systems.Machine:
+		texts, more = w.withStandard(texts, b, touched)
+	case b != nil:
+		more = ofHome(b, &texts[len(texts)-1])
+	}
+	e := newEvaluator(kind, name, platform, b, texts)
+	e.alone = b == nil
+	e.diags = slices.Concat(diags, more, e.diags)
+	return e
+}
+
+// textsOf returns what modules say of options.
+func (w *work) textsOf(parts []part) []moduleTexts {
 	texts := make([]moduleTexts, len(parts))
 	for i, p := range parts {
 		d := p.module.Definition
@@ -54,11 +76,7 @@ func (w *work) evaluatorOf(parts []part, diags diag.List, name, platform string,
 			texts[i].used = &diag.Related{Message: "In " + p.module.Address(), Range: n.use.Block.Range}
 		}
 	}
-	texts, more := w.withStandard(texts, b, touched)
-	e := newEvaluator(name, platform, b, texts)
-	e.alone = b == nil
-	e.diags = slices.Concat(diags, more, e.diags)
-	return e
+	return texts
 }
 
 // moduleTexts are what one module says of options.
@@ -76,13 +94,16 @@ type sitedTexts struct {
 	site *site
 }
 
-// newEvaluator declares the options and collects the definitions of a system,
+// newEvaluator declares the options and collects the definitions of a system or home,
 // without evaluating any. texts are those of its modules, in the order in which
 // definitions count; the last one is the module where the system stands.
-func newEvaluator(name, platform string, system *systemBlock, texts []moduleTexts) *evaluator {
-	e := &evaluator{name: name, platform: platform, standard: map[string]bool{}}
-	schema := coreSchema(name)
-	schema.Elsewhere = std.Paths()
+func newEvaluator(kind systems.Kind, name, platform string, system *systemBlock, texts []moduleTexts) *evaluator {
+	e := &evaluator{kind: kind, name: name, platform: platform, standard: map[string]bool{}}
+	schema := coreSchema(kind, name)
+	schema.Elsewhere, schema.Misplaced = std.Paths(), misplaced(kind)
+	if kind == systems.Home {
+		schema.Elsewhere = nil
+	}
 	sites := make([]*site, len(texts))
 	declared := map[diag.Range]bool{}
 	for i, t := range texts {

@@ -9,11 +9,13 @@ import (
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
 	"sysc/store"
+	"sysc/systems"
 )
 
-// A systemBlock is a system as written: a block, or a block with for_each and one
-// of its keys.
+// A systemBlock is a system or a home as written: a block, or a block with for_each
+// and one of its keys.
 type systemBlock struct {
+	kind  systems.Kind
 	name  string
 	block *syntax.Block
 	// each are the names that for_each adds, nil without it.
@@ -33,44 +35,53 @@ func (b *systemBlock) scope(m *lang.Module) *eval.Scope {
 func (w *work) expandSystems() diag.List {
 	var diags diag.List
 	first := map[string]*systemBlock{}
-	for _, b := range w.p.def.Systems {
+	for _, b := range slices.Concat(w.p.def.Systems, w.p.def.Homes) {
 		blocks, more := w.expandSystem(b)
 		diags = append(diags, more...)
 		for _, s := range blocks {
-			if before, dup := first[s.name]; dup {
-				diags = append(diags, diag.Errorf(b.Range, "Duplicate system",
-					"There is a system %q already, at %s. One that for_each makes is named by its key, and each must have a name of its own.", s.name, before.block.Range)...)
+			if before, dup := first[s.address()]; dup {
+				diags = append(diags, diag.Errorf(b.Range, "Duplicate "+b.Type,
+					"There is a %s %q already, at %s. One that for_each makes is named by its key, and each must have a name of its own.", b.Type, s.name, before.block.Range)...)
 				continue
 			}
-			first[s.name] = s
+			first[s.address()] = s
 			w.blocks = append(w.blocks, s)
 		}
 	}
 	return diags
 }
 
+// address is what messages and targets call it: system.laptop, home.anna.
+func (b *systemBlock) address() string { return b.kind.Address(b.name) }
+
 func (w *work) expandSystem(b *syntax.Block) ([]*systemBlock, diag.List) {
+	kind := systems.Machine
+	if b.Type == string(systems.Home) {
+		kind = systems.Home
+	}
 	a := b.Body.Attr("for_each")
 	if a == nil {
-		return []*systemBlock{{name: b.Labels[0], block: b}}, nil
+		return []*systemBlock{{kind: kind, name: b.Labels[0], block: b}}, nil
 	}
-	elements, diags := w.module.StaticForEach(a.Expr, "The for_each of a system")
+	elements, diags := w.module.StaticForEach(a.Expr, "The for_each of a "+b.Type)
 	var out []*systemBlock
 	for _, key := range slices.Sorted(maps.Keys(elements)) {
 		if err := store.CheckName(key); err != nil {
-			diags = append(diags, diag.Errorf(a.Expr.Range(), "Invalid name", "A system that for_each makes is named by its key: %v.", err)...)
+			diags = append(diags, diag.Errorf(a.Expr.Range(), "Invalid name", "A %s that for_each makes is named by its key: %v.", b.Type, err)...)
 			continue
 		}
-		out = append(out, &systemBlock{name: key, block: b, each: lang.Each(key, elements[key])})
+		out = append(out, &systemBlock{kind: kind, name: key, block: b, each: lang.Each(key, elements[key])})
 	}
 	return out, diags
 }
 
-// systemNames are the names of all systems, in their order.
-func (w *work) systemNames() []string {
+// names are those of all systems, or of all homes, in their order.
+func (w *work) names(kind systems.Kind) []string {
 	var out []string
 	for _, b := range w.blocks {
-		out = append(out, b.name)
+		if b.kind == kind {
+			out = append(out, b.name)
+		}
 	}
 	return out
 }

@@ -120,6 +120,10 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 				known.diags = append(known.diags, diag.Errorf(b.Range, "System in a module",
 					"Only the root module has systems, and this is one that it uses. A config block adds to the options of every system that uses the module.")...)
 			}
+			for _, b := range known.def.Homes {
+				known.diags = append(known.diags, diag.Errorf(b.Range, "Home in a module",
+					"Only the root module has homes, and this is one that it uses. A config block adds to the options of every home that uses the module.")...)
+			}
 			for _, b := range known.def.Configs {
 				known.diags = append(known.diags, checkBody(b.Body)...)
 			}

@@ -16,6 +16,7 @@ import (
 	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules/lock"
+	"sysc/systems"
 	"sysc/systems/distro/debian"
 )
 
@@ -349,10 +350,13 @@ func (w *work) builds() bool {
 func (w *work) architectures() ([]string, diag.List) {
 	var diags diag.List
 	platforms := map[string]diag.Range{}
-	if w.builds() || len(w.blocks) == 0 {
+	if w.builds() || len(w.names(systems.Machine)) == 0 {
 		platforms[w.p.opts.Platform] = diag.Range{}
 	}
 	for _, b := range w.blocks {
+		if b.kind == systems.Home {
+			continue // has no packages
+		}
 		platform, more := w.platform(b)
 		diags = append(diags, more...)
 		if platform != "" {
@@ -385,7 +389,7 @@ func (w *work) collect() ([]account, diag.List) {
 		}
 	}
 	var accounts []account
-	for _, name := range w.systemNames() {
+	for _, name := range w.names(systems.Machine) {
 		s, more := w.open(name)
 		diags = append(diags, more...)
 		if s == nil || more.HasErrors() {

@@ -12,6 +12,7 @@ import (
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
 	"sysc/modules/option"
+	"sysc/systems"
 )
 
 // evaluate makes an evaluator of the definition texts in files.
@@ -41,7 +42,7 @@ func evaluateTexts(files map[string]string) (*evaluator, diag.List) {
 			texts.configs = append(texts.configs, b)
 		}
 	}
-	return newEvaluator("test", "linux/amd64", system, []moduleTexts{texts}), diags
+	return newEvaluator(systems.Machine, "test", "linux/amd64", system, []moduleTexts{texts}), diags
 }
 
 // read returns config.PATH as JSON, and all problems.
@@ -745,5 +746,5 @@ func TestCoreDescriptions(t *testing.T) {
 			visit(c)
 		}
 	}
-	visit(coreSchema("a").Root())
+	visit(coreSchema(systems.Machine, "a").Root())
 }

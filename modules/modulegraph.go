@@ -9,6 +9,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/modules/option"
 	"sysc/modules/std"
+	"sysc/systems"
 )
 
 // A ModuleGraph is which modules use which others.
@@ -21,12 +22,13 @@ type ModuleGraph struct {
 // What a [ModuleNode] is.
 const (
 	SystemNode   = "system"
+	HomeNode     = "home"
 	RootNode     = "root"
 	ModuleKind   = "module"
 	StandardNode = "standard"
 )
 
-// A ModuleNode is a module, or a system that consists of some.
+// A ModuleNode is a module, or a system or home that consists of some.
 type ModuleNode struct {
 	// Address tells nodes apart: "system.laptop", "." for the root module,
 	// `module.web["a"]`, "std/openssh".
@@ -53,16 +55,20 @@ type ModuleEdge struct {
 // ModuleGraph returns the modules of a system, or for "" of all systems and of the
 // whole definition.
 func (p *Project) ModuleGraph(_ context.Context, system string) (ModuleGraph, diag.List) {
+	address := ""
+	if system != "" {
+		address = fullAddress(system)
+	}
 	g := &moduleGrapher{w: p.work, known: map[string]bool{}}
 	for _, b := range p.work.blocks {
-		if system == "" || b.name == system {
+		if system == "" || b.address() == address {
 			g.system(b)
 		}
 	}
 	if system == "" {
 		g.root()
 	} else if len(g.out.Nodes) == 0 {
-		return ModuleGraph{}, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", system, diag.DidYouMean(system, p.Systems()))
+		return ModuleGraph{}, p.work.unknown(address)
 	}
 	return g.out, g.diags.Sort()
 }
@@ -91,10 +97,10 @@ func (g *moduleGrapher) edge(from, to string, outputsOnly bool) {
 	}
 }
 
-// system adds a system with the modules that it lists.
+// system adds a system or home with the modules that it lists.
 func (g *moduleGrapher) system(b *systemBlock) {
-	address := "system." + b.name
-	g.node(ModuleNode{Address: address, Kind: SystemNode, Range: b.block.Range})
+	address := b.address()
+	g.node(ModuleNode{Address: address, Kind: b.kind.String(), Range: b.block.Range})
 	if a := b.block.Body.Attr("modules"); a != nil {
 		elements, _ := a.Expr.Elements() // what is wrong with it, parts says
 		for _, e := range elements {
@@ -105,6 +111,9 @@ func (g *moduleGrapher) system(b *systemBlock) {
 	}
 	_, diags := g.w.parts(b)
 	g.diags = append(g.diags, diags...)
+	if b.kind == systems.Home {
+		return // options of the root and of standard modules are of systems
+	}
 	g.edge(address, g.root(), false)
 	t := toucher{found: map[string]bool{}}
 	t.definitions(nil, option.Written{Value: &bodySource{body: b.block.Body, skip: systemArguments, site: &site{}}})

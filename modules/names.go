@@ -10,6 +10,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
 	"sysc/modules/option"
+	"sysc/systems"
 )
 
 // names resolves what only texts of a system may refer to: config, option,
@@ -20,7 +21,13 @@ type names struct {
 }
 
 // Roots returns the first words.
-func (r *names) Roots() []string { return []string{"config", "option", "parent", "self", "system"} }
+func (r *names) Roots() []string {
+	roots := []string{"config", "option", "parent", "self", "system"}
+	if r.sys.kind == systems.Home {
+		roots = append(roots, "home")
+	}
+	return roots
+}
 
 // Resolve reads the value that a reference names, and no more than that.
 func (r *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
@@ -29,7 +36,11 @@ func (r *names) Resolve(ref syntax.Reference) (cty.Value, int, diag.List) {
 		return r.config(r.sys.options.Root(), ref)
 	case "option":
 		return r.metadata(ref)
-	case "system":
+	case "system", "home":
+		if ref.Root != r.sys.kind.String() {
+			return cty.DynamicVal, 0, diag.Errorf(ref.Range, "system is not known here",
+				"This text is about %s, so that there are home.name and home.platform, and no system.", r.sys.kind.Address(r.sys.name))
+		}
 		return cty.ObjectVal(map[string]cty.Value{
 			"name":     cty.StringVal(r.sys.name),
 			"platform": cty.StringVal(r.sys.platform),
@@ -94,6 +105,9 @@ func (r *names) missing(n *option.Node, step syntax.Step, ref syntax.Reference) 
 // step's name. own are the names in it, and elsewhere those of options that exist and
 // are not part of the system.
 func (r *names) unknownOption(step syntax.Step, ref syntax.Reference, path string, own, elsewhere []string) diag.List {
+	if why := r.sys.options.Misplaced(strings.TrimPrefix(path+"."+step.Name, ".")); why != "" {
+		return diag.Errorf(stepRange(step, ref), "Option of another kind", "%s", why)
+	}
 	near, ok := diag.Suggest(step.Name, slices.Concat(own, elsewhere))
 	if path == "" {
 		path = "config"

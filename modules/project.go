@@ -178,17 +178,17 @@ func (p *Project) readLock() diag.List {
 // LockPath is where the lock file is or will be.
 func (p *Project) LockPath() string { return filepath.Join(p.dir, lock.FileName) }
 
-// checkBlocks reports what cannot stand in system and config blocks.
+// checkBlocks reports what cannot stand in system, home and config blocks.
 func (p *Project) checkBlocks() diag.List {
 	var diags diag.List
 	for _, b := range p.def.Configs {
 		diags = append(diags, checkBody(b.Body)...)
 	}
-	for _, b := range p.def.Systems {
+	for _, b := range slices.Concat(p.def.Systems, p.def.Homes) {
 		diags = append(diags, checkBody(b.Body)...)
 		diags = append(diags, lang.NoCount(b.Body)...)
 		if a := b.Body.Attr("when"); a != nil {
-			diags = append(diags, diag.Errorf(a.NameRange, "Condition on a system", "A system has no when; conditions are for config blocks, and for blocks within a system.")...)
+			diags = append(diags, diag.Errorf(a.NameRange, "Condition on a "+b.Type, "A %[1]s has no when; conditions are for config blocks, and for blocks within a %[1]s.", b.Type)...)
 		}
 	}
 	return diags
@@ -208,7 +208,19 @@ func (p *Project) Graph() *derivations.Graph { return p.work.graph }
 
 // Systems returns the names of the systems, in the order of the text; those of a
 // for_each are its keys, sorted.
-func (p *Project) Systems() []string { return p.work.systemNames() }
+func (p *Project) Systems() []string { return p.work.names(systems.Machine) }
+
+// Homes returns the names of the homes, like [Project.Systems].
+func (p *Project) Homes() []string { return p.work.names(systems.Home) }
+
+// addresses returns those of all systems and homes, as [Project.Open] takes them.
+func (p *Project) addresses() []string {
+	var out []string
+	for _, b := range p.work.blocks {
+		out = append(out, b.address())
+	}
+	return out
+}
 
 // Derivations returns the names of all derivations, in the order of the text:
 // those of blocks, and for a block with for_each, m["key"] for each of its keys. A

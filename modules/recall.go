@@ -114,7 +114,7 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 // answerOf evaluates. The project is nil when there were errors.
 func answerOf(ctx context.Context, dir string, opts Options, r Request) (*Answer, *Project, error) {
 	p, diags := Load(ctx, dir, &opts)
-	s := &seeker{p: p, host: r.Host}
+	s := &seeker{p: p, host: r.Host, user: r.User}
 	err := s.show(diags)
 	a := &Answer{dir: dir}
 	if err == nil {
@@ -155,14 +155,14 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 	}
 	type variable struct{ Name, Source, Text, Range string }
 	k := struct {
-		Format, Program, Here, Dir, Version, Platform, Host, Want string
-		Names                                                     []string
-		Variables                                                 []variable
-		ValueFiles                                                map[string]store.Digest
-		Trees                                                     map[string]string
-		Overrides                                                 map[string]string
+		Format, Program, Here, Dir, Version, Platform, Host, User, Want string
+		Names                                                           []string
+		Variables                                                       []variable
+		ValueFiles                                                      map[string]store.Digest
+		Trees                                                           map[string]string
+		Overrides                                                       map[string]string
 	}{
-		Format: memoVersion, Program: m.Program, Here: here, Dir: dir, Version: o.Version, Platform: o.Platform, Host: r.Host,
+		Format: memoVersion, Program: m.Program, Here: here, Dir: dir, Version: o.Version, Platform: o.Platform, Host: r.Host, User: r.User,
 		Want: strconv.Itoa(int(r.Want)), Names: r.Names,
 		ValueFiles: map[string]store.Digest{}, Trees: map[string]string{}, Overrides: o.Overrides,
 	}

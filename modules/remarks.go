@@ -20,14 +20,14 @@ import (
 // errors in that.
 func (p *Project) Remarks(ctx context.Context) ([]option.Remark, diag.List) {
 	evaluators := []*evaluator{}
-	for _, name := range p.Systems() {
+	for _, name := range p.addresses() {
 		s, diags := p.Open(ctx, name)
 		if s == nil || diags.HasErrors() {
 			return nil, diags
 		}
 		evaluators = append(evaluators, s.e)
 	}
-	if len(evaluators) == 0 {
+	if len(p.Systems()) == 0 {
 		evaluators = append(evaluators, p.work.evaluator("", p.opts.Platform, nil))
 	}
 	type place struct {
@@ -45,9 +45,9 @@ func (p *Project) Remarks(ctx context.Context) ([]option.Remark, diag.List) {
 			switch {
 			case r.Module != rootModule:
 				continue
-			case r.Kind == option.RemarkDefault && len(p.Systems()) == 0:
+			case r.Kind == option.RemarkDefault && e.name == "":
 				continue // who uses the module may need it
-			case r.Kind == option.RemarkForce && len(p.Systems()) == 0:
+			case r.Kind == option.RemarkForce && e.name == "":
 				continue
 			case r.Kind == option.RemarkDefault && asked.about(e, r.Option):
 				r.Holds = false

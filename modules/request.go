@@ -20,8 +20,8 @@ const (
 	WantTargets Wanted = iota
 	// WantOne is the one thing that the only name stands for.
 	WantOne
-	// WantSystem is a system, with its definition: the only one, or the one that is
-	// called like the machine, when the name is "".
+	// WantSystem is a system or home, with its definition: for which one a name stands,
+	// [Project.SystemAddress] says.
 	WantSystem
 	// WantEnvironment is an environment, the only one when the name is "".
 	WantEnvironment
@@ -32,14 +32,14 @@ const (
 // A Request says what is wanted of a definition.
 type Request struct {
 	Want Wanted
-	// Names are "system.NAME", "derivation.NAME", "environment.NAME",
-	// "module.M.derivation.NAME", or a NAME that only one of the first two has. A key
+	// Names are "system.NAME", "home.NAME", "derivation.NAME", "environment.NAME",
+	// "module.M.derivation.NAME", or a NAME that only one of the first three has. A key
 	// follows the name of what is one of a for_each: derivation.NAME["KEY"], or without
 	// the quotes; derivation.NAME alone is all of them. "" is the only system, or the only
-	// derivation where there is no system.
+	// home or derivation where there is no system.
 	Names []string
-	// Host is what this machine is called.
-	Host string
+	// Host is what this machine is called, and User who is asking.
+	Host, User string
 }
 
 // A Target is something to build.
@@ -51,7 +51,7 @@ type Target struct {
 	// Shell is a derivation that is built in the environment that the target is, if it
 	// is one.
 	Shell *derivations.Ref
-	// System is what a system consists of, when [WantSystem] asked for it.
+	// System is what a system or home consists of, when [WantSystem] asked for it.
 	System *systems.Definition
 }
 
@@ -66,9 +66,9 @@ func (t *Target) Entered() derivations.Ref {
 // A seeker finds what a request names. Diagnostics are kept in the order in which
 // they came, those of each step by themselves.
 type seeker struct {
-	p     *Project
-	host  string
-	shown []diag.List
+	p          *Project
+	host, user string
+	shown      []diag.List
 	// definitions is set when those of systems are wanted.
 	definitions bool
 }
@@ -125,10 +125,7 @@ func (s *seeker) everything() []string {
 	for _, name := range s.p.Environments() {
 		names = append(names, "environment."+name)
 	}
-	for _, name := range s.p.Systems() {
-		names = append(names, "system."+name)
-	}
-	return names
+	return append(names, s.p.addresses()...)
 }
 
 // members are what a block with for_each makes, or the name itself.
@@ -147,15 +144,15 @@ func (s *seeker) target(ctx context.Context, name string) (Target, error) {
 	}
 	rest, isDerivation := strings.CutPrefix(name, "derivation.")
 	isDerivation = isDerivation || strings.HasPrefix(name, ModulePrefix)
-	systemNames, derivationNames := s.p.Systems(), s.p.Derivations()
+	derivationNames := s.p.Derivations()
 	switch {
 	case isDerivation:
-	case name == "" && len(systemNames) == 0 && len(derivationNames) == 1:
+	case name == "" && len(s.p.addresses()) == 0 && len(derivationNames) == 1:
 		rest, isDerivation = derivationNames[0], true
-	case name == "" && len(systemNames) == 0 && len(derivationNames) > 1:
+	case name == "" && len(s.p.addresses()) == 0 && len(derivationNames) > 1:
 		return Target{}, fmt.Errorf("there are several derivations in %s, say which: %s", s.p.Dir(), strings.Join(derivationNames, ", "))
 	default:
-		isDerivation = !slices.Contains(systemNames, name) && s.p.IsDerivation(name)
+		isDerivation = !slices.Contains(s.p.Systems(), name) && !slices.Contains(s.p.Homes(), name) && s.p.IsDerivation(name)
 	}
 	if !isDerivation {
 		return s.system(ctx, name)
@@ -189,11 +186,11 @@ func (s *seeker) environmentNamed(ctx context.Context, name string) (Target, err
 }
 
 func (s *seeker) system(ctx context.Context, name string) (Target, error) {
-	name, err := s.p.SystemName(name, s.host)
+	address, err := s.p.SystemAddress(name, s.host, s.user)
 	if err != nil {
 		return Target{}, err
 	}
-	system, diags := s.p.System(ctx, name)
+	system, diags := s.p.System(ctx, address)
 	if err := s.show(diags); err != nil {
 		return Target{}, err
 	}
@@ -201,29 +198,44 @@ func (s *seeker) system(ctx context.Context, name string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t := Target{Label: "system." + name, Ref: ref}
+	t := Target{Label: address, Ref: ref}
 	if s.definitions {
 		t.System = &system.Definition
 	}
 	return t, nil
 }
 
-// SystemName is the name of the system that an argument stands for. Without one it is
-// the only system, or the one that is called like this machine, host.
-func (p *Project) SystemName(arg, host string) (string, error) {
-	if name, ok := strings.CutPrefix(arg, "system."); ok {
-		return name, nil
-	}
-	names := p.Systems()
-	switch {
-	case arg != "":
+// SystemAddress is the address of the system or home that an argument stands for:
+// "system.NAME", "home.NAME", or a NAME, that of a system first. "home" is the only home,
+// or the one that is called like user. Without an argument it is the only system, or the
+// one that is called like this machine, host; where there is no system, what "home" is.
+func (p *Project) SystemAddress(arg, host, user string) (string, error) {
+	if _, name := splitAddress(arg); name != arg {
 		return arg, nil
-	case len(names) == 1:
-		return names[0], nil
-	case len(names) == 0:
-		return "", fmt.Errorf("there is no system in %s", p.Dir())
-	case host != "" && slices.Contains(names, host):
-		return host, nil
 	}
-	return "", fmt.Errorf("there are several systems, say which: %s", strings.Join(names, ", "))
+	names, homes := p.Systems(), p.Homes()
+	switch {
+	case slices.Contains(names, arg):
+		return systems.Machine.Address(arg), nil
+	case slices.Contains(homes, arg):
+		return systems.Home.Address(arg), nil
+	case arg == systems.Home.String(), arg == "" && len(names) == 0 && len(homes) > 0:
+		return p.oneOf(systems.Home, homes, user)
+	case arg != "":
+		return systems.Machine.Address(arg), nil
+	}
+	return p.oneOf(systems.Machine, names, host)
+}
+
+// oneOf is the only one of some names, or the one that is called like called.
+func (p *Project) oneOf(kind systems.Kind, names []string, called string) (string, error) {
+	switch {
+	case len(names) == 1:
+		return kind.Address(names[0]), nil
+	case len(names) == 0:
+		return "", fmt.Errorf("there is no %s in %s", kind, p.Dir())
+	case called != "" && slices.Contains(names, called):
+		return kind.Address(called), nil
+	}
+	return "", fmt.Errorf("there are several %ss, say which: %s", kind, strings.Join(names, ", "))
 }

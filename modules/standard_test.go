@@ -69,7 +69,13 @@ func TestOptionsPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "../docs/options.md", page.String())
-	for _, d := range docs {
+	ofHomes := Undefined(nil).HomeDocumentation()
+	page.Reset()
+	if err := WriteHomeMarkdown(&page, ofHomes); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "../docs/options-home.md", page.String())
+	for _, d := range append(docs, ofHomes...) {
 		if d.Description == "" || !strings.HasSuffix(d.Description, ".") {
 			t.Errorf("%s (%s) has no description that is a sentence: %q", d.Path, d.Module(), d.Description)
 		}

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,9 +15,11 @@ import (
 	"sysc/systems/distro/debian"
 )
 
-// A System is one system of a project. Its options are evaluated as they are
-// asked for.
+// A System is one system of a project, or one home. Its options are evaluated as they
+// are asked for.
 type System struct {
+	// Kind says which of both it is.
+	Kind systems.Kind
 	// Name is the block's label.
 	Name string
 	// Definition is what [Project.System] has read: complete unless there were
@@ -36,7 +39,8 @@ type System struct {
 
 // System evaluates what a system is made of: everything that it declares, its
 // packages as the lock file has them, the names of all definitions, and all
-// assertions. It is nil when there is no such system.
+// assertions. It is nil when there is no such system. name is that of a system,
+// "system.NAME" or "home.NAME".
 func (p *Project) System(ctx context.Context, name string) (*System, diag.List) {
 	s, diags := p.Open(ctx, name)
 	if s == nil {
@@ -51,34 +55,75 @@ func (p *Project) System(ctx context.Context, name string) (*System, diag.List) 
 	return s, diags.Sort()
 }
 
+// Address is what targets call it: system.laptop, home.anna.
+func (s *System) Address() string { return s.Kind.Address(s.Name) }
+
 // Open prepares the evaluation of a system's options and evaluates none. It is
-// nil when there is no such system.
+// nil when there is no such system. name is as for [Project.System].
 func (p *Project) Open(_ context.Context, name string) (*System, diag.List) {
 	return p.work.open(name)
 }
 
 func (w *work) open(name string) (*System, diag.List) {
-	if s, ok := w.systems[name]; ok {
+	address := fullAddress(name)
+	if s, ok := w.systems[address]; ok {
 		return s, s.e.diags
 	}
-	i := slices.IndexFunc(w.blocks, func(b *systemBlock) bool { return b.name == name })
+	i := slices.IndexFunc(w.blocks, func(b *systemBlock) bool { return b.address() == address })
 	if i < 0 {
-		return nil, diag.Errorf(diag.Range{}, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, w.systemNames()))
+		return nil, w.unknown(address)
 	}
 	b := w.blocks[i]
 	w.session.AddSystem()
 	platform, diags := w.platform(b)
 	s := &System{
-		Name:   name,
-		Origin: derivations.Origin{Label: "system." + name, Position: b.block.Range.String()},
+		Kind:   b.kind,
+		Name:   b.name,
+		Origin: derivations.Origin{Label: address, Position: b.block.Range.String()},
 		w:      w,
 		made:   b,
 		block:  b.block,
-		e:      w.evaluator(name, platform, b),
+		e:      w.evaluator(b.name, platform, b),
 	}
 	s.e.diags = append(s.e.diags, diags...)
-	w.systems[name] = s
+	w.systems[address] = s
 	return s, s.e.diags
+}
+
+// fullAddress is what a name stands for that may be one: that of a system, without
+// "system." or "home." in front.
+func fullAddress(name string) string {
+	for _, kind := range kinds {
+		if strings.HasPrefix(name, kind.Address("")) {
+			return name
+		}
+	}
+	return systems.Machine.Address(name)
+}
+
+// kinds are those of what a definition has. Never written to.
+var kinds = []systems.Kind{systems.Machine, systems.Home}
+
+// splitAddress takes an address apart.
+func splitAddress(address string) (kind systems.Kind, name string) {
+	for _, kind := range kinds {
+		if name, ok := strings.CutPrefix(address, kind.Address("")); ok {
+			return kind, name
+		}
+	}
+	return systems.Machine, address
+}
+
+// unknown says that there is no such system or home.
+func (w *work) unknown(address string) diag.List {
+	kind, name := splitAddress(address)
+	hint := diag.DidYouMean(name, w.names(kind))
+	for _, other := range kinds {
+		if other != kind && hint == "" && slices.Contains(w.names(other), name) {
+			hint = fmt.Sprintf(" There is a %s of that name: %s.", other, other.Address(name))
+		}
+	}
+	return diag.Errorf(diag.Range{}, "Unknown "+kind.String(), "There is no %s %q.%s", kind, name, hint)
 }
 
 // platform evaluates the argument of that name, which knows nothing of options.
@@ -120,7 +165,14 @@ func (s *System) base() (string, diag.List) {
 // read fills the definition.
 func (s *System) read(r *reader) diag.List {
 	def := systems.Definition{
-		Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.opts.provenance(s.w.p.lockDigest),
+		Kind: s.Kind, Name: s.Name, Platform: s.e.platform, Position: position(s.block.Range), Provenance: s.w.p.opts.provenance(s.w.p.lockDigest),
+	}
+	if s.Kind == systems.Home {
+		_, ref, diags := s.w.root(rootRequest{address: s.Address(), base: inputRef{module: s.w.module}, at: s.block.Range}, nil, s.Origin)
+		def.Root = ref
+		r.home(&def)
+		s.Definition = def
+		return diags
 	}
 	request, outputs, diags := s.request(r)
 	switch {

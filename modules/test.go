@@ -189,6 +189,8 @@ func (t *Test) about(v *Project, ref syntax.Reference, at diag.Range) bool {
 		return named(v.def.Inputs)
 	case "system":
 		return named(v.def.Systems)
+	case "home":
+		return named(v.def.Homes)
 	case "config":
 		return t.aboutOption(v, ref, inside)
 	}

@@ -8,6 +8,7 @@ import (
 	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
+	"sysc/systems"
 )
 
 // A part is one module that a system consists of.
@@ -20,15 +21,33 @@ type part struct {
 // parts returns the modules that a system consists of, in the order in which
 // their definitions count: those that a module brings along before itself, the
 // modules list in its order, the root module last. The block is nil for what
-// belongs to no system: all modules that the root module imports.
+// belongs to no system: all modules that the root module imports, but for those that
+// homes consist of.
 func (w *work) parts(b *systemBlock) ([]part, diag.List) {
 	c := &collector{w: w, seen: map[*lang.Module]bool{}, same: map[sameness][]*lang.Module{}}
 	if b == nil {
 		c.imports(w.module)
+		c.leaveOutHomes()
 	} else if a := b.block.Body.Attr("modules"); a != nil && !a.Expr.IsNull() {
 		c.list(a)
 	}
 	return append(c.parts, part{w.module, rootModule}), c.diags
+}
+
+// leaveOutHomes takes out the modules that homes consist of. What is wrong with their
+// lists is reported where the homes are evaluated.
+func (c *collector) leaveOutHomes() {
+	ofHomes := map[*lang.Module]bool{}
+	for _, b := range c.w.blocks {
+		if b.kind != systems.Home {
+			continue
+		}
+		parts, _ := c.w.parts(b)
+		for _, p := range parts {
+			ofHomes[p.module] = p.module != c.w.module
+		}
+	}
+	c.parts = slices.DeleteFunc(c.parts, func(p part) bool { return ofHomes[p.module] })
 }
 
 // A collector gathers the modules of one system.

@@ -8,6 +8,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/syntax"
 	"sysc/modules/option"
+	"sysc/systems"
 )
 
 // Check is [Load] and [Project.Validate]. It returns everything that is wrong with
@@ -54,7 +55,7 @@ func (p *Project) everything(ctx context.Context) diag.List {
 	var names diag.List
 	checked := map[string]bool{}
 	used := map[*lang.Module]bool{}
-	for _, name := range p.Systems() {
+	for _, name := range p.addresses() {
 		if ctx.Err() != nil {
 			return append(diags, diag.Errorf(diag.Range{}, "Interrupted", "%v.", ctx.Err())...)
 		}
@@ -92,7 +93,9 @@ func (w *work) checkNames() diag.List {
 // uses notes which modules a system consists of.
 func (e *evaluator) uses(used map[*lang.Module]bool) {
 	for _, t := range e.texts {
-		used[t.module] = true
+		if e.kind == systems.Machine || t.name != rootModule { // of which homes have nothing
+			used[t.module] = true
+		}
 	}
 }
 
@@ -107,19 +110,33 @@ func (w *work) validateParts(used map[*lang.Module]bool) (diags, names diag.List
 		c := &collector{w: w, seen: map[*lang.Module]bool{}, same: map[sameness][]*lang.Module{}}
 		if c.add(m); m == w.module {
 			c.parts[len(c.parts)-1].name = rootModule
+			c.leaveOutHomes()
 		}
-		e := w.evaluatorOf(c.parts, c.diags, "", w.p.opts.Platform, nil)
-		e.options.CheckNames()
-		if m == w.module {
-			e.options.Root().Force()
-			e.checkAssertions()
+		e, wrong, unknown := w.validatePart(systems.Machine, m, c)
+		if len(w.p.def.Systems) == 0 && (wrong.HasErrors() || unknown.HasErrors()) {
+			// It may be there for homes.
+			if home, fewer, none := w.validatePart(systems.Home, m, c); !fewer.HasErrors() && !none.HasErrors() {
+				e, wrong, unknown = home, fewer, none
+			}
 		}
-		e.options.CheckConstants()
-		diags = append(diags, undecided(e.diagnostics())...)
-		names = append(names, undecided(e.checkNames(map[string]bool{}))...)
+		diags = append(diags, wrong...)
+		names = append(names, unknown...)
 		e.uses(used)
 	}
 	return diags, names
+}
+
+// validatePart is validateParts for one module, with what it uses, as a part of systems
+// or of homes.
+func (w *work) validatePart(kind systems.Kind, m *lang.Module, c *collector) (e *evaluator, diags, names diag.List) {
+	e = w.evaluatorOf(kind, c.parts, c.diags, "", w.p.opts.Platform, nil)
+	e.options.CheckNames()
+	if m == w.module {
+		e.options.Root().Force()
+		e.checkAssertions()
+	}
+	e.options.CheckConstants()
+	return e, undecided(e.diagnostics()), undecided(e.checkNames(map[string]bool{}))
 }
 
 // undecided leaves out what may be another way in a system: what is asserted may be
@@ -156,7 +173,7 @@ func (p *Project) wrong(diags diag.List) diag.List {
 
 // alone reports whether the definition is a module without any user.
 func (p *Project) alone() bool {
-	if p.def == nil || len(p.def.Systems) > 0 {
+	if p.def == nil || len(p.def.Systems)+len(p.def.Homes) > 0 {
 		return false
 	}
 	required := func(b *syntax.Block) bool { return b.Body.Attr("default") == nil }

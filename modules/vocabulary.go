@@ -8,6 +8,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/modules/option"
+	"sysc/systems"
 )
 
 // Options returns the group of all options that texts of the definition can
@@ -20,6 +21,17 @@ func (p *Project) Options() *option.Option {
 		}
 	}
 	return p.work.evaluator("", p.opts.Platform, nil, nil).options.Root().Option()
+}
+
+// HomeOptions returns the group of all options that a home of the definition can
+// define: those of the first one, which may have modules of its own.
+func (p *Project) HomeOptions() *option.Option {
+	if names := p.Homes(); len(names) > 0 {
+		if s, _ := p.work.open(systems.Home.Address(names[0])); s != nil {
+			return s.e.options.Root().Option()
+		}
+	}
+	return coreSchema(systems.Home, "").Root()
 }
 
 // A UsedModule is a directory that modules of the definition are in.

@@ -78,7 +78,7 @@ func (m *Manifest) complete(ctx context.Context, src tree.Source) error {
 	}
 	for i := range m.Units {
 		u := &m.Units[i]
-		place, err := resolveIn(ctx, root, unitDir+"/"+u.Name, false)
+		place, err := resolveIn(ctx, root, m.Kind.unitDir()+"/"+u.Name, false)
 		if err != nil {
 			return err
 		}
@@ -89,6 +89,9 @@ func (m *Manifest) complete(ctx context.Context, src tree.Source) error {
 		if ok && e.Type == tree.File {
 			u.Digest = e.Digest
 		}
+	}
+	if m.Kind == Home {
+		return nil
 	}
 	return m.findKernel(ctx, src)
 }

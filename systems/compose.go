@@ -25,6 +25,7 @@ func Builtins() map[string]builtin.Func {
 // declareAttrs is what "builtin:declare" is told: the root to begin with, and
 // what a definition declares on top of it.
 type declareAttrs struct {
+	Kind        Kind        `json:"kind,omitempty"`
 	Root        string      `json:"root"`
 	Hostname    string      `json:"hostname,omitempty"`
 	Files       []File      `json:"files,omitempty"`
@@ -78,7 +79,7 @@ type assembleAttrs struct {
 	Manifest Manifest `json:"manifest"`
 }
 
-// Compose adds the derivations of a system to g and returns the output that
+// Compose adds the derivations of a system or home to g and returns the output that
 // holds the system object ([Load] reads it): one derivation that puts what def
 // declares on top of its root, at the cost of what it declares, and one that
 // lists the result in a manifest.
@@ -89,30 +90,31 @@ type assembleAttrs struct {
 // def's lists need not be sorted.
 func Compose(g *derivations.Graph, definition Definition) (derivations.Ref, error) {
 	def := definition.sorted()
-	o := derivations.Origin{Label: "system." + def.Name, Position: def.Position}
+	o := derivations.Origin{Label: def.Kind.Address(def.Name), Position: def.Position}
 	if err := def.check(); err != nil {
-		return derivations.Ref{}, fmt.Errorf("compose system %s: %w", def.Name, err)
+		return derivations.Ref{}, fmt.Errorf("compose %s %s: %w", def.Kind, def.Name, err)
 	}
 	root, err := g.Placeholder(def.Root)
 	if err != nil {
-		return derivations.Ref{}, fmt.Errorf("compose system %s: %v", def.Name, err)
+		return derivations.Ref{}, fmt.Errorf("compose %s %s: %v", def.Kind, def.Name, err)
 	}
 	attrs := declareAttrs{
-		Root: root, Hostname: def.Hostname,
+		Kind: def.Kind, Root: root, Hostname: def.Hostname,
 		Files: def.Files, Directories: def.Directories, Symlinks: def.Symlinks,
 		Users: def.Users, Groups: def.Groups, Units: def.Units,
 	}
 	places := attrs.takePositions()
-	declared, err := add(g, def.Name+"-root", declareBuilder, derivations.Origin{Label: o.Label, Position: o.Position, Places: places}, attrs)
+	tree := map[Kind]string{Machine: "-root", Home: "-home"}[def.Kind]
+	declared, err := add(g, def.Name+tree, declareBuilder, derivations.Origin{Label: o.Label, Position: o.Position, Places: places}, attrs)
 	if err != nil {
-		return derivations.Ref{}, fmt.Errorf("compose system %s: %w", def.Name, err)
+		return derivations.Ref{}, fmt.Errorf("compose %s %s: %w", def.Kind, def.Name, err)
 	}
 	manifest, _ := MakeManifest(*def, func(text string) (string, bool) { return text, true })
-	system, err := add(g, "system-"+def.Name, assembleBuilder, o, assembleAttrs{
+	system, err := add(g, def.Kind.String()+"-"+def.Name, assembleBuilder, o, assembleAttrs{
 		Root: declared.path, Manifest: *outline(manifest),
 	})
 	if err != nil {
-		return derivations.Ref{}, fmt.Errorf("compose system %s: %w", def.Name, err)
+		return derivations.Ref{}, fmt.Errorf("compose %s %s: %w", def.Kind, def.Name, err)
 	}
 	return system.ref, nil
 }
@@ -189,6 +191,11 @@ func (d *Definition) check() error {
 			return this.errorf("also declared%s", other.at())
 		}
 		paths[path] = this
+		if d.Kind == Home {
+			if err := CheckHomePath(path); err != nil {
+				return this.errorf("%v", err)
+			}
+		}
 		return nil
 	}
 	for _, f := range d.Files {

@@ -41,7 +41,7 @@ func declare(ctx context.Context, s *builtin.Step) error {
 	if base.Kind != store.KindRoot || rest != "" {
 		return fmt.Errorf("declare on %s: a %s is not a root", attrs.Root, base.Kind)
 	}
-	d := &declarer{step: s, builder: tree.NewBuilder(s.Store, base.Tree), taken: map[string]declaration{}, refs: map[store.Path]bool{}}
+	d := &declarer{kind: attrs.Kind, step: s, builder: tree.NewBuilder(s.Store, base.Tree), taken: map[string]declaration{}, refs: map[store.Path]bool{}}
 	for _, p := range base.References {
 		d.refs[p] = true
 	}
@@ -58,6 +58,7 @@ func declare(ctx context.Context, s *builtin.Step) error {
 
 // A declarer changes one root.
 type declarer struct {
+	kind     Kind
 	step     *builtin.Step
 	builder  *tree.Builder
 	accounts *accounts
@@ -220,7 +221,7 @@ func (d *declarer) put(ctx context.Context, this declaration, path string, e tre
 	if err != nil {
 		return err
 	}
-	if e.Type == tree.File && !strings.Contains(place, "/") {
+	if d.kind == Machine && e.Type == tree.File && !strings.Contains(place, "/") {
 		return this.errorf("a file cannot stand in / itself; put it in a directory")
 	}
 	if old, ok, err := d.builder.Get(ctx, place); err != nil {
@@ -241,6 +242,7 @@ func (d *declarer) claim(ctx context.Context, this declaration, path string, las
 		return "", this.errorf("%v", err)
 	}
 	switch top := topLevel(place); {
+	case d.kind == Home:
 	case Volatile(top):
 		return "", this.errorf("/%s is filled when the machine runs; nothing declared can stand there", top)
 	case top == "boot", top == "sysc":

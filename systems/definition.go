@@ -5,9 +5,13 @@ import (
 	"sysc/store"
 )
 
-// A Definition is one system after all options are merged: plain data, sorted,
-// the same for the same definition text and lock file.
+// A Definition is one system, or one home, after all options are merged: plain data,
+// sorted, the same for the same definition text and lock file.
 type Definition struct {
+	// Kind says what it is of. A home has files, directories, symbolic links and units
+	// without owners, and nothing else; its paths are absolute below the home directory,
+	// as in "/.profile", and Root is empty.
+	Kind     Kind
 	Name     string
 	Platform string // "linux/amd64"
 	// Position is where the system is declared, "file:line".

@@ -24,7 +24,7 @@ type DiffOptions struct {
 // [MakeManifest], in which case what is only known after a build is left out or
 // marked as pending.
 func Diff(old, new *Manifest, opts *DiffOptions) *Plan {
-	d := differ{}
+	d := differ{kind: new.Kind}
 	if opts != nil {
 		d.DiffOptions = *opts
 	}
@@ -33,13 +33,14 @@ func Diff(old, new *Manifest, opts *DiffOptions) *Plan {
 		old = &Manifest{}
 	}
 	p := &Plan{
+		Kind:        new.Kind,
 		First:       first,
 		Built:       !new.Root.Tree.IsZero(),
 		Hostname:    valueChange(old.Hostname, new.Hostname),
 		Packages:    d.packages(old.Packages, new.Packages),
 		Files:       d.files(old.Files, new.Files),
-		Directories: compareLists(old.Directories, new.Directories, directoryTraits),
-		Symlinks:    compareLists(old.Symlinks, new.Symlinks, symlinkTraits),
+		Directories: compareLists(old.Directories, new.Directories, d.directoryTraits),
+		Symlinks:    compareLists(old.Symlinks, new.Symlinks, d.symlinkTraits),
 		Users:       compareLists(old.Users, new.Users, userTraits),
 		Groups:      compareLists(old.Groups, new.Groups, groupTraits),
 	}
@@ -117,7 +118,10 @@ func reboot(p *Plan) []string {
 	return why
 }
 
-type differ struct{ DiffOptions }
+type differ struct {
+	DiffOptions
+	kind Kind
+}
 
 func (d *differ) packages(old, new []Package) []PackageChange {
 	var out []PackageChange
@@ -144,15 +148,15 @@ func (d *differ) files(old, new []DeclaredFile) []FileChange {
 		var c FileChange
 		switch {
 		case o == nil:
-			c = FileChange{EntryChange: EntryChange{Action: Add, Name: n.Path, Position: n.Position, Details: entryTraits(n.DeclaredEntry).values()}, New: n.Digest}
+			c = FileChange{EntryChange: EntryChange{Action: Add, Name: d.kind.Shown(n.Path), Position: n.Position, Details: d.entryTraits(n.DeclaredEntry).values()}, New: n.Digest}
 		case n == nil:
-			c = FileChange{EntryChange: EntryChange{Action: Remove, Name: o.Path}, Old: o.Digest}
+			c = FileChange{EntryChange: EntryChange{Action: Remove, Name: d.kind.Shown(o.Path)}, Old: o.Digest}
 		default:
-			details := changes(entryTraits(o.DeclaredEntry), entryTraits(n.DeclaredEntry))
+			details := changes(d.entryTraits(o.DeclaredEntry), d.entryTraits(n.DeclaredEntry))
 			if o.Digest == n.Digest && len(details) == 0 {
 				return
 			}
-			c = FileChange{EntryChange: EntryChange{Action: Change, Name: n.Path, Position: n.Position, Details: details}, Old: o.Digest, New: n.Digest}
+			c = FileChange{EntryChange: EntryChange{Action: Change, Name: d.kind.Shown(n.Path), Position: n.Position, Details: details}, Old: o.Digest, New: n.Digest}
 		}
 		if n != nil && n.Digest.IsZero() {
 			c.Pending = true
@@ -244,16 +248,20 @@ func compareLists[T any](old, new []T, describe func(T) (name, position string, 
 	return out
 }
 
-func entryTraits(e DeclaredEntry) traits {
+// entryTraits are those of a file or directory. In a home all owners are the same.
+func (d *differ) entryTraits(e DeclaredEntry) traits {
+	if d.kind == Home {
+		return traits{{"mode", fmt.Sprintf("%04o", e.Mode)}}
+	}
 	return traits{{"mode", fmt.Sprintf("%04o", e.Mode)}, {"owner", e.User + ":" + e.Group}}
 }
 
-func directoryTraits(e DeclaredEntry) (string, string, traits) {
-	return e.Path, e.Position, entryTraits(e)
+func (d *differ) directoryTraits(e DeclaredEntry) (string, string, traits) {
+	return d.kind.Shown(e.Path), e.Position, d.entryTraits(e)
 }
 
-func symlinkTraits(l Symlink) (string, string, traits) {
-	return l.Path, l.Position, traits{{"to", l.Target}}
+func (d *differ) symlinkTraits(l Symlink) (string, string, traits) {
+	return d.kind.Shown(l.Path), l.Position, traits{{"to", l.Target}}
 }
 
 func userTraits(u User) (string, string, traits) {

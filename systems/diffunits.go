@@ -79,11 +79,20 @@ func (d *differ) namedFiles(u DeclaredUnit, files []FileChange) []string {
 	}
 	var names []string
 	for _, f := range files {
-		if mentionsPath(string(data), f.Name) {
+		if d.names(string(data), f.Name) {
 			names = append(names, f.Name)
 		}
 	}
 	return names
+}
+
+// names reports whether a unit's text names a file, which in a home it does with %h,
+// the home directory (systemd.unit(5)).
+func (d *differ) names(text, file string) bool {
+	if d.kind == Home {
+		return mentionsPath(text, "%h"+strings.TrimPrefix(file, "~"))
+	}
+	return mentionsPath(text, file)
 }
 
 // mentionsPath reports whether text names the file p, and not only one whose

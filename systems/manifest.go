@@ -29,7 +29,10 @@ const ManifestName = "manifest.json"
 // added to a definition, or the commit that follows a switch, makes no other
 // system, and every machine that builds the same content gets the same object.
 type Manifest struct {
-	Format   int    `json:"format"`
+	Format int `json:"format"`
+	// Kind is that of the definition. A home has paths that are absolute below the home
+	// directory, and what is in it belongs to its user, whatever owners say.
+	Kind     Kind   `json:"kind,omitempty"`
 	Name     string `json:"name"`
 	Platform string `json:"platform"`
 	Hostname string `json:"hostname,omitempty"`
@@ -226,6 +229,9 @@ func (m *Manifest) check() error {
 	if err := store.CheckName(m.Name); err != nil {
 		return err
 	}
+	if m.Kind != Machine && m.Kind != Home {
+		return fmt.Errorf("unknown kind %q", m.Kind)
+	}
 	if _, err := store.ParsePath(string(m.Root.Path)); err != nil {
 		return err
 	}
@@ -305,7 +311,7 @@ func MakeManifest(def Definition, known func(text string) (string, bool)) (*Mani
 		known = func(text string) (string, bool) { return text, !mentionsStore(text) }
 	}
 	m := &Manifest{
-		Format: ManifestFormat, Name: def.Name, Platform: def.Platform, Hostname: def.Hostname,
+		Format: ManifestFormat, Kind: def.Kind, Name: def.Name, Platform: def.Platform, Hostname: def.Hostname,
 		KernelParams: slices.Clone(def.KernelParams), Boot: def.Boot,
 		Packages: cloneList(def.Packages), Symlinks: cloneList(def.Symlinks),
 		Users: cloneList(def.Users), Groups: cloneList(def.Groups),

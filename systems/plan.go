@@ -28,6 +28,8 @@ func (a Action) Symbol() string {
 // A Plan is what differs between two systems, sorted; nothing that is equal is
 // in it. It is plain data, and its JSON is what commands print.
 type Plan struct {
+	// Kind is that of the new system.
+	Kind Kind `json:"kind,omitempty"`
 	// Hostname is nil when it stays.
 	Hostname    *ValueChange    `json:"hostname,omitempty"`
 	Packages    []PackageChange `json:"packages,omitempty"`

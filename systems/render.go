@@ -229,7 +229,7 @@ func (r *renderer) boot(p *Plan) {
 func (r *renderer) reboot(p *Plan) {
 	r.section("reboot")
 	switch {
-	case p.First:
+	case p.First, p.Kind == Home:
 	case len(p.Reboot) > 0:
 		r.row("", "needed", strings.Join(p.Reboot, ", "))
 	case !p.Built && len(p.Packages) > 0:
@@ -289,6 +289,9 @@ func Summary(p *Plan) string {
 		parts = append(parts, s)
 	}
 	if len(parts) == 0 {
+		if p.Kind == Home {
+			return "Plan: the home changes."
+		}
 		return "Plan: the root changes."
 	}
 	return "Plan: " + strings.Join(parts, "; ") + "."

@@ -63,6 +63,6 @@ func unified(old, new []byte) []string {
 // digests, as [FileChange.Diff] has them. A zero digest stands for no contents at
 // all. note says why there are none although something changed.
 func TextDiff(old, new store.Digest, contents func(store.Digest) ([]byte, bool)) (lines []string, note string) {
-	d := differ{DiffOptions{Contents: contents}}
+	d := differ{DiffOptions: DiffOptions{Contents: contents}}
 	return d.text(old, new)
 }

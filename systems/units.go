@@ -49,17 +49,20 @@ func (d *declarer) unit(ctx context.Context, u Unit) error {
 	}
 	switch {
 	case u.Mask:
-		return d.put(ctx, this, unitDir+"/"+u.Name, tree.Entry{Type: tree.Link, Mode: 0o777, Target: "/dev/null"})
+		return d.put(ctx, this, d.kind.unitDir()+"/"+u.Name, tree.Entry{Type: tree.Link, Mode: 0o777, Target: "/dev/null"})
 	case u.Content != "":
 		e, err := d.text(ctx, u.Content)
 		if err != nil {
 			return err
 		}
 		e.Mode = 0o644
-		if err := d.put(ctx, this, unitDir+"/"+u.Name, e); err != nil {
+		if err := d.put(ctx, this, d.kind.unitDir()+"/"+u.Name, e); err != nil {
 			return err
 		}
 		return d.enable(ctx, this, u, unitDir+"/"+u.Name, u.Content)
+	}
+	if d.kind == Home {
+		return this.errorf("it has no content, and no package ships it")
 	}
 	return d.enableShipped(ctx, this, u)
 }
@@ -111,7 +114,10 @@ func (d *declarer) enable(ctx context.Context, this declaration, u Unit, target,
 	}
 	for _, link := range sortedKeys(links) {
 		e := tree.Entry{Type: tree.Link, Mode: 0o777, Target: target}
-		if err := d.put(ctx, this, unitDir+"/"+link, e); err != nil {
+		if d.kind == Home { // where the home is, nobody knows here
+			e.Target = strings.Repeat("../", strings.Count(link, "/")) + u.Name
+		}
+		if err := d.put(ctx, this, d.kind.unitDir()+"/"+link, e); err != nil {
 			return err
 		}
 	}
@@ -153,7 +159,7 @@ func installLinks(name, text string) []string {
 
 // disable removes what links to a unit from the directories of others.
 func (d *declarer) disable(ctx context.Context, name string) error {
-	dir, err := d.resolve(ctx, unitDir, true)
+	dir, err := d.resolve(ctx, d.kind.unitDir(), true)
 	if err != nil {
 		return err
 	}

@@ -24,9 +24,10 @@ type app struct {
 	out, err io.Writer
 	getenv   func(string) string
 
-	dir      string // -C
-	storeDir string // --store
-	root     string // --root
+	dir      string      // -C
+	storeDir string      // --store
+	root     string      // --root
+	home     *homeTarget // what the run is about in place of a machine, or nil
 	json     bool
 	progress string
 	proxy    string       // --proxy
@@ -34,6 +35,7 @@ type app struct {
 	offline  bool         // --offline
 	saved    *savedValues // of the plan that is carried out, or nil
 
+	backup      bool // --backup
 	noEvalCache bool // --no-eval-cache
 
 	overrides []string        // --override
@@ -166,13 +168,17 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// rootFlag adds --root to a verb that works on a machine.
+// rootFlag adds --root to a verb that works on a machine or a home.
 func (a *app) rootFlag(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&a.root, "root", "", "work on the machine in `DIR` in place of /")
+	cmd.Flags().StringVar(&a.root, "root", "", "work on the machine in `DIR` in place of /, or with a home on the home directory in it")
 }
 
-// machine returns the directory that --root names.
+// machine returns the directory that has the generations: the one that --root names,
+// or that of a home's state.
 func (a *app) machine() (string, error) {
+	if a.home != nil {
+		return a.home.state, nil
+	}
 	if a.root == "" {
 		return "", errors.New("this version works on directories only: say which with --root DIR")
 	}

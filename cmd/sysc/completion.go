@@ -22,6 +22,7 @@ type completion func(p *modules.Project) []string
 var completions = map[string]completion{
 	"build": targets, "run": programs, "develop": derivationTargets, "log": targets, "graph": targets, "why-rebuild": targets, "derivation show": targets,
 	"shell": environmentTargets, "plan": systemTargets, "switch": systemTargets,
+	"rollback": homeTargets, "status": homeTargets, "drift": homeTargets, "generations list": homeTargets,
 	"explain": optionPaths, "options": optionPaths, "update": pinned,
 }
 
@@ -84,7 +85,10 @@ func addressed(kind string, names []string) []string {
 	return out
 }
 
-func systemTargets(p *modules.Project) []string     { return addressed("system", p.Systems()) }
+func systemTargets(p *modules.Project) []string {
+	return slices.Concat(addressed("system", p.Systems()), homeTargets(p))
+}
+func homeTargets(p *modules.Project) []string       { return addressed("home", p.Homes()) }
 func derivationTargets(p *modules.Project) []string { return addressed("derivation", p.Derivations()) }
 func environmentTargets(p *modules.Project) []string {
 	return addressed("environment", p.Environments())

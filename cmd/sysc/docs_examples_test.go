@@ -24,7 +24,7 @@ import (
 //
 // A line "…" in a session stands for any lines, and "# exit N" for how the command
 // above it ended, where that is not 0.
-var documentedExamples = []string{"language.md", "testing.md"}
+var documentedExamples = []string{"language.md", "testing.md", "home.md"}
 
 func TestDocumentedExamples(t *testing.T) {
 	for _, page := range documentedExamples {
@@ -126,7 +126,7 @@ func (b docBlock) session(t *testing.T, dir, work string) {
 func runDocumented(t *testing.T, dir, work, line string) string {
 	cmd := exec.Command("/bin/sh", "-c", line) // TestMain has put sysc on the PATH
 	cmd.Dir = work
-	cmd.Env = append(os.Environ(), "HOME="+dir, "SYSC_STORE="+filepath.Join(dir, "store"), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "HOME="+dir, "SYSC_STORE="+filepath.Join(dir, "store"), "XDG_STATE_HOME=", "NO_COLOR=1")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	text := func() string { return strings.TrimRight(out.String(), "\n") }

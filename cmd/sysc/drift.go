@@ -20,15 +20,21 @@ import (
 func (a *app) driftCommand() *cobra.Command {
 	var detailed bool
 	cmd := &cobra.Command{
-		Use:   "drift",
+		Use:   "drift [HOME]",
 		Short: "Show what differs from the current generation by hand",
 		Long: `Compare the files of a machine with what its current generation made them: the
 directories that the generation owns, as /usr and /etc, and declared files elsewhere.
 What a machine keeps in its own directories, as /home and /var, is no drift. Times and
-owners are not compared. Nothing is changed.`,
+owners are not compared. Nothing is changed. Of a home, home or home.NAME, the links and
+directories that it put into the home directory are compared, and the files behind them.`,
 		Example: "  sysc drift --root /tmp/machine\n  sysc drift --root /tmp/machine --detailed-exitcode   # 2 when something differs",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.drift(cmd.Context(), detailed) },
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.onlyHome(args); err != nil {
+				return err
+			}
+			return a.drift(cmd.Context(), detailed)
+		},
 	}
 	a.rootFlag(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 2 when something differs")
@@ -72,24 +78,23 @@ func (a *app) findDrift(ctx context.Context, st *localstore.Store, current *gene
 	if err != nil {
 		return nil, err
 	}
-	found, err := activate.FindDrift(ctx, machine, st, current)
+	home := ""
+	if a.home != nil {
+		home = a.home.dir
+	}
+	found, err := activate.FindDrift(ctx, machine, home, st, current)
 	if err != nil {
 		return nil, err
 	}
-	places := map[store.Digest]string{}
+	places := map[store.Digest]activate.Drift{}
 	for _, d := range found {
 		if !d.New.IsZero() {
-			places[d.New] = d.Place
+			places[d.New] = d
 		}
 	}
-	root, err := os.OpenRoot(machine)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
 	contents := func(d store.Digest) ([]byte, bool) {
-		if place, ok := places[d]; ok {
-			return readThere(root, place, d)
+		if at, ok := places[d]; ok {
+			return readThere(at.In, at.Place, d)
 		}
 		return contentsOf(ctx, st, nil)(d)
 	}
@@ -107,8 +112,13 @@ func (a *app) findDrift(ctx context.Context, st *localstore.Store, current *gene
 	return out, nil
 }
 
-// readThere reads a file of the machine, if it still is what it was.
-func readThere(root *os.Root, place string, digest store.Digest) ([]byte, bool) {
+// readThere reads a file below a directory, if it still is what it was.
+func readThere(dir, place string, digest store.Digest) ([]byte, bool) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, false
+	}
+	defer root.Close()
 	f, err := root.OpenFile(place, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, false

@@ -87,7 +87,7 @@ func (a *app) newEvaluation(ctx context.Context, system string) (*evaluation, er
 		return nil, err
 	}
 	e := &evaluation{app: a, project: project}
-	name, err := project.SystemName(system, hostname())
+	name, err := project.SystemAddress(system, hostname(), a.userName())
 	if err != nil && system == "" {
 		return e, nil // names of the module are known all the same
 	}

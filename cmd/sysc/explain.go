@@ -42,7 +42,7 @@ func (a *app) explain(ctx context.Context, system, path string) error {
 	if err != nil {
 		return err
 	}
-	name, err := project.SystemName(system, hostname())
+	name, err := project.SystemAddress(system, hostname(), a.userName())
 	if err != nil {
 		return err
 	}

@@ -23,36 +23,51 @@ import (
 
 func (a *app) generationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "generations",
+		Use:     "generations [HOME]",
 		Aliases: []string{"generation"},
-		Short:   "List a machine's generations, the current one marked with *",
-		Example: "  sysc generations --root /tmp/machine\n  sysc generations show 3 --root /tmp/machine",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.listGenerations() },
+		Short:   "List a machine's or a home's generations, the current one marked with *",
+		Example: "  sysc generations --root /tmp/machine\n  sysc generations show 3 --root /tmp/machine\n  sysc generations home",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.listGenerations(args) },
 	}
 	a.rootFlag(cmd)
 	all := &cobra.Command{
-		Use:     "list",
+		Use:     "list [HOME]",
 		Short:   "List them, as without a verb",
 		Example: "  sysc generations list --root /tmp/machine",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(*cobra.Command, []string) error { return a.listGenerations() },
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE:    func(_ *cobra.Command, args []string) error { return a.listGenerations(args) },
 	}
 	a.rootFlag(all)
 	show := &cobra.Command{
-		Use:     "show N",
+		Use:     "show [HOME] N",
 		Short:   "Print the record of a generation as JSON",
 		Example: "  sysc generations show 41",
-		Args:    usageArgs(cobra.ExactArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.showGeneration(args[0]) },
+		Args:    usageArgs(cobra.RangeArgs(1, 2)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := a.homeArg(args)
+			if err != nil {
+				return err
+			}
+			if err := usageArgs(cobra.ExactArgs(1))(cmd, args); err != nil {
+				return err
+			}
+			return a.showGeneration(args[0])
+		},
 	}
 	a.rootFlag(show)
 	remove := &cobra.Command{
-		Use:     "delete N...",
+		Use:     "delete [HOME] N...",
 		Short:   "Delete generations and what only they used; never the current one or a pinned one",
 		Example: "  sysc generations delete 3 4 --root /mnt",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.deleteGenerations(cmd.Context(), args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := a.homeNumbers(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.deleteGenerations(cmd.Context(), args)
+		},
 	}
 	a.rootFlag(remove)
 	compare := a.diffCommand()
@@ -64,14 +79,20 @@ func (a *app) generationsCommand() *cobra.Command {
 // pinCommand is `pin`, or `unpin`.
 func (a *app) pinCommand(pin bool) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "pin N...",
+		Use:     "pin [HOME] N...",
 		Short:   "Keep generations, and their boot entries, whatever is to be deleted",
 		Example: "  sysc generations pin 3 --root /tmp/machine",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.pinGenerations(cmd.Context(), args, pin) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := a.homeNumbers(cmd, args)
+			if err != nil {
+				return err
+			}
+			return a.pinGenerations(cmd.Context(), args, pin)
+		},
 	}
 	if !pin {
-		cmd.Use, cmd.Short = "unpin N...", "Let pinned generations be deleted again"
+		cmd.Use, cmd.Short = "unpin [HOME] N...", "Let pinned generations be deleted again"
 		cmd.Example = "  sysc generations unpin 3 --root /tmp/machine"
 	}
 	a.rootFlag(cmd)
@@ -150,6 +171,9 @@ func (a *app) openProfile() (*generation.Profile, error) {
 		return nil, err
 	}
 	profile, err := generation.Open(machine)
+	if errors.Is(err, fs.ErrNotExist) && a.home != nil {
+		return nil, fmt.Errorf("there is no generation of a home in %s: sysc switch home makes one", a.home.dir)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, a.noMachine()
 	}
@@ -167,7 +191,10 @@ type generationRow struct {
 	Pinned  bool `json:"pinned"`
 }
 
-func (a *app) listGenerations() error {
+func (a *app) listGenerations(args []string) error {
+	if err := a.onlyHome(args); err != nil {
+		return err
+	}
 	profile, err := a.openProfile()
 	if err != nil {
 		return err
@@ -285,11 +312,16 @@ func (a *app) waitFor(what string) func(holder string) {
 
 func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "status",
+		Use:     "status [HOME]",
 		Short:   "Say which generation is current, which boots, and how the last activation ended",
-		Example: "  sysc status --root /tmp/machine",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.status() },
+		Example: "  sysc status --root /tmp/machine\n  sysc status home",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := a.onlyHome(args); err != nil {
+				return err
+			}
+			return a.status()
+		},
 	}
 	a.rootFlag(cmd)
 	return cmd
@@ -316,7 +348,7 @@ func (a *app) status() error {
 		return nil
 	}
 	fmt.Fprintf(a.out, "generation   %d, %s, made %s\n", current.Number, current.Name, current.Created.Local().Format(time.DateTime))
-	fmt.Fprintf(a.out, "system       %s\n", current.System.Logical())
+	fmt.Fprintf(a.out, "%-12s %s\n", current.Kind(), current.System.Logical())
 	if current.Kernel != "" {
 		fmt.Fprintf(a.out, "kernel       %s\n", current.Kernel)
 	}
@@ -383,19 +415,25 @@ func describeActivation(last *generation.Activation) string {
 func (a *app) rollbackCommand() *cobra.Command {
 	var to int
 	cmd := &cobra.Command{
-		Use:     "rollback",
+		Use:     "rollback [HOME]",
 		Short:   "Make the previous generation current again, or the one that --to names",
-		Example: "  sysc rollback --root /tmp/machine\n  sysc rollback --root /tmp/machine --to 3",
-		Args:    usageArgs(cobra.NoArgs),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.rollback(cmd.Context(), generation.Number(to)) },
+		Example: "  sysc rollback --root /tmp/machine\n  sysc rollback --root /tmp/machine --to 3\n  sysc rollback home",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.onlyHome(args); err != nil {
+				return err
+			}
+			return a.rollback(cmd.Context(), generation.Number(to))
+		},
 	}
 	a.rootFlag(cmd)
+	a.backupFlag(cmd)
 	cmd.Flags().IntVar(&to, "to", 0, "the `number` of the generation to go to")
 	return cmd
 }
 
 func (a *app) rollback(ctx context.Context, to generation.Number) error {
-	machine, err := a.machine()
+	req, err := a.request()
 	if err != nil {
 		return err
 	}
@@ -404,9 +442,8 @@ func (a *app) rollback(ctx context.Context, to generation.Number) error {
 		return err
 	}
 	defer st.Close()
-	result, err := activate.Rollback(ctx, activate.Request{
-		Root: machine, Store: st, Booted: activate.Booted(machine), Now: time.Now(), Wait: a.waitFor("the machine " + machine),
-	}, to)
+	req.Store = st
+	result, err := activate.Rollback(ctx, req, to)
 	if err != nil {
 		if result == nil && !errors.Is(err, context.Canceled) {
 			return &exitCode{code: exitNotActivated, cause: err}

@@ -100,7 +100,7 @@ func (a *app) optionGraph(ctx context.Context, arg string) (graphed, error) {
 	if err != nil {
 		return nil, err
 	}
-	name, err := project.SystemName(arg, hostname())
+	name, err := project.SystemAddress(arg, hostname(), a.userName())
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (a *app) optionGraph(ctx context.Context, arg string) (graphed, error) {
 	if err := a.diagnose(diags, project.Files()); err != nil {
 		return nil, err
 	}
-	out := &drawnOptions{Target: "system." + name, Nodes: []drawnOption{}, Edges: []drawnOptionReading{}}
+	out := &drawnOptions{Target: name, Nodes: []drawnOption{}, Edges: []drawnOptionReading{}}
 	for _, n := range g.Nodes {
 		o := drawnOption{Path: n.Path, Type: n.Type, Defined: []diag.JSONRange{}}
 		for _, r := range n.Defined {

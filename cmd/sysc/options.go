@@ -17,34 +17,38 @@ import (
 )
 
 func (a *app) optionsCommand() *cobra.Command {
-	var internal bool
+	var internal, homes bool
 	cmd := &cobra.Command{
 		Use:   "options [QUERY…]",
-		Short: "Show what can be set in a system",
+		Short: "Show what can be set in a system, or with --home in a home",
 		Long: `Shows the options of sysc itself, of the standard modules, and of the definition:
 type, default, example, description, and where they are declared. With a query it
 shows those in whose name or description all its words occur. It needs no
 definition.`,
-		Example: "  sysc options\n  sysc options ssh\n  sysc options services.nginx.virtual_host\n  sysc options time zone --json",
+		Example: "  sysc options\n  sysc options ssh\n  sysc options services.nginx.virtual_host\n  sysc options time zone --json\n  sysc options --home",
 		Args:    usageArgs(cobra.ArbitraryArgs),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.options(cmd.Context(), strings.Join(args, " "), internal)
+			return a.options(cmd.Context(), strings.Join(args, " "), internal, homes)
 		},
 	}
 	cmd.Flags().BoolVar(&internal, "internal", false, "show options as well that are for modules alone")
+	cmd.Flags().BoolVar(&homes, "home", false, "show the options of homes in place of those of systems")
 	a.projectFlags(cmd)
 	return cmd
 }
 
 // options prints the documentation of options.
-func (a *app) options(ctx context.Context, query string, internal bool) error {
+func (a *app) options(ctx context.Context, query string, internal, homes bool) error {
 	project, err := a.definitionOrNone(ctx)
 	if err != nil {
 		return err
 	}
-	docs := []modules.OptionDoc{}
+	docs, known := []modules.OptionDoc{}, project.Documentation
+	if homes {
+		known = project.HomeDocumentation
+	}
 	var all []string
-	for _, d := range project.Documentation() {
+	for _, d := range known() {
 		if d.Internal && !internal {
 			continue
 		}

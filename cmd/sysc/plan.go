@@ -28,12 +28,13 @@ func (a *app) planCommand() *cobra.Command {
 	var detailed, all bool
 	var out string
 	cmd := &cobra.Command{
-		Use:   "plan [SYSTEM]",
+		Use:   "plan [SYSTEM | HOME]",
 		Short: "Show what switch would change, and change nothing",
 		Long: `Show what switch would change, and change nothing. With --out the plan is saved in
 a file, for sysc switch FILE, which does that or, when the definition, the lock file
-or the machine is no longer what it was, nothing.`,
-		Example: "  sysc plan --root /tmp/machine\n" +
+or the machine is no longer what it was, nothing. Of a home, home.NAME, it shows as
+well what stands in the way.`,
+		Example: "  sysc plan --root /tmp/machine\n  sysc plan home.anna\n" +
 			"  sysc plan --root /tmp/machine --detailed-exitcode   # 2 when there are changes\n" +
 			"  sysc plan --root /tmp/machine --out next.plan",
 		Args: usageArgs(cobra.MaximumNArgs(1)),
@@ -64,6 +65,8 @@ type planned struct {
 	work    workload
 	object  store.Path // of the system, "" when it has to be built first
 	boot    *boot.Need // nil when it is not known, or nothing boots
+	// conflicts are what stands in the way in a home.
+	conflicts []homeConflict
 }
 
 // A workload is what realising a system takes.
@@ -73,12 +76,15 @@ type workload struct {
 }
 
 func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (err error) {
-	if out != "" && a.root == "" {
-		return errors.New("a plan is saved for one machine: say which with --root DIR")
-	}
 	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
+	}
+	if err := a.aim(target); err != nil {
+		return err
+	}
+	if out != "" && a.root == "" && a.home == nil {
+		return errors.New("a plan is saved for one machine: say which with --root DIR")
 	}
 	st, err := a.openStore(ctx)
 	if err != nil {
@@ -129,13 +135,14 @@ func (a *app) makePlan(ctx context.Context, st *localstore.Store, g *derivations
 		Contents:        contentsOf(ctx, st, contents),
 		CompareVersions: debversion.Compare,
 	})
-	return p, nil
+	p.conflicts, err = a.findConflicts(ctx, st, manifest, contents)
+	return p, err
 }
 
 // currentManifest reads what the machine is made of now; nil when there is no
 // machine, or none is named.
 func (a *app) currentManifest(p *planned) (*systems.Manifest, error) {
-	if a.root == "" {
+	if a.root == "" && a.home == nil {
 		return nil, nil
 	}
 	machine, err := a.machine()
@@ -220,6 +227,7 @@ func contentsOf(ctx context.Context, st *localstore.Store, known systems.Content
 func (a *app) printPlan(p *planned, all bool) error {
 	if p.plan.Empty() {
 		fmt.Fprintf(a.out, "%s: no changes.\n", p.heading())
+		a.printConflicts(p.conflicts)
 		return nil
 	}
 	fmt.Fprintf(a.out, "%s\n\n", p.heading())
@@ -236,6 +244,7 @@ func (a *app) printPlan(p *planned, all bool) error {
 	if p.boot != nil {
 		fmt.Fprintf(a.out, "Boot partition: %s of %s free.\n", bytesize.Format(p.boot.Bytes), bytesize.Format(p.boot.Free))
 	}
+	a.printConflicts(p.conflicts)
 	return nil
 }
 
@@ -273,6 +282,7 @@ type planDocument struct {
 	Counts        systems.Counts `json:"counts"`
 	Work          workload       `json:"work"`
 	Boot          *bootSpace     `json:"boot_partition,omitempty"`
+	Conflicts     []homeConflict `json:"conflicts,omitempty"`
 	*systems.Plan
 }
 
@@ -284,7 +294,7 @@ type bootSpace struct {
 }
 
 func (p *planned) document() planDocument {
-	d := planDocument{FormatVersion: "1.0", System: p.target.Label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Plan: p.plan}
+	d := planDocument{FormatVersion: "1.0", System: p.target.Label, Changes: !p.plan.Empty(), Counts: p.plan.Counts(), Work: p.work, Conflicts: p.conflicts, Plan: p.plan}
 	if p.boot != nil {
 		d.Boot = &bootSpace{p.boot.Bytes, p.boot.Free}
 	}

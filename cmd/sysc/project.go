@@ -138,7 +138,7 @@ func (a *app) evaluate(ctx context.Context, want modules.Wanted, names ...string
 		return nil, err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(evaluationGCPercent))
-	answer, err := a.memory().Evaluate(ctx, a.dir, opts, modules.Request{Want: want, Names: names, Host: hostname()})
+	answer, err := a.memory().Evaluate(ctx, a.dir, opts, modules.Request{Want: want, Names: names, Host: hostname(), User: a.userName()})
 	for _, diags := range answer.Shown {
 		if err := a.diagnose(diags, answer.Files()); err != nil {
 			return nil, err

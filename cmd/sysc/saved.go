@@ -18,6 +18,7 @@ import (
 	"sysc/modules"
 	"sysc/modules/lock"
 	"sysc/store"
+	"sysc/systems"
 	"sysc/systems/activate"
 	"sysc/systems/savedplan"
 )
@@ -35,6 +36,7 @@ func (a *app) savePlan(path string, p *planned, def *modules.Answer) error {
 	state := activate.StateOf(p.current)
 	saved := savedplan.Plan{
 		System:     p.target.System.Name,
+		Kind:       p.target.System.Kind,
 		Derivation: p.target.Ref.Derivation.String(), Output: p.target.Ref.Output, Object: p.object,
 		Lock: lockDigest, Current: state.Number, CurrentSystem: state.System,
 		Variables: values, Secret: secret, Sysc: version,
@@ -42,7 +44,7 @@ func (a *app) savePlan(path string, p *planned, def *modules.Answer) error {
 	if saved.Directory, err = filepath.Abs(def.Dir()); err != nil {
 		return err
 	}
-	if saved.Machine, err = a.machine(); err != nil {
+	if saved.Machine, err = a.place(); err != nil {
 		return err
 	}
 	for _, text := range a.overrides {
@@ -79,12 +81,12 @@ func lockDigest(dir string) (store.Digest, error) {
 }
 
 // openPlan reads the plan that an argument of switch names; nil when it names a
-// system.
+// system or home.
 func openPlan(arg string) (*savedplan.Plan, error) {
 	if strings.HasPrefix(arg, "system.") || arg == "" {
 		return nil, nil
 	}
-	isPath := strings.ContainsAny(arg, "/.") // no system's name has those
+	isPath := strings.ContainsAny(arg, "/.") && !strings.HasPrefix(arg, "home.") // no system's name has those
 	f, err := os.Open(arg)
 	if err != nil && isPath {
 		return nil, fmt.Errorf("read plan: %w", err)
@@ -119,17 +121,14 @@ func (a *app) usePlan(cmd *cobra.Command, saved *savedplan.Plan, file string) er
 	if !cmd.Flags().Changed("directory") {
 		a.dir = saved.Directory
 	}
-	if a.root == "" {
-		a.root = saved.Machine
-	}
-	machine, err := a.machine()
-	if err != nil {
+	if err := a.aimSaved(saved); err != nil {
 		return err
 	}
-	if machine != saved.Machine {
-		return a.refused("the plan is for the machine in %s, and --root says %s", saved.Machine, machine)
+	given := saved.Variables
+	if given == nil {
+		given = map[string]json.RawMessage{} // null is no object
 	}
-	text, err := json.Marshal(saved.Variables)
+	text, err := json.Marshal(given)
 	if err != nil {
 		return fmt.Errorf("read plan %s: %w", file, err)
 	}
@@ -142,6 +141,38 @@ func (a *app) usePlan(cmd *cobra.Command, saved *savedplan.Plan, file string) er
 		a.overrides = saved.Overrides
 	}
 	return nil
+}
+
+// aimSaved makes the run one about the machine or home directory of a saved plan.
+func (a *app) aimSaved(saved *savedplan.Plan) error {
+	home := saved.Kind == systems.Home
+	if home {
+		if err := a.aimHome(""); err != nil {
+			return err
+		}
+	}
+	if a.root == "" && (!home || a.home.dir != saved.Machine) {
+		a.root = saved.Machine
+		if home {
+			return a.aimHome("")
+		}
+	}
+	place, err := a.place()
+	if err != nil {
+		return err
+	}
+	if place != saved.Machine {
+		return a.refused("the plan is for the %s %s, and --root says %s", placeOf(saved.Kind), saved.Machine, place)
+	}
+	return nil
+}
+
+// placeOf says what stands before the directory that something of a kind is for.
+func placeOf(kind systems.Kind) string {
+	if kind == systems.Home {
+		return "home directory"
+	}
+	return "machine in"
 }
 
 // savedValues are those of a saved plan.
@@ -176,7 +207,7 @@ func (a *app) checkPlan(saved *savedplan.Plan, p *planned) error {
 		if saved.Sysc != version {
 			why = fmt.Sprintf("the definition has changed since the plan was made, or means something else to this sysc (%s; the plan is by %s)", version, saved.Sysc)
 		}
-		return a.refused("%s: system.%s is derivation %s now, and was %s", why, saved.System, shortHash(ref.Derivation.String()), shortHash(saved.Derivation))
+		return a.refused("%s: %s is derivation %s now, and was %s", why, saved.Address(), shortHash(ref.Derivation.String()), shortHash(saved.Derivation))
 	}
 	return a.checkState(saved, activate.StateOf(p.current))
 }
@@ -206,6 +237,6 @@ func (a *app) switchSaved(ctx context.Context, cmd *cobra.Command, saved *savedp
 	if err := a.checkSavedLock(saved); err != nil {
 		return err
 	}
-	a.say("Carrying out the plan for system.%s in %s, for the machine in %s.", saved.System, a.dir, saved.Machine)
-	return a.switchTo(ctx, "system."+saved.System, saved, flags)
+	a.say("Carrying out the plan for %s in %s, for the %s %s.", saved.Address(), a.dir, placeOf(saved.Kind), saved.Machine)
+	return a.switchTo(ctx, saved.Address(), saved, flags)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,16 +21,20 @@ import (
 func (a *app) switchCommand() *cobra.Command {
 	var flags buildFlags
 	cmd := &cobra.Command{
-		Use:   "switch [SYSTEM | FILE]",
+		Use:   "switch [SYSTEM | HOME | FILE]",
 		Short: "Build a system and make it the machine's current generation",
 		Long: `Build a system, record it as a new generation of the machine, and make that the
 current one by a single rename. Interrupted at any point, the old generation or
 the new one stands. When nothing changes, no generation is made.
 
+home.NAME is a home of the definition: the same for the files of one user, without
+root. What stands in the way and is not sysc's is refused, before anything is changed;
+with --backup it is kept under another name.
+
 A FILE is a plan that sysc plan --out has saved: its definition, machine and values
 of variables are used, and it is refused, with exit code 7, when the definition, the
 lock file or the machine's current generation is another one than then.`,
-		Example: "  sysc switch --root /tmp/machine\n  sysc switch laptop --root /tmp/machine\n  sysc switch next.plan",
+		Example: "  sysc switch --root /tmp/machine\n  sysc switch laptop --root /tmp/machine\n  sysc switch home.anna\n  sysc switch next.plan",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			arg := firstArg(args)
@@ -48,18 +51,19 @@ lock file or the machine's current generation is another one than then.`,
 	a.rootFlag(cmd)
 	a.projectFlags(cmd)
 	a.buildFlags(cmd, &flags)
+	a.backupFlag(cmd)
 	return cmd
 }
 
 // switchTo builds a system and makes it current: that of a saved plan, if that is
 // not nil and still holds.
 func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, flags buildFlags) (err error) {
-	machine, err := a.machine()
+	revision := startRevision(ctx, a.dir)
+	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
 	}
-	revision := startRevision(ctx, a.dir)
-	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
+	req, err := a.activation(target)
 	if err != nil {
 		return err
 	}
@@ -99,16 +103,8 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	}
 	provenance := target.System.Provenance
 	provenance.Revision, provenance.Dirty = revision()
-	result, err := activate.Switch(ctx, activate.Request{
-		Root:       machine,
-		System:     system,
-		Store:      st,
-		Provenance: provenance,
-		From:       from,
-		Booted:     activate.Booted(machine),
-		Now:        time.Now(),
-		Wait:       a.waitFor("the machine " + machine),
-	})
+	req.System, req.Store, req.Provenance, req.From = system, st, provenance, from
+	result, err := activate.Switch(ctx, req)
 	var changed *activate.ChangedError
 	if errors.As(err, &changed) {
 		return a.checkState(saved, changed.Have)
@@ -155,12 +151,19 @@ func (a *app) printResult(result *activate.Result) error {
 func (a *app) diffCommand() *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:     "diff A B",
+		Use:     "diff [HOME] A B",
 		Short:   "Compare two generations",
-		Long:    `Compare two generations of a machine, by their numbers.`,
-		Example: "  sysc diff 3 4 --root /tmp/machine",
-		Args:    usageArgs(cobra.ExactArgs(2)),
+		Long:    `Compare two generations of a machine, or of a home, by their numbers.`,
+		Example: "  sysc diff 3 4 --root /tmp/machine\n  sysc diff home 3 4",
+		Args:    usageArgs(cobra.RangeArgs(2, 3)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			args, err := a.homeArg(args)
+			if err != nil {
+				return err
+			}
+			if err := usageArgs(cobra.ExactArgs(2))(cmd, args); err != nil {
+				return err
+			}
 			return a.diff(cmd.Context(), args, all)
 		},
 	}

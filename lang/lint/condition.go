@@ -46,7 +46,9 @@ func (r *run) conditionArguments() {
 }
 
 // definesOptions reports whether options are defined in a block at the top.
-func definesOptions(top *syntax.Block) bool { return top.Type == "config" || top.Type == "system" }
+func definesOptions(top *syntax.Block) bool {
+	return top.Type == "config" || top.Type == "system" || top.Type == "home"
+}
 
 // bodies calls visit for the body of a block and all bodies in it, with the type of
 // the block that it is of and the bodies around it. In JSON, an object in which
@@ -207,7 +209,7 @@ func (r *run) nestedWhen(b *syntax.Body, _ string, around []*syntax.Body) {
 func instanceBound(e *syntax.Expr) bool {
 	for _, ref := range e.References() {
 		switch ref.Root {
-		case "var", "local", "config", "option", "system", "module", "input", "derivation", "environment", "pkg", "path":
+		case "var", "local", "config", "option", "system", "home", "module", "input", "derivation", "environment", "pkg", "path":
 		default:
 			return true
 		}

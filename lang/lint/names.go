@@ -20,10 +20,10 @@ func known(top *syntax.Block) []string {
 	switch top.Type {
 	case "function":
 		return nil
-	case "config", "system", "assert", "test":
-		return slices.Concat(everywhere, []string{"config", "option", "system"}, each(top))
+	case "config", "system", "home", "assert", "test":
+		return slices.Concat(everywhere, []string{"config", "option", "system", "home"}, each(top))
 	case "option":
-		return slices.Concat(everywhere, []string{"config", "option", "system", "self", "parent"})
+		return slices.Concat(everywhere, []string{"config", "option", "system", "home", "self", "parent"})
 	}
 	return slices.Concat(everywhere, each(top))
 }

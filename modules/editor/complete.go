@@ -88,7 +88,7 @@ func (s *Session) completeBody(p syntax.Place, home string) []Item {
 		}
 		return items
 	}
-	items := s.completeOptions(s.definitionPath(p), written)
+	items := s.completeOptions(top.Type, s.definitionPath(p), written)
 	if len(p.Blocks) == 1 {
 		return append(items, arguments(top.Type, written)...)
 	}
@@ -159,9 +159,9 @@ func (s *Session) into(path []string, b, around *syntax.OutlineBlock) []string {
 	return append(append(path, b.Type), b.Labels...)
 }
 
-// completeOptions are the options of the group at a path.
-func (s *Session) completeOptions(path []string, written map[string]bool) []Item {
-	group := s.option(path)
+// completeOptions are the options of the group at a path, in a block at the top.
+func (s *Session) completeOptions(top string, path []string, written map[string]bool) []Item {
+	group := s.optionIn(top, path)
 	if group == nil || group.Type != nil {
 		return nil
 	}
@@ -196,7 +196,7 @@ func (s *Session) completeKeys(p syntax.Place, home string) []Item {
 	for _, k := range p.Object.Keys {
 		written[k.Name] = true
 	}
-	items := s.completeOptions(s.definitionPath(p), written)
+	items := s.completeOptions(p.Blocks[0].Type, s.definitionPath(p), written)
 	for i := range items {
 		items[i].Insert = items[i].Label + " = "
 	}
@@ -206,7 +206,7 @@ func (s *Session) completeKeys(p syntax.Place, home string) []Item {
 // completeExpression completes names and values.
 func (s *Session) completeExpression(p syntax.Place, home string) []Item {
 	if len(p.Path) > 0 {
-		return s.completeSteps(p.Path, home)
+		return s.completeSteps(topOf(p), p.Path, home)
 	}
 	if p.Attr != nil && p.Attr.Name == "type" && len(p.Blocks) > 0 && slices.Contains([]string{"variable", "option"}, p.Blocks[len(p.Blocks)-1].Type) {
 		return words("type", types)
@@ -235,8 +235,16 @@ func words(kind string, table map[string]string) []Item {
 	return items
 }
 
-// completeSteps completes what stands behind a dot.
-func (s *Session) completeSteps(path []string, home string) []Item {
+// topOf is the type of the block at the top that a place is in.
+func topOf(p syntax.Place) string {
+	if len(p.Blocks) == 0 {
+		return ""
+	}
+	return p.Blocks[0].Type
+}
+
+// completeSteps completes what stands behind a dot, in a block at the top.
+func (s *Session) completeSteps(top string, path []string, home string) []Item {
 	var items []Item
 	add := func(kind string, names ...string) {
 		for _, name := range names {
@@ -260,10 +268,10 @@ func (s *Session) completeSteps(path []string, home string) []Item {
 		add("name", "module", "root")
 	case root == "each" && len(rest) == 0:
 		add("name", "key", "value")
-	case root == "system" && len(rest) == 0:
+	case (root == "system" || root == "home") && len(rest) == 0:
 		add("name", "name", "platform")
 	case root == "config" || root == "option":
-		for _, item := range s.completeOptions(rest, nil) {
+		for _, item := range s.completeOptions(top, rest, nil) {
 			item.Insert = item.Label
 			items = append(items, item)
 		}

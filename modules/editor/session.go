@@ -41,6 +41,7 @@ type outline struct {
 // A knowledge is what the last definition that could be read consists of.
 type knowledge struct {
 	options   *option.Option
+	homes     *option.Option // those of homes
 	functions map[string]*eval.Function
 	packages  map[string][]modules.LockedPackage
 	// modules are those that it consists of, its own first, and texts their files by the
@@ -127,10 +128,12 @@ func (s *Session) Check(ctx context.Context) diag.List {
 	return p.Check(ctx, diags)
 }
 
-// hasSystem reports whether a system stands in a text of the directory.
+// hasSystem reports whether a system or home stands in a text of the directory.
 func (s *Session) hasSystem() bool {
 	return slices.ContainsFunc(s.ownFiles(), func(name string) bool {
-		return slices.ContainsFunc(s.outline(name).Body.Blocks, func(b *syntax.OutlineBlock) bool { return b.Type == "system" })
+		return slices.ContainsFunc(s.outline(name).Body.Blocks, func(b *syntax.OutlineBlock) bool {
+			return b.Type == "system" || b.Type == "home"
+		})
 	})
 }
 
@@ -160,7 +163,7 @@ func (s *Session) load(ctx context.Context) (*modules.Project, diag.List) {
 	diags = append(notFound, diags...)
 	if !diags.HasErrors() {
 		s.known = knowledge{
-			options: p.Options(), functions: p.Functions(), packages: p.LockedPackages(), modules: p.UsedModules(), texts: p.Files(),
+			options: p.Options(), homes: p.HomeOptions(), functions: p.Functions(), packages: p.LockedPackages(), modules: p.UsedModules(), texts: p.Files(),
 		}
 	}
 	return p, diags

@@ -36,6 +36,7 @@ const (
 	isModule      targetKind = "module"
 	isOutput      targetKind = "output"
 	isSystem      targetKind = "system"
+	isHome        targetKind = "home"
 	isFunction    targetKind = "function"
 	isOption      targetKind = "option"
 	isPackage     targetKind = "package"
@@ -51,7 +52,7 @@ var roots = map[string]targetKind{
 // declaring are the types of the blocks whose label is a name.
 var declaring = map[string]targetKind{
 	"variable": isVariable, "input": isInput, "derivation": isDerivation, "environment": isEnvironment, "module": isModule,
-	"output": isOutput, "system": isSystem, "function": isFunction,
+	"output": isOutput, "system": isSystem, "home": isHome, "function": isFunction,
 }
 
 // same reports whether two words mean the same.
@@ -127,7 +128,23 @@ func steps(path []syntax.Step) []string {
 // option returns the option that a path with labels in it leads to, or the one
 // whose label its end is; nil when there is none.
 func (s *Session) option(path []string) *option.Option {
-	at := s.learn().options
+	known := s.learn()
+	if o := along(known.options, path); o != nil {
+		return o
+	}
+	return along(known.homes, path)
+}
+
+// optionIn is option for a path in a block at the top: of what homes have in a home,
+// and of what systems have in any other.
+func (s *Session) optionIn(top string, path []string) *option.Option {
+	if top == "home" {
+		return along(s.learn().homes, path)
+	}
+	return along(s.learn().options, path)
+}
+
+func along(at *option.Option, path []string) *option.Option {
 	if at == nil {
 		return nil
 	}

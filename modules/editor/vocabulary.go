@@ -124,6 +124,11 @@ var vocabulary = map[string]word{
 		"modules":  "The modules that it uses.",
 		"for_each": "Makes one system of each element.",
 	}},
+	"home": {top: true, labels: []string{"name"}, doc: "The environment of one user: files, units and variables in the home directory.", args: map[string]string{
+		"platform": "What it is for, as `\"linux/amd64\"`; that of this machine without it.",
+		"modules":  "The modules that it uses.",
+		"for_each": "Makes one home of each element.",
+	}},
 	"test": {top: true, labels: []string{"name"}, doc: "A test that `sysc test` runs.", blocks: []string{"variables", "assert", "build"}, args: map[string]string{
 		"system":          "The name of the system that `config` is about; the only one without it.",
 		"expect_failures": "What must be wrong, as in `[var.port]`.",
@@ -152,7 +157,7 @@ var rootWords = map[string]string{
 
 // optionWords are those that texts about options have beside them.
 var optionWords = map[string]string{
-	"config": "final values of options", "option": "what is known of options: `is_defined`, `type`", "system": "`system.name` and `system.platform`",
+	"config": "final values of options", "option": "what is known of options: `is_defined`, `type`", "system": "`system.name` and `system.platform`", "home": "`home.name` and `home.platform`, in homes",
 	"self": "the instance of a labelled option that this is in", "parent": "the instance around self",
 }
 

@@ -12,6 +12,8 @@ type Evaluation struct {
 	root *Node
 	// elsewhere are options that exist and are not in the schema.
 	elsewhere []string
+	// misplaced are options of something else, with what is said of them.
+	misplaced map[string]string
 	stack     []frame
 	diags     diag.List
 	// reported are the keys that nothing can have of which that is said.
@@ -46,10 +48,14 @@ type frame struct {
 	condition *condition
 }
 
+// Misplaced says where the option of a path belongs, when it exists for something else
+// than this evaluation ([Schema.Misplaced]); "" for any other.
+func (ev *Evaluation) Misplaced(path string) string { return ev.misplaced[path] }
+
 // NewEvaluation returns an evaluation of a schema's options, without
 // definitions.
 func NewEvaluation(s *Schema) *Evaluation {
-	ev := &Evaluation{elsewhere: s.Elsewhere, reported: map[wrongPlace]bool{}}
+	ev := &Evaluation{elsewhere: s.Elsewhere, misplaced: s.Misplaced, reported: map[wrongPlace]bool{}}
 	ev.root = &Node{ev: ev, opt: s.root, shape: shapeGroup, given: []*definition{}}
 	return ev
 }

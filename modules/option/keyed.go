@@ -194,15 +194,15 @@ func (n *Node) wrongKey(it Item) diag.List {
 
 // topLevel are types of blocks that are often looked for in the wrong place. Never
 // written to.
-var topLevel = []string{"assert", "config", "derivation", "environment", "function", "input", "locals", "module", "option", "output", "system", "test", "variable"}
+var topLevel = []string{"assert", "config", "derivation", "environment", "function", "home", "input", "locals", "module", "option", "output", "system", "test", "variable"}
 
 // otherwise says what is written in place of words that are no options. Never
 // written to.
 var otherwise = map[string]string{
 	"when":     "A condition is an argument: when = CONDITION",
 	"if":       "A condition is written when = CONDITION",
-	"modules":  "modules is an argument of system blocks.",
-	"platform": "platform is an argument of system blocks.",
+	"modules":  "modules is an argument of system and home blocks.",
+	"platform": "platform is an argument of system and home blocks.",
 	"base":     "base is an argument of system blocks.",
 	"for_each": "for_each is for blocks that have a name; among options, dynamic blocks have it.",
 	"imports":  "A system names what it uses in its argument modules.",
@@ -215,6 +215,9 @@ func (n *Node) unknown(it Item) diag.List {
 	path := it.Key
 	if n.parent != nil {
 		path = n.Path() + "." + it.Key
+	}
+	if why := n.ev.Misplaced(strings.TrimPrefix(n.opt.Path+"."+it.Key, ".")); why != "" {
+		return diag.Errorf(it.KeyRange, "Option of another kind", "%s", why)
 	}
 	detail := fmt.Sprintf("There is no option %s.", path)
 	if elsewhere, ok := n.elsewhere(it.Key); ok {

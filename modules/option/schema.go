@@ -164,6 +164,9 @@ type Schema struct {
 	// Elsewhere are the paths of options that exist and are not declared here, for
 	// messages about names that are spelt wrongly.
 	Elsewhere []string
+	// Misplaced says of paths of options that exist for something else, as those of a
+	// machine when the schema is that of a home, where they belong.
+	Misplaced map[string]string
 }
 
 // NewSchema returns a schema without options.

@@ -16,6 +16,9 @@
 // top-level directories, so that relative links in a checkout lead where they
 // should: on the disk, ".." of /usr is not the root.
 //
+// Of a home, its whole tree is checked out like one such directory, and each declared
+// file stands in the home directory as a link into it through the current generation.
+//
 // Every other top-level directory is the machine's. What the root holds there
 // is placed where it is missing, and never overwritten; only a declared file
 // that still is what an earlier generation made it follows its declaration.
@@ -47,8 +50,17 @@ type Store interface {
 
 // A Request says what to make current, and where.
 type Request struct {
-	// Root is the machine's directory. It is made if it is missing.
-	Root   string
+	// Root is the machine's directory, or with Home the one in which the state of the
+	// user's programs is kept (XDG Base Directory Specification). It is made if it is
+	// missing.
+	Root string
+	// Home is the home directory that a home is for, "" for a machine's system. MakeHome
+	// makes it if it is missing.
+	Home     string
+	MakeHome bool
+	// Backup keeps what stands in the way in a home under another name. Without it that
+	// is refused with [*ConflictError].
+	Backup bool
 	System *systems.System
 	Store  Store
 	// Provenance is what the system was made from, for the record.
@@ -164,6 +176,9 @@ func Switch(ctx context.Context, req Request) (*Result, error) {
 		if have := StateOf(s.current); req.From != nil && *req.From != have {
 			return nil, &ChangedError{*req.From, have}
 		}
+		if err := s.checkKind(req.System.Manifest); err != nil {
+			return nil, err
+		}
 		top, err := s.readTop(ctx, req.System.Manifest)
 		if err != nil {
 			return nil, err
@@ -185,18 +200,31 @@ func Switch(ctx context.Context, req Request) (*Result, error) {
 				return nil, err
 			}
 		}
+		if s.home != nil {
+			if err := s.checkHome(top.places[homeTop], record.HomeEntries()); err != nil {
+				return nil, err
+			}
+		}
 		return s.activate(ctx, record, isNew, func() error { return s.prepare(ctx, record, top, isNew) })
 	})
 }
 
 // locked opens the machine, takes its lock and calls fn.
 func locked(ctx context.Context, req Request, create bool, fn func(s *switcher) (*Result, error)) (*Result, error) {
+	h, err := openHome(&req)
+	if err != nil {
+		return nil, err
+	}
+	if h != nil {
+		defer h.dir.Close()
+	}
 	root, err := rootdir.Open(req.Root, create)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	s := &switcher{Request: req, root: root, profile: generation.New(root), privileged: privileged(), result: &Result{}}
+	// All of a home belongs to its user, so that no owner has to be set in it.
+	s := &switcher{Request: req, root: root, home: h, profile: generation.New(root), privileged: h == nil && privileged(), result: &Result{}}
 	if s.Events == nil {
 		s.Events = func(Event) {}
 	}
@@ -212,6 +240,7 @@ func locked(ctx context.Context, req Request, create bool, fn func(s *switcher) 
 type switcher struct {
 	Request
 	root       *rootdir.Dir
+	home       *home // nil for a machine
 	profile    *generation.Profile
 	privileged bool
 	current    *generation.Record     // nil when there is none
@@ -279,6 +308,11 @@ func (s *switcher) record(ctx context.Context, n generation.Number, top *topLeve
 		Number: n, System: s.System.Path, Name: m.Name, Manifest: s.System.Digest, Created: s.Now,
 		Provenance: s.Provenance, Places: top.places, Links: top.links, Objects: objects,
 	}
+	if s.home != nil {
+		if r.Home, err = s.homeRecord(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if m.Kernel != nil {
 		r.Kernel = m.Kernel.Version
 	}
@@ -302,6 +336,11 @@ func (s *switcher) activate(ctx context.Context, r *generation.Record, isNew boo
 	if err := prepare(); err != nil {
 		return nil, fail(err)
 	}
+	if s.home != nil && s.Backup {
+		if err := s.saveEdits(r.Places[homeTop], r.HomeEntries()); err != nil {
+			return nil, fail(err)
+		}
+	}
 	s.Events(Event{StepCurrent, r.Number.String()})
 	if s.current == nil || s.current.Number != r.Number {
 		if err := s.profile.SetCurrent(r.Number); err != nil {
@@ -319,6 +358,9 @@ func (s *switcher) activate(ctx context.Context, r *generation.Record, isNew boo
 
 // complete does what follows once a generation is current. It can be repeated.
 func (s *switcher) complete(ctx context.Context, before []earlier, r *generation.Record) error {
+	if s.home != nil {
+		return s.followHome(before, r)
+	}
 	if err := s.relink(before, r); err != nil {
 		return err
 	}
@@ -372,6 +414,9 @@ func (s *switcher) before(numbers []generation.Number) []earlier {
 
 func (s *switcher) finished(r *generation.Record) *Result {
 	s.result.Generation = r
+	if s.home != nil {
+		s.noteEdits(r)
+	}
 	if r.Kernel != "" {
 		s.result.BootEntry = bootEntryName(r.Number)
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // The crash tests run this binary again with what to do in the environment:
-// "verb|store|root|system".
+// "verb|store|root|system", and for a home its directory.
 const childEnv = "ACTIVATE_CHILD"
 
 func TestMain(m *testing.M) {
@@ -45,6 +45,9 @@ func child(ctx context.Context, args []string) error {
 	}
 	defer st.Close()
 	req := activate.Request{Root: root, Store: st, Now: aTime}
+	if len(args) > 4 {
+		req.Home, req.Backup = args[4], true
+	}
 	switch verb {
 	case "rollback":
 		_, err = activate.Rollback(ctx, req, 0)

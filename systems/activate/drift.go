@@ -20,10 +20,10 @@ import (
 // A Drift is a file, directory or link that is not what the current generation
 // made it.
 type Drift struct {
-	// Name is its path in the machine, and Place where that is below the machine's
-	// root.
-	Name, Place string
-	Action      systems.Action
+	// Name is its path in the machine, and Place where that is below the directory In:
+	// the machine's root, or the home directory.
+	Name, In, Place string
+	Action          systems.Action
 	// Details say what differs, as in "mode 0644 → 0600".
 	Details []string
 	// Old is the digest of the file's contents in the generation, New of what is there
@@ -34,8 +34,9 @@ type Drift struct {
 // FindDrift compares a machine with its current generation: the directories that the
 // generation owns, whole, and what is declared in the machine's own. Times, owners
 // and write permissions are not looked at. It changes nothing and takes no lock. The
-// result is sorted by name.
-func FindDrift(ctx context.Context, dir string, st tree.Source, r *generation.Record) ([]Drift, error) {
+// result is sorted by name. dir is the directory of a [Request], and home its home, ""
+// for a machine.
+func FindDrift(ctx context.Context, dir, home string, st tree.Source, r *generation.Record) ([]Drift, error) {
 	root, err := rootdir.Open(dir, false)
 	if err != nil {
 		return nil, err
@@ -45,7 +46,13 @@ func FindDrift(ctx context.Context, dir string, st tree.Source, r *generation.Re
 	if err != nil {
 		return nil, err
 	}
-	d := &drifter{ctx: ctx, source: st, root: root.Root(), privileged: privileged()}
+	d := &drifter{ctx: ctx, source: st, root: root.Root(), in: dir, privileged: privileged()}
+	if home != "" {
+		if err := d.home(dir, home, m, r); err != nil {
+			return nil, err
+		}
+		return d.sorted(), nil
+	}
 	listing, err := st.Tree(ctx, m.Root.Tree)
 	if err != nil {
 		return nil, fmt.Errorf("read root of system %s: %w", m.Name, err)
@@ -67,20 +74,25 @@ func FindDrift(ctx context.Context, dir string, st tree.Source, r *generation.Re
 			return nil, err
 		}
 	}
+	return d.sorted(), nil
+}
+
+func (d *drifter) sorted() []Drift {
 	slices.SortFunc(d.found, func(a, b Drift) int { return strings.Compare(a.Name, b.Name) })
-	return d.found, nil
+	return d.found
 }
 
 type drifter struct {
 	ctx        context.Context
 	source     tree.Source
 	root       *os.Root
+	in         string
 	privileged bool
 	found      []Drift
 }
 
 func (d *drifter) add(name, place string, action systems.Action, details ...string) *Drift {
-	d.found = append(d.found, Drift{Name: name, Place: place, Action: action, Details: details})
+	d.found = append(d.found, Drift{Name: name, In: d.in, Place: place, Action: action, Details: details})
 	return &d.found[len(d.found)-1]
 }
 

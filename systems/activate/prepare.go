@@ -38,8 +38,10 @@ func (s *switcher) prepare(ctx context.Context, r *generation.Record, top *topLe
 			return err
 		}
 	}
-	if err := s.siblings(top); err != nil {
-		return err
+	if s.home == nil {
+		if err := s.siblings(top); err != nil {
+			return err
+		}
 	}
 	for _, e := range top.owned {
 		if err := g.checkout(ctx, e, top.places[e.Name]); err != nil {
@@ -57,8 +59,10 @@ func (s *switcher) prepare(ctx context.Context, r *generation.Record, top *topLe
 	if err := g.publish(); err != nil {
 		return err
 	}
-	if err := s.bootFiles(ctx); err != nil {
-		return err
+	if s.home == nil {
+		if err := s.bootFiles(ctx); err != nil {
+			return err
+		}
 	}
 	if isNew {
 		if err := s.profile.Commit(r); err != nil {
@@ -79,8 +83,9 @@ func (g *stage) checkout(ctx context.Context, e tree.Entry, place string) error 
 	}
 	g.s.Events(Event{StepCheckout, "/" + e.Name})
 	// Links share files with the store. What may be edited is copied: /etc, where
-	// administrators are used to.
-	return g.entry(ctx, e, to, store.CheckoutOptions{Link: e.Name != "etc", Chown: g.s.privileged})
+	// administrators are used to, and what is in a home.
+	edited := e.Name == "etc" || g.s.home != nil
+	return g.entry(ctx, e, to, store.CheckoutOptions{Link: !edited, Chown: g.s.privileged})
 }
 
 // siblings makes the links beside the checkouts.
@@ -107,6 +112,9 @@ func (s *switcher) siblings(top *topLevel) error {
 // objects returns the store objects beside the system object that have to stand
 // on the machine. Roots stand there as checkouts.
 func (s *switcher) objects(ctx context.Context) ([]store.Path, error) {
+	if s.home != nil {
+		return nil, nil // no path of the store leads anywhere around a home
+	}
 	closure, err := s.Store.Closure(ctx, []store.Path{s.System.Path})
 	if err != nil {
 		return nil, fmt.Errorf("find objects of system %s: %w", s.System.Path, err)

@@ -28,7 +28,15 @@ func Rollback(ctx context.Context, req Request, to generation.Number) (*Result, 
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkKind(m); err != nil {
+			return nil, err
+		}
 		s.System = &systems.System{Path: target.System, Manifest: m, Digest: target.Manifest}
+		if s.home != nil {
+			if err := s.checkHome(target.Places[homeTop], target.HomeEntries()); err != nil {
+				return nil, err
+			}
+		}
 		return s.activate(ctx, target, false, func() error { return s.restore(ctx, target) })
 	})
 }

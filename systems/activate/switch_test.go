@@ -397,7 +397,7 @@ func TestDrift(t *testing.T) {
 	record := l.doSwitch(l.build(def)).Generation
 	drift := func() string {
 		t.Helper()
-		found, err := activate.FindDrift(t.Context(), l.root, l.store, record)
+		found, err := activate.FindDrift(t.Context(), l.root, "", l.store, record)
 		if err != nil {
 			t.Fatal(err)
 		}

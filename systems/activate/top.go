@@ -27,6 +27,9 @@ type topLevel struct {
 
 // readTop sorts the entries of a root.
 func (s *switcher) readTop(ctx context.Context, m *systems.Manifest) (*topLevel, error) {
+	if s.home != nil {
+		return s.homeTopLevel(m), nil
+	}
 	listing, err := s.Store.Tree(ctx, m.Root.Tree)
 	if err != nil {
 		return nil, fmt.Errorf("read root of system %s: %w", m.Name, err)
@@ -98,6 +101,9 @@ func privileged() bool {
 // directory.
 func topLinks(r *generation.Record) map[string]string {
 	links := map[string]string{}
+	if r.Home != nil {
+		return links
+	}
 	for name, target := range r.Links {
 		links[name] = target
 	}
@@ -111,6 +117,9 @@ func topLinks(r *generation.Record) map[string]string {
 // generation needs one. A directory of the machine that the root has as a link
 // stays.
 func (s *switcher) checkForeign(top *topLevel) error {
+	if s.home != nil {
+		return nil
+	}
 	for name := range topLinks(&generation.Record{Links: top.links, Places: top.places}) {
 		info, err := s.root.Root().Lstat(name)
 		switch {
@@ -200,7 +209,7 @@ func (s *switcher) whole(r *generation.Record) bool {
 			return false
 		}
 	}
-	return s.bootWhole(r)
+	return s.bootWhole(r) && (s.home == nil || s.homeWhole(r))
 }
 
 func (s *switcher) isDir(name string) bool {

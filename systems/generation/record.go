@@ -60,7 +60,37 @@ type Record struct {
 	// Objects are the store objects beside System that have to stand below the
 	// machine's store directory, sorted.
 	Objects []store.Path `json:"objects,omitempty"`
+	// Home is what a generation of a home has in the home directory, nil for a
+	// machine's.
+	Home *Home `json:"home,omitempty"`
 }
+
+// Kind is that of the system.
+func (r *Record) Kind() systems.Kind {
+	if r.Home != nil {
+		return systems.Home
+	}
+	return systems.Machine
+}
+
+// HomeEntries are what the generation has in the home directory, none of a machine's.
+func (r *Record) HomeEntries() []HomeEntry {
+	if r.Home == nil {
+		return nil
+	}
+	return r.Home.Entries
+}
+
+// HomeMade is [Home.Made], nothing of a machine's.
+func (r *Record) HomeMade() []string {
+	if r.Home == nil {
+		return nil
+	}
+	return r.Home.Made
+}
+
+// Address is what messages call the system: system.laptop, home.anna.
+func (r *Record) Address() string { return r.Kind().Address(r.Name) }
 
 type recordFile struct {
 	Format int `json:"format"`
@@ -95,6 +125,11 @@ func parseRecord(data []byte) (*Record, error) {
 	for name := range f.Links {
 		if !isName(name) {
 			return nil, fmt.Errorf("link %q: not a name", name)
+		}
+	}
+	if f.Home != nil {
+		if err := f.Home.check(); err != nil {
+			return nil, err
 		}
 	}
 	return &f.Record, nil

@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"sysc/store"
+	"sysc/systems"
 	"sysc/systems/generation"
 )
 
@@ -32,8 +33,9 @@ const (
 
 // A Plan is a saved plan.
 type Plan struct {
-	// System is the system's name.
-	System string `json:"system"`
+	// System is the system's name, and Kind says whether it is one or a home.
+	System string       `json:"system"`
+	Kind   systems.Kind `json:"kind,omitempty"`
 	// Derivation is the hash of what is built, 64 hexadecimal digits, and Output the
 	// output of it that is the system. They stand for everything that the definition
 	// and the lock file say of the system.
@@ -43,8 +45,8 @@ type Plan struct {
 	Object store.Path `json:"object,omitempty"`
 	// Lock is the digest of the lock file, zero for none.
 	Lock store.Digest `json:"lock,omitzero"`
-	// Directory is where the definition was, and Machine the root of the machine, both
-	// absolute.
+	// Directory is where the definition was, and Machine the root of the machine, or the
+	// home directory, both absolute.
 	Directory string `json:"directory"`
 	Machine   string `json:"machine"`
 	// Current is the generation that was current, 0 for none, and CurrentSystem its
@@ -125,6 +127,9 @@ func (p *Plan) check() error {
 	if p.Output == "" || p.System == "" {
 		return errors.New("no system, or no output")
 	}
+	if p.Kind != systems.Machine && p.Kind != systems.Home {
+		return fmt.Errorf("unknown kind %q", p.Kind)
+	}
 	for name, text := range map[string]string{"system": p.System, "output": p.Output, "sysc": p.Sysc} {
 		if !printable(text) {
 			return fmt.Errorf("%s %q is no name", name, text)
@@ -148,6 +153,9 @@ func (p *Plan) check() error {
 	}
 	return nil
 }
+
+// Address is what messages call what is planned: system.laptop, home.anna.
+func (p *Plan) Address() string { return p.Kind.Address(p.System) }
 
 // printable reports whether a text has nothing in it that would move a cursor.
 func printable(s string) bool {

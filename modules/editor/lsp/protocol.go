@@ -194,7 +194,7 @@ type documentSymbol struct {
 // symbolKinds are the specification's numbers for types of blocks; others are
 // namespaces.
 var symbolKinds = map[string]int{
-	"variable": 13, "local": 14, "function": 12, "module": 2, "option": 7, "derivation": 5, "environment": 5, "system": 5, "input": 4, "output": 7,
+	"variable": 13, "local": 14, "function": 12, "module": 2, "option": 7, "derivation": 5, "environment": 5, "system": 5, "home": 5, "input": 4, "output": 7,
 }
 
 const symbolNamespace = 3
