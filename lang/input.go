@@ -59,9 +59,12 @@ func (m *Module) input(b *syntax.Block) (*Input, diag.List) {
 	return in, diags
 }
 
-// sourceTypes are the types of inputs that are files, and nothing that a root can be
-// made of.
+// sourceTypes are the types that [IsSourceType] knows.
 var sourceTypes = []string{"git", "archive", "file"}
+
+// IsSourceType reports whether inputs of a type are files, and nothing that a root can
+// be made of.
+func IsSourceType(kind string) bool { return slices.Contains(sourceTypes, kind) }
 
 // Bases returns the names of the inputs that a root can be made of, in the order of
 // the text. What is wrong with an input is told where it is used.
@@ -69,7 +72,7 @@ func (m *Module) Bases() []string {
 	var out []string
 	for _, b := range m.Definition.Inputs {
 		in, _ := m.Input(b.Labels[0], diag.Range{})
-		if in == nil || !slices.Contains(sourceTypes, in.Type) {
+		if in == nil || !IsSourceType(in.Type) {
 			out = append(out, b.Labels[0])
 		}
 	}
@@ -79,7 +82,7 @@ func (m *Module) Bases() []string {
 // CheckBase reports what is wrong with an input that is named as a base.
 func (m *Module) CheckBase(ref syntax.Reference) diag.List {
 	in, diags := m.Input(ref.Path[0].Name, ref.Range)
-	if in != nil && slices.Contains(sourceTypes, in.Type) {
+	if in != nil && IsSourceType(in.Type) {
 		diags = append(diags, diag.Errorf(ref.Range, "Wrong base",
 			"Input %q is of type %q: files, and not a root. A base is an input of type \"debian\" or \"oci\".", in.Name, in.Type)...)
 	}

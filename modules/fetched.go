@@ -248,7 +248,7 @@ func (w *work) lockedPin(in *input) (lock.Pin, diag.List) {
 	return w.lock.Inputs[in.name].Pin, nil
 }
 
-// value is what expressions may read of an input.
+// fetchedValue is what expressions may read of an input.
 func (w *work) fetchedValue(in *input) (cty.Value, diag.List) {
 	pin, diags := w.lockedPin(in)
 	if diags.HasErrors() {

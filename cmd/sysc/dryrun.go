@@ -39,7 +39,7 @@ func (a *app) planBuild(ctx context.Context, st *localstore.Store, def *modules.
 		Check:   flags.check,
 		Events: func(e build.Event) {
 			step := plannedStep{Name: e.Name, Derivation: e.Hash.String(), Builder: e.Builder, Origin: e.Origin.Label}
-			if e.Builder == builtin.BuilderFetch {
+			if builtin.Fetches(e.Builder) {
 				step.Size = max(e.Total, 0)
 				plan.Fetch = append(plan.Fetch, step)
 			} else {

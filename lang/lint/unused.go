@@ -96,12 +96,13 @@ func (t *Text) Unread() []*lang.Use {
 	return out
 }
 
-// unusedInputs finds inputs that are named nowhere. A lone one is used without
-// that, by everything that is made of packages.
+// unusedInputs finds inputs that are named nowhere. A lone one that can be a base is
+// used without that, by everything that has one.
 func (r *run) unusedInputs() {
 	d := r.Definition
-	if len(d.Inputs) == 1 && len(d.Systems)+len(d.Derivations)+len(d.Environments) > 0 {
-		return
+	lone := ""
+	if len(d.Systems)+len(d.Derivations)+len(d.Environments) > 0 {
+		lone = loneBase(d.Inputs)
 	}
 	read, known := r.readNames("input", nil)
 	packages, knownPackages := r.readNames("pkg", nil)
@@ -110,10 +111,26 @@ func (r *run) unusedInputs() {
 		return
 	}
 	for _, b := range d.Inputs {
-		if name := b.Labels[0]; !read[name] && !packages[name] && !prefixes[name] {
-			r.found(unusedInput, b.Range, "Unused input", "Nothing is from input.%[1]s: no base, no package, no attribute. Take it out, or write base = input.%[1]s where its packages are meant.", name)
+		if name := b.Labels[0]; name != lone && !read[name] && !packages[name] && !prefixes[name] {
+			r.found(unusedInput, b.Range, "Unused input", "Nothing is from input.%[1]s: no base, no package, no attribute. Take it out, or write base = input.%[1]s or input.%[1]s.path where it is meant.", name)
 		}
 	}
+}
+
+// loneBase returns the name of the only input that can be a base, "" for none or
+// several. A type that is computed may be one.
+func loneBase(inputs []*syntax.Block) string {
+	lone := ""
+	for _, b := range inputs {
+		if a := b.Body.Attr("type"); a != nil && lang.IsSourceType(strings.Trim(a.Expr.Text(), `"`)) {
+			continue
+		}
+		if lone != "" {
+			return ""
+		}
+		lone = b.Labels[0]
+	}
+	return lone
 }
 
 // packagePrefixes returns what stands in front of a colon in texts, as in
