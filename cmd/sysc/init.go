@@ -31,8 +31,8 @@ func (a *app) initCommand() *cobra.Command {
 is made when it is missing. What is there already is never changed.
 
 With --from-host it is a definition of what this machine has, if that is a Debian: the
-packages that somebody asked for, people's accounts, units of its own, time zone and
-locale. Nothing secret is read, and what is left out is said.`,
+packages that somebody asked for, people's accounts, units of its own, configuration
+files that were changed, time zone and locale. Nothing secret is read, and what is left out is said.`,
 		Example: "  sysc init laptop\n  sysc init --from-host laptop\n  sysc init --from-host=/mnt --name server    # a machine whose disk is mounted\n  sysc init --name laptop --no-lock    # without a network",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -13,8 +13,12 @@ import (
 	"sysc/systems/distro/debian/hostscan"
 )
 
-// unitsDir is where init --from-host puts unit files, below the definition.
-const unitsDir = "units"
+// unitsDir and filesDir are where init --from-host puts unit files, and configuration
+// files of packages, below the definition.
+const (
+	unitsDir = "units"
+	filesDir = "files"
+)
 
 // writeHost writes a definition of what a machine has: its unit files, and then the
 // text that uses them.
@@ -28,6 +32,15 @@ func (a *app) writeHost(path, name string, h *hostscan.Host) error {
 			return fmt.Errorf("write %s: %w", dir, err)
 		}
 		if err := createFile(filepath.Join(dir, u.Name), u.Content); err != nil {
+			return err
+		}
+	}
+	for _, f := range h.Files {
+		copied := filepath.Join(filepath.Dir(path), filesDir, f.Path)
+		if err := os.MkdirAll(filepath.Dir(copied), 0o777); err != nil {
+			return fmt.Errorf("write %s: %w", copied, err)
+		}
+		if err := createFile(copied, f.Content); err != nil {
 			return err
 		}
 	}
@@ -82,6 +95,7 @@ func hostDefinition(name string, h *hostscan.Host) []byte {
 	}
 	w.accounts(h)
 	w.units(h)
+	w.files(h)
 	w.line("}")
 	return w.Bytes()
 }
@@ -134,6 +148,24 @@ func (w *definitionWriter) units(h *hostscan.Host) {
 			} else if bytes.Contains(u.Content, []byte("[Install]")) {
 				w.attr("enable", "false")
 			}
+		}
+		w.line("}")
+	}
+}
+
+func (w *definitionWriter) files(h *hostscan.Host) {
+	for _, f := range h.Files {
+		w.line("\n# It was changed from what %s has.", printableLine(f.Package))
+		w.line("file %s {", format.Text(f.Path))
+		w.line("content = file(%s)", format.Text(filesDir+f.Path))
+		if f.Mode != 0o644 {
+			w.attr("mode", fmt.Sprintf("\"%04o\"", f.Mode))
+		}
+		if f.Owner != "" {
+			w.attr("user", format.Text(f.Owner))
+		}
+		if f.Group != "" {
+			w.attr("group", format.Text(f.Group))
 		}
 		w.line("}")
 	}

@@ -98,3 +98,22 @@ func personNumber(text string) (uint32, bool) {
 	n, err := strconv.ParseUint(text, 10, 32)
 	return uint32(n), err == nil && n >= firstPerson && n <= lastPerson
 }
+
+// systemAccount returns the name of a system account or group by its number in passwd(5)
+// or group(5), "" for root and for people's: those are not what packages give files to.
+func (s *scan) systemAccount(file string, id uint32) string {
+	if id == 0 || id >= firstPerson {
+		return ""
+	}
+	text, err := s.read(file)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.Split(line, ":")
+		if len(f) > 2 && f[2] == strconv.FormatUint(uint64(id), 10) && accountName().MatchString(f[0]) {
+			return f[0]
+		}
+	}
+	return ""
+}

@@ -1,6 +1,6 @@
 // Package hostscan reads what a Debian machine consists of, so that a first
 // definition can be written from it: packages that somebody asked for, people's
-// accounts, units of the machine's own.
+// accounts, units of the machine's own, configuration files that were changed.
 //
 // Only files that everybody on the machine may read are looked at, and no secrets:
 // passwords stay where they are. What cannot be taken over is named in [Host.Left].
@@ -29,6 +29,8 @@ type Host struct {
 	Groups []Group
 	// Units are those of the machine's own, sorted by name.
 	Units []Unit
+	// Files are configuration files of packages that were changed, sorted by path.
+	Files []File
 	// Timezone and Locale are "" when nobody has chosen any.
 	Timezone, Locale string
 	// Left says what is not in here and why, a sentence each, sorted.
@@ -78,12 +80,13 @@ func Scan(dir string) (*Host, error) {
 	}
 	defer root.Close()
 	s := &scan{root: root, host: &Host{}}
-	for _, step := range []func() error{s.release, s.names, s.packages, s.accounts, s.units} {
+	for _, step := range []func() error{s.release, s.names, s.packages, s.accounts, s.units, s.conffiles} {
 		if err := step(); err != nil {
 			return nil, fmt.Errorf("read the host: %w", err)
 		}
 	}
 	slices.Sort(s.host.Left)
+	slices.SortFunc(s.host.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return s.host, nil
 }
 
