@@ -440,6 +440,9 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 			entry = &lock.Resolution{Request: request, Packages: packages}
 			l.resolved[key] = entry
 		}
+		if before, ok := l.p.lock.Resolutions[r.address]; ok && r.isSystem() {
+			entry = &lock.Resolution{Request: request, Packages: addedOnTop(before.Packages, entry.Packages)}
+		}
 	}
 	if l.file.Resolutions == nil {
 		l.file.Resolutions = map[string]*lock.Resolution{}

@@ -217,6 +217,9 @@ func (r *rootRequest) foreign() []string {
 	return slices.Compact(out)
 }
 
+// isSystem reports whether a system asks, whose packages change one by one.
+func (r rootRequest) isSystem() bool { return strings.HasPrefix(r.address, "system.") }
+
 // lockRequest is the request as the lock file has it. decoded has the inputs.
 func (r *rootRequest) lockRequest(decoded []*input, revision func(input string) string) lock.Request {
 	base := r.base.name()

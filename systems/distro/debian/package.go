@@ -20,6 +20,9 @@ type Package struct {
 	SHA256   store.Digest `json:"sha256"`
 	// Explicit is true for a package that was asked for by name.
 	Explicit bool `json:"explicit,omitempty"`
+	// Added is true for a package that is unpacked and configured on top of the root
+	// that all others make. Those need none of the added ones.
+	Added bool `json:"added,omitempty"`
 }
 
 // FromSecurity reports whether the package is from the security archive of an input.

@@ -252,6 +252,34 @@ func TestRealMinbase(t *testing.T) {
 	}
 }
 
+// TestRealAdded puts packages on top of a configured root, and compares with one in
+// which all were configured at once: packages with files of configuration, units,
+// triggers of others and their own, and a conffile of another package's.
+func TestRealAdded(t *testing.T) {
+	below := []debian.Want{{Name: "apt"}, {Name: "man-db"}, {Name: "systemd-sysv"}, {Name: "ca-certificates"}}
+	above := append(slices.Clone(below), debian.Want{Name: "nginx"}, debian.Want{Name: "fontconfig"}, debian.Want{Name: "bash-completion"})
+	resolve := func(wants []debian.Want) []debian.Package {
+		packages, err := readReal(t).universe.Resolve(debian.Request{Packages: wants})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return packages
+	}
+	packages := resolve(above)
+	once := buildRoot(t, packages)
+	present := make(map[string]bool)
+	for _, p := range resolve(below) {
+		present[p.Name] = true
+	}
+	for i := range packages {
+		packages[i].Added = !present[packages[i].Name]
+	}
+	added := buildRoot(t, packages)
+	if once.tree != added.tree {
+		t.Errorf("packages on top differ from all at once:\n%s", difference(t, once, added))
+	}
+}
+
 // difference lists the paths in which two roots differ.
 func difference(t *testing.T, a, b realRoot) string {
 	var lines []string

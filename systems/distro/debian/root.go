@@ -56,8 +56,17 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Architecture, b.Architecture))
 	})
 	layout := dpkg.Layout{Architecture: r.Architecture}
+	var files []string // of packages on top
 	for _, p := range packages {
-		unpacked, err := addPackage(g, r, p)
+		file, err := packageFile(g, r, p)
+		if err != nil {
+			return derivations.Ref{}, fmt.Errorf("package %q: %w", p.Name, err)
+		}
+		if p.Added {
+			files = append(files, p.Name, file)
+			continue
+		}
+		unpacked, err := unpackPackage(g, r, p, file)
 		if err != nil {
 			return derivations.Ref{}, fmt.Errorf("package %q: %w", p.Name, err)
 		}
@@ -69,9 +78,23 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 	if err != nil {
 		return derivations.Ref{}, err
 	}
+	ref, err := configure(g, r, platform, composed, nil)
+	if err != nil || len(files) == 0 {
+		return ref, err
+	}
+	below, err := g.Placeholder(ref)
+	if err != nil {
+		return derivations.Ref{}, err
+	}
+	return configure(g, r, platform, below, files)
+}
+
+// configure adds the run of the maintainer scripts in a root. files are names of
+// packages, each with its file's path behind it, that dpkg unpacks there first.
+func configure(g *derivations.Graph, r RootRequest, platform, root string, files []string) (derivations.Ref, error) {
 	hash, err := g.Add(derivations.Derivation{
 		Name: sanitise(r.Name), Platform: platform, Builder: "exec",
-		Args: []string{"/bin/sh", "-c", dpkg.ConfigureScript},
+		Args: append([]string{"/bin/sh", "-c", dpkg.ConfigureScript, "configure"}, files...),
 		Env: map[string]string{
 			"DEBIAN_FRONTEND":             "noninteractive",
 			"DEBCONF_NONINTERACTIVE_SEEN": "true",
@@ -83,29 +106,39 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 			"SOURCE_DATE_EPOCH":           configureEpoch,
 			"SYSC_DEBIAN_ARCHITECTURE":    r.Architecture,
 		},
-		Root: composed, WritableRoot: true,
+		Root: root, WritableRoot: true,
 	}, r.Origin)
 	return derivations.Ref{Derivation: hash, Output: derivations.DefaultOutput}, err
 }
 
-// addPackage adds the steps that fetch and unpack a package. It returns the
-// placeholder of what the second makes.
-func addPackage(g *derivations.Graph, r RootRequest, p Package) (string, error) {
-	if from, ok := r.Replaced[p.Name]; ok && (p.Architecture == r.Architecture || p.Architecture == ArchitectureAll) {
-		return add(g, derivations.Derivation{
-			Name: sanitise(p.Name + "-replaced"), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
-		}, map[string]any{"source": from, "format": "deb", "package": p.Name}, r.Origin)
+// packageFile returns the placeholder of a package's file, or of a directory that has
+// it: what replaces the package, or the step that fetches it.
+func packageFile(g *derivations.Graph, r RootRequest, p Package) (string, error) {
+	if from, ok := r.replaces(p); ok {
+		return from, nil
 	}
-	fetched, err := add(g, derivations.Derivation{
+	return add(g, derivations.Derivation{
 		Name: sanitise(path.Base(p.Filename)), Platform: derivations.PlatformAny, Builder: builtin.BuilderFetch,
 		Fixed: &derivations.Fixed{Kind: store.KindFile, Digest: p.SHA256, Size: p.Size},
 	}, map[string]any{"url": "mirror://" + p.Archive + "/" + escapePath(p.Filename), "size": p.Size}, r.Origin)
-	if err != nil {
-		return "", err
+}
+
+// unpackPackage adds the step that unpacks a package's file. It returns the placeholder of
+// what it makes.
+func unpackPackage(g *derivations.Graph, r RootRequest, p Package, file string) (string, error) {
+	name, attrs := p.Name+"-"+p.Version, map[string]any{"source": file, "format": "deb"}
+	if _, ok := r.replaces(p); ok {
+		name, attrs["package"] = p.Name+"-replaced", p.Name
 	}
 	return add(g, derivations.Derivation{
-		Name: sanitise(p.Name + "-" + p.Version), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
-	}, map[string]any{"source": fetched, "format": "deb"}, r.Origin)
+		Name: sanitise(name), Platform: derivations.PlatformAny, Builder: builtin.BuilderUnpack,
+	}, attrs, r.Origin)
+}
+
+// replaces returns what is installed in place of a package.
+func (r RootRequest) replaces(p Package) (string, bool) {
+	from, ok := r.Replaced[p.Name]
+	return from, ok && (p.Architecture == r.Architecture || p.Architecture == ArchitectureAll)
 }
 
 // add adds a derivation with attributes and returns its output's placeholder.

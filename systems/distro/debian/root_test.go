@@ -105,3 +105,37 @@ func TestSanitise(t *testing.T) {
 		}
 	})
 }
+
+// TestRootAdded: what is below packages on top is the root that there would be without
+// them, so that it need not be made again.
+func TestRootAdded(t *testing.T) {
+	r := rootRequest()
+	r.Packages = r.Packages[1:]
+	g := derivations.NewGraph()
+	below, err := Root(g, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = rootRequest()
+	r.Packages[0].Added = true
+	all, err := Root(g, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, _ := g.Derivation(all.Derivation)
+	root, err := g.Placeholder(below)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top.Root != root || !top.WritableRoot {
+		t.Errorf("the last step runs in %s, want %s", top.Root, root)
+	}
+	if args := top.Args[2:]; len(args) != 4 || args[0] != dpkg.ConfigureScript || args[2] != "g++" || !strings.HasPrefix(args[3], store.Dir) {
+		t.Errorf("arguments are %q", top.Args[3:])
+	}
+	for _, h := range g.Hashes() {
+		if d, _ := g.Derivation(h); strings.HasPrefix(d.Name, "g++-") {
+			t.Errorf("step %s, but dpkg unpacks the package", d.Name)
+		}
+	}
+}

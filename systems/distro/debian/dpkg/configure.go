@@ -7,5 +7,9 @@ import _ "embed" // the script
 // diverted files into place, has dpkg configure all packages, and then takes
 // away or blanks what differs from run to run.
 //
+// With arguments it runs in a root that it has configured before: dpkg itself
+// unpacks further packages there, so that diversions, triggers and files that
+// packages replace are its business, and configures them.
+//
 //go:embed configure.sh
 var ConfigureScript string

@@ -1,4 +1,7 @@
 # Configures the Debian packages of the root that it runs in. See configure.go.
+#
+# Arguments are packages that are unpacked on top of a root which was configured
+# before: for each its name, and its file or a directory that has it.
 set -eu
 umask 022
 
@@ -41,30 +44,71 @@ run_preinst() { # INFO-NAME PACKAGE ARCHITECTURE VERSION
 	rm -rf $admin/tmp.ci
 }
 
-# base-passwd comes first in the list: it makes passwd and group.
-if [ -s $stage/preinst ]; then
-	read -r info package architecture version <$stage/preinst
-	if [ "$package" = base-passwd ]; then
-		step "preinst base-passwd"
-		run_preinst "$info" "$package" "$architecture" "$version"
+# configure_core makes work what every script may call, and runs the preinst scripts,
+# in a root that packages were laid out in.
+configure_core() {
+	# base-passwd comes first in the list: it makes passwd and group.
+	if [ -s $stage/preinst ]; then
+		read -r info package architecture version <$stage/preinst
+		if [ "$package" = base-passwd ]; then
+			step "preinst base-passwd"
+			run_preinst "$info" "$package" "$architecture" "$version"
+		fi
 	fi
-fi
 
-# What every other script may call must work before dpkg gets to order things:
-# awk is an alternative that mawk's postinst makes, and so on. Their dependencies
-# are not configured yet, hence --force-depends; they are unpacked, which is
-# enough for these.
-core=
-for package in base-passwd base-files libc6 libc-bin mawk dpkg perl-base debconf; do
-	if [ -e $admin/info/$package.list ]; then
-		core="$core $package"
-	elif [ -e $admin/info/$package:$SYSC_DEBIAN_ARCHITECTURE.list ]; then
-		core="$core $package:$SYSC_DEBIAN_ARCHITECTURE"
+	# What every other script may call must work before dpkg gets to order things:
+	# awk is an alternative that mawk's postinst makes, and so on. Their dependencies
+	# are not configured yet, hence --force-depends; they are unpacked, which is
+	# enough for these.
+	core=
+	for package in base-passwd base-files libc6 libc-bin mawk dpkg perl-base debconf; do
+		if [ -e $admin/info/$package.list ]; then
+			core="$core $package"
+		elif [ -e $admin/info/$package:$SYSC_DEBIAN_ARCHITECTURE.list ]; then
+			core="$core $package:$SYSC_DEBIAN_ARCHITECTURE"
+		fi
+	done
+	if [ -n "$core" ]; then
+		step "configure$core"
+		dpkg --force-depends --configure $core
 	fi
-done
-if [ -n "$core" ]; then
-	step "configure$core"
-	dpkg --force-depends --configure $core
+
+	step "preinst of all packages"
+	while read -r info package architecture version; do
+		[ "$package" = base-passwd ] || run_preinst "$info" "$package" "$architecture" "$version"
+	done <$stage/preinst
+
+	# Files that waited until their package's preinst had diverted another package's
+	# file. If it said so without moving it (dpkg-divert --no-rename), dpkg would have
+	# unpacked the other one under its new name at once: so does this.
+	while read -r number package path; do
+		step "place $path of $package"
+		diverted=$(dpkg-divert --truename "$path")
+		if [ "$diverted" != "$path" ] && [ -e "$path" ] && [ ! -e "$diverted" ]; then
+			mv "$path" "$diverted"
+		fi
+		mv -f "$stage/$number" "$path"
+	done <$stage/staged
+}
+
+# unpack_added has dpkg unpack packages on top of those that are configured. Their
+# order does not matter: what they need is unpacked before anything is configured.
+unpack_added() {
+	mkdir $stage
+	while [ $# -gt 0 ]; do
+		file=$2
+		[ ! -d "$file" ] || file=$(echo "$file/$1"_*.deb)
+		printf '%s\0' "$file" >>$stage/files
+		shift 2
+	done
+	step "unpack"
+	DPKG_FORCE=$DPKG_FORCE,depends xargs -0 dpkg --unpack <$stage/files
+}
+
+if [ $# -eq 0 ]; then
+	configure_core
+else
+	unpack_added "$@"
 fi
 
 # man-db would index all manual pages: seconds of work for a cache that the
@@ -72,23 +116,6 @@ fi
 if [ -e $admin/info/man-db.list ] && command -v debconf-set-selections >/dev/null; then
 	echo 'man-db man-db/auto-update boolean false' | debconf-set-selections
 fi
-
-step "preinst of all packages"
-while read -r info package architecture version; do
-	[ "$package" = base-passwd ] || run_preinst "$info" "$package" "$architecture" "$version"
-done <$stage/preinst
-
-# Files that waited until their package's preinst had diverted another package's
-# file. If it said so without moving it (dpkg-divert --no-rename), dpkg would have
-# unpacked the other one under its new name at once: so does this.
-while read -r number package path; do
-	step "place $path of $package"
-	diverted=$(dpkg-divert --truename "$path")
-	if [ "$diverted" != "$path" ] && [ -e "$path" ] && [ ! -e "$diverted" ]; then
-		mv "$path" "$diverted"
-	fi
-	mv -f "$stage/$number" "$path"
-done <$stage/staged
 
 # The initrd is made once, when everything is configured: the kernel's postinst and
 # then the triggers of all packages that have a part in it would each make it, at
@@ -122,6 +149,8 @@ rm -rf $stage $policy
 if [ -e /etc/machine-id ]; then : >/etc/machine-id; fi
 rm -f /var/lib/dbus/machine-id
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
+# Without these, what asks for them takes the identity that the firmware has.
+rm -f /etc/nvme/hostid /etc/nvme/hostnqn
 rm -f /etc/ssl/certs/ssl-cert-snakeoil.pem /etc/ssl/private/ssl-cert-snakeoil.key
 # Seeds of random numbers are only good once.
 rm -f /var/lib/systemd/random-seed /var/lib/urandom/random-seed
@@ -142,6 +171,11 @@ rm -f /etc/.pwd.lock $admin/triggers/Lock.lock
 rm -f /var/cache/ldconfig/aux-cache
 for cache in /var/cache/man /var/cache/fontconfig /var/cache/apt /var/lib/apt/lists; do
 	[ ! -d $cache ] || find $cache -type f -delete
+done
+
+# dpkg writes these in its own order, and not when there is nothing new in them.
+for file in $admin/triggers/*; do
+	[ ! -s "$file" ] || sort -o "$file" "$file"
 done
 
 # Scratch space is nobody's.

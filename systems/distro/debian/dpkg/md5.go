@@ -54,16 +54,12 @@ func (p *pkg) readConffiles(ctx context.Context, st builtin.Store) error {
 	return nil
 }
 
-// writeMD5Sums makes the info/NAME.md5sums of a package that comes without, as
-// dpkg does: all files but conffiles.
+// writeMD5Sums makes the info/NAME.md5sums of a package that comes without, as dpkg
+// does: of all files, conffiles among them, which packages' own lists leave out.
 func (p *pkg) writeMD5Sums(ctx context.Context, st builtin.Store) (tree.Entry, error) {
-	conffiles := make(map[string]bool)
-	for _, c := range p.conffiles {
-		conffiles[c.path] = true
-	}
 	var text bytes.Buffer
 	err := p.eachPath(ctx, st, func(path string, e tree.Entry) error {
-		if e.Type != tree.File || conffiles["/"+path] {
+		if e.Type != tree.File {
 			return nil
 		}
 		sum, err := md5Of(ctx, st, e.Digest)
