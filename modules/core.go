@@ -61,6 +61,8 @@ func coreOptions(system string) []coreOption {
 			description: "What is installed: names of packages of the system's base (\"git\"), of another input (\"trixie:git\"), of another architecture (\"libc6:i386\"), or outputs of derivations, which are laid out below /usr/local."},
 		{path: "exclude_packages", typ: list(str), value: noStrings,
 			description: "Packages of the base that are not installed, whatever asks for them. What cannot do without one of them cannot be installed either."},
+		{path: "hold_packages", typ: list(str), value: noStrings,
+			description: "Packages that sysc update leaves in the versions that they have in sysc.lock."},
 		{path: "base_packages", typ: option.Enum("required", "essential", "none"), value: cty.StringVal("required"),
 			description: "The packages that the system has without naming them: the distribution's required ones, its essential ones only, or none."},
 		{path: "install_recommends", typ: option.Bool(), value: cty.False,

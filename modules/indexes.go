@@ -38,7 +38,7 @@ func (p *Project) Indexes(get func(debian.Settings) debian.Fetcher) ([]File, dia
 				continue
 			}
 			fetcher := get(in.settings)
-			for _, index := range p.lock.Inputs[in.name].Revision.Indexes {
+			for _, index := range p.lock.Inputs[in.name].Revision.All().Indexes {
 				if seen[index.SHA256] {
 					continue
 				}

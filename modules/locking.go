@@ -31,8 +31,11 @@ type LockOptions struct {
 	// are locked.
 	Update    []string
 	UpdateAll bool
-	// AllowDowngrade takes states of archives that are older than those that are locked.
+	// AllowDowngrade takes states of archives, and of packages, that are older than those
+	// that are locked.
 	AllowDowngrade bool
+	// Only, if not empty, names packages: others stay in the versions that are locked.
+	Only []string
 	// Modules fetches modules; nil makes needing that an error.
 	Modules ModuleFetcher
 	// Inputs fetches inputs of other types than "debian"; nil makes needing that an error.
@@ -64,6 +67,8 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 		opts.Progress = func(string, string) {}
 	}
 	l := &locker{p: p, opts: opts, universes: newUniverses(opts.Fetcher, func(input string) { opts.Progress("read", input) }), resolved: map[string]*lock.Resolution{}}
+	l.before = newUniverses(opts.Fetcher, func(string) {})
+	l.before.earlier = true
 	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
 	diags, err := l.run(ctx)
 	if err != nil || diags.HasErrors() {
@@ -108,6 +113,8 @@ type locker struct {
 	// file is what will be written.
 	file      *lock.File
 	universes universes
+	// before are the packages of the states that are locked.
+	before universes
 	// foreign are architectures by input, see [locker.collect]; nil while they are not
 	// known.
 	foreign map[string][]string
@@ -121,6 +128,7 @@ func (l *locker) run(ctx context.Context) (diag.List, error) {
 		return diags, err
 	}
 	diags = append(diags, l.unknownUpdates()...)
+	diags = append(diags, l.unknownPackages()...)
 	// Arguments of inputs are static: any evaluation knows them.
 	w := l.p.newWork(l.file, &pending{requests: map[string]rootRequest{}})
 	diags = append(diags, w.diags...)
@@ -257,7 +265,7 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	if in == nil {
 		return diags, nil
 	}
-	update := l.opts.UpdateAll || slices.Contains(l.opts.Update, name) || m.Address() == "" && slices.Contains(l.opts.Update, "input."+label)
+	update := l.updatesInput(in)
 	_, done := l.file.Inputs[name] // in this run
 	update = update && !done
 	switch {
@@ -314,7 +322,7 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	}
 	revision = distinctIndexes(revision)
 	if locked && old.Revision.ID() == revision.ID() {
-		revision = old.Revision // signed again, and nothing has changed
+		revision = debian.Revision{Indexes: old.Revision.Indexes} // signed again, and nothing has changed
 	}
 	l.put(name, lock.Input{Type: "debian", Settings: in.digest, Revision: revision})
 	return diags, nil
@@ -424,21 +432,32 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 		_, more := l.p.newWork(l.p.lock, nil).locked(r)
 		return append(diags, more...), nil
 	}
-	if !ok || !entry.Request.Equal(request) {
+	if !ok || !entry.Request.Equal(request) || l.moves(inputs) {
+		before := entry
+		keep, err := l.kept(&r, before)
+		if err != nil {
+			return diags, err
+		}
 		// Many derivations are built with the same packages.
-		key := fmt.Sprintf("%#v", request)
+		key := fmt.Sprintf("%#v %v", request, keep)
 		if entry, ok = l.resolved[key]; !ok {
-			u, err := l.universes.of(ctx, l.file, inputs, &r)
+			u, err := l.universe(ctx, inputs, &r, keep)
 			if err != nil {
 				return diags, err
 			}
 			l.opts.Progress("resolve", r.address)
-			packages, err := u.Resolve(r.wants())
+			wants := r.wants()
+			wants.Keep = keep
+			packages, err := u.Resolve(wants)
 			if err != nil {
 				return append(diags, unresolved(r, err)...), nil
 			}
 			entry = &lock.Resolution{Request: request, Packages: packages}
 			l.resolved[key] = entry
+			l.putEarlier(u.Earlier(packages))
+		}
+		if err := l.checkNewer(r.address, before, entry); err != nil {
+			return diags, err
 		}
 		if before, ok := l.p.lock.Resolutions[r.address]; ok && r.isSystem() {
 			entry = &lock.Resolution{Request: request, Packages: addedOnTop(before.Packages, entry.Packages)}

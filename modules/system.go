@@ -218,7 +218,9 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 		return req, packages.outputs, diags
 	}
 	req.base.label = base
-	req.excluded, more = r.excluded()
+	req.excluded, more = r.bareNames("exclude_packages", "all versions are excluded")
+	diags = append(diags, more...)
+	req.held, more = r.bareNames("hold_packages", "a version is held as it is")
 	diags = append(diags, more...)
 	req.replaced = r.replaced()
 	root := s.e.options.Root()
@@ -239,14 +241,14 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	return req, packages.outputs, diags
 }
 
-// excluded reads the packages that must not be there.
-func (r *reader) excluded() ([]wantedPackage, diag.List) {
-	list, _ := r.namedPackages("exclude_packages")
+// bareNames reads a list of names of packages, which have no versions because of why.
+func (r *reader) bareNames(name, why string) ([]wantedPackage, diag.List) {
+	list, _ := r.namedPackages(name)
 	var diags diag.List
 	for _, p := range list {
-		if !packageName().MatchString(p.text) || strings.Contains(p.text, "=") {
+		if !packageName().MatchString(p.text) || strings.ContainsAny(p.text, "=:") {
 			diags = append(diags, diag.Errorf(p.at, "Not a package",
-				"%q is not the name of a package: names are lower-case letters, digits and + - . only, and all versions are excluded.", p.text)...)
+				"%q is not the name of a package: names are lower-case letters, digits and + - . only, and %s.", p.text, why)...)
 		}
 	}
 	slices.SortStableFunc(list, func(a, b wantedPackage) int { return strings.Compare(a.text, b.text) })

@@ -11,6 +11,8 @@ import (
 
 // universes are the packages of inputs, read once for each architecture.
 type universes struct {
+	// earlier is set where packages count that stayed as they were.
+	earlier bool
 	fetcher func(debian.Settings) debian.Fetcher
 	begin   func(input string) // is told of an input that is read
 	// read are packages by input and architecture, made universes by their parts.
@@ -33,17 +35,9 @@ func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *ro
 	if made, ok := u.made[key]; ok {
 		return made, nil
 	}
-	var parts []debian.Part
-	for _, in := range inputs {
-		part := in.part()
-		for _, arch := range architectures {
-			packages, err := u.packages(ctx, in, f.Inputs[in.name].Revision, arch)
-			if err != nil {
-				return nil, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
-			}
-			part.Packages = append(part.Packages, packages)
-		}
-		parts = append(parts, part)
+	parts, err := u.parts(ctx, f, inputs, r)
+	if err != nil {
+		return nil, err
 	}
 	made, err := debian.NewUniverse(r.arch, parts...)
 	if err != nil {
@@ -51,6 +45,28 @@ func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *ro
 	}
 	u.made[key] = made
 	return made, nil
+}
+
+// parts are what the inputs contribute, in their order.
+func (u *universes) parts(ctx context.Context, f *lock.File, inputs []*input, r *rootRequest) ([]debian.Part, error) {
+	architectures := append([]string{r.arch}, r.foreign()...)
+	var parts []debian.Part
+	for _, in := range inputs {
+		part := in.part()
+		for _, arch := range architectures {
+			revision := f.Inputs[in.name].Revision
+			if u.earlier {
+				revision = revision.All()
+			}
+			packages, err := u.packages(ctx, in, revision, arch)
+			if err != nil {
+				return nil, fmt.Errorf("read input %q (%s): %w", in.name, position(in.at), err)
+			}
+			part.Packages = append(part.Packages, packages)
+		}
+		parts = append(parts, part)
+	}
+	return parts, nil
 }
 
 // packages returns what a revision of an input has for an architecture.

@@ -180,6 +180,7 @@ type rootRequest struct {
 	image        *input
 	named        []wantedPackage
 	excluded     []wantedPackage // sorted by text, each once
+	held         []wantedPackage // as excluded; what is held is no matter of the lock file
 	basePackages debian.Base
 	recommends   bool
 	arch         string

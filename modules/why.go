@@ -33,6 +33,7 @@ func (p *Project) Why(ctx context.Context, name string, targets []string, opts S
 		return nil, diags.Sort(), nil
 	}
 	a := &asker{w: w, universes: newUniverses(opts.Fetcher, func(string) {}), seen: map[string]int{}}
+	a.universes.earlier = true
 	for _, address := range addresses {
 		more, err := a.ask(ctx, w.pending.requests[address], name)
 		diags = append(diags, more...)

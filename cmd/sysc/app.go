@@ -75,7 +75,7 @@ Exit codes:
     5  verification failed: a signature or hash, or what was fetched
     6  not reproducible (build --check)
     7  refused: something has changed since the plan was made (switch FILE), or an archive
-       went back in time (update)
+       or a package would go back in time, or is held (update)
     8  known vulnerabilities (cve)
    10  a build failed
    11  a build took longer than it may

@@ -11,6 +11,7 @@ import (
 	"sysc/internal/gitfetch"
 	"sysc/internal/ocifetch"
 	"sysc/lang/diag"
+	"sysc/modules"
 	"sysc/modules/source"
 	"sysc/systems/boot"
 	"sysc/systems/distro/debian"
@@ -25,7 +26,7 @@ const (
 	exitSpace           = 4   // switch, rollback: the boot partition has not enough room, nothing was changed
 	exitVerification    = 5   // a signature or hash is wrong, too old, or of what cannot be read
 	exitNotReproducible = 6   // build --check: a program makes something else in other circumstances
-	exitRefused         = 7   // switch FILE: not what the plan was made for; update: an archive went back in time
+	exitRefused         = 7   // switch FILE: not what the plan was made for; update: something would go back in time, or is held
 	exitVulnerable      = 8   // cve: there is something
 	exitBuild           = 10  // a build failed
 	exitTimeout         = 11  // a build took too long
@@ -60,6 +61,7 @@ func exitCodeOf(err error) int {
 	var wrongResult *build.MismatchError
 	var wrongSignature *debian.SignatureError
 	var replayed *debian.ReplayError
+	var refused *modules.RefusedError
 	var moved *source.MovedError
 	var rewritten *source.RewrittenError
 	var wrongTree *source.TreeError
@@ -81,7 +83,7 @@ func exitCodeOf(err error) int {
 		return exitVerification
 	case errors.As(err, &noRoom):
 		return exitSpace
-	case errors.As(err, &replayed):
+	case errors.As(err, &replayed), errors.As(err, &refused):
 		return exitRefused
 	case isDiskFull(err), errors.Is(err, syscall.ENOMEM), download.IsTransient(err), gitfetch.IsTransient(err), ocifetch.IsTransient(err):
 		return exitTransient

@@ -81,16 +81,18 @@ func (a *app) checkLock(ctx context.Context) error {
 
 func (a *app) updateCommand() *cobra.Command {
 	var all, downgrade bool
+	var only []string
 	cmd := &cobra.Command{
 		Use:     "update [NAME...]",
 		Short:   "Move inputs and modules forward (default: all) and print what moved",
-		Example: "  sysc update\n  sysc update debian --all\n  sysc update module.web",
+		Example: "  sysc update\n  sysc update debian --all\n  sysc update --only openssl,libssl3t64\n  sysc update module.web",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0, AllowDowngrade: downgrade}, vendorFlags{}, all)
+			return a.lock(cmd.Context(), modules.LockOptions{Update: args, UpdateAll: len(args) == 0, AllowDowngrade: downgrade, Only: only}, vendorFlags{}, all)
 		},
 	}
 	a.projectFlags(cmd)
-	cmd.Flags().BoolVar(&downgrade, "allow-downgrade", false, "take a state of an archive that is older than the one that is locked")
+	cmd.Flags().BoolVar(&downgrade, "allow-downgrade", false, "take states of archives, and versions of packages, that are older than those that are locked")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "move these packages, and leave all others in their versions")
 	cmd.Flags().BoolVar(&all, "all", false, "list every package that is new or gone")
 	return cmd
 }

@@ -23,6 +23,9 @@ func sample() *File {
 		Path: "dists/trixie/main/binary-amd64/Packages.xz", ByHash: "dists/trixie/main/binary-amd64/by-hash/SHA256/ab",
 		Size: 9, SHA256: store.DigestOf([]byte("index")), Date: time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC),
 	}}}
+	earlier := rev.Indexes[0]
+	earlier.SHA256, earlier.Date = store.DigestOf([]byte("earlier")), time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC)
+	rev.Earlier = []debian.Index{earlier}
 	pkg := func(name string) debian.Package {
 		return debian.Package{
 			Name: name, Version: "1:2.0-1~x", Architecture: "amd64", Archive: "debian",
@@ -133,7 +136,7 @@ func TestOneEntryPerLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"alice": 1000`, `"name":"libc6"`, "          \"tools:hammer\"", `"suite":"trixie"`} {
+	for _, want := range []string{`"alice": 1000`, `"name":"libc6"`, "          \"tools:hammer\"", `"date":"2026-08-01`} {
 		lines := 0
 		for line := range strings.Lines(string(data)) {
 			if strings.Contains(line, want) {

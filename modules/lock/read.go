@@ -90,6 +90,7 @@ type inputJSON struct {
 	Type     string         `json:"type"`
 	Settings store.Digest   `json:"settings"`
 	Indexes  []debian.Index `json:"indexes"`
+	Earlier  []debian.Index `json:"earlier"`
 	Pin
 }
 
@@ -238,7 +239,7 @@ func (raw *fileJSON) file() (*File, error) {
 		if err := checkPin(in.Type, in.Pin, in.Indexes != nil); err != nil {
 			return nil, fmt.Errorf("read lock file: input %q: %v", name, err)
 		}
-		for _, index := range in.Indexes {
+		for _, index := range slices.Concat(in.Indexes, in.Earlier) {
 			if err := checkPath(index.Path, index.ByHash); err != nil {
 				return nil, fmt.Errorf("read lock file: input %q: %v", name, err)
 			}
@@ -246,7 +247,7 @@ func (raw *fileJSON) file() (*File, error) {
 				return nil, fmt.Errorf("read lock file: input %q: an index without size or archive", name)
 			}
 		}
-		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes}, Pin: in.Pin})
+		put(&f.Inputs, name, Input{Type: in.Type, Settings: in.Settings, Revision: debian.Revision{Indexes: in.Indexes, Earlier: in.Earlier}, Pin: in.Pin})
 	}
 	for _, key := range sorted(raw.Modules) {
 		if err := checkModule(raw.Modules[key]); err != nil {

@@ -139,13 +139,20 @@ func (w *writer) input(name string, in Input) {
 	w.open("{")
 	w.entry("type", in.Type)
 	w.entry("settings", in.Settings)
-	w.key("indexes")
+	w.indexes("indexes", in.Revision.Indexes)
+	if len(in.Revision.Earlier) > 0 {
+		w.indexes("earlier", in.Revision.Earlier)
+	}
+	w.close("}")
+}
+
+func (w *writer) indexes(key string, list []debian.Index) {
+	w.key(key)
 	w.open("[")
-	for _, index := range in.Revision.Indexes {
+	for _, index := range list {
 		w.value(index)
 	}
 	w.close("]")
-	w.close("}")
 }
 
 // resolutions writes each list of packages once: many derivations are built with

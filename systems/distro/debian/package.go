@@ -57,6 +57,8 @@ type Request struct {
 	Base Base
 	// Exclude are the names of packages that must not be there; all of them exist.
 	Exclude []string
+	// Keep are packages that must not be there in another version than this.
+	Keep []Package
 	// Recommends takes in what packages recommend, as far as possible.
 	Recommends bool
 }
@@ -74,6 +76,13 @@ func (u *Universe) Resolve(r Request) ([]Package, error) {
 	case BaseNone:
 	default:
 		return nil, fmt.Errorf("resolve packages: unknown base %q", r.Base)
+	}
+	for _, p := range r.Keep {
+		for _, id := range u.versions(p) {
+			if u.u.Package(id).SHA256 == p.SHA256 {
+				request.Keep = append(request.Keep, id)
+			}
+		}
 	}
 	choices, err := resolve.Resolve(u.u, request)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"path"
+	"slices"
 
 	"github.com/mikelolasagasti/xz"
 
@@ -33,6 +34,8 @@ const parallelIndexes = 4
 type Universe struct {
 	u    *universe.Universe
 	base string // the name of the input that base systems are made of
+	// before are the indexes of states of before, by the origin of their packages.
+	before map[*universe.Origin]Index
 }
 
 type (
@@ -81,6 +84,10 @@ type Part struct {
 	Input string
 	// Packages are those of the universe's architecture first, then those of others.
 	Packages []*Packages
+	// Before are packages of a state of before, of which those in [Part.Keep] can be
+	// had as well.
+	Before []*Packages
+	Keep   map[store.Digest]bool
 	// Priority is that of the input's packages, 0 for what the archives themselves say.
 	Priority int
 	// Pins give some of the packages another priority; the first that fits counts.
@@ -95,10 +102,19 @@ type Pin = universe.Pin
 // have a priority.
 func NewUniverse(architecture string, parts ...Part) (*Universe, error) {
 	var indexes []universe.Index
+	before := map[*universe.Origin]Index{}
 	for i, part := range parts {
 		for _, packages := range part.Packages {
 			for j, index := range packages.indexes {
 				indexes = append(indexes, universe.Index{Origin: part.origin(index, i == 0), Packages: packages.lists[j]})
+			}
+		}
+		for _, packages := range part.Before {
+			for j, index := range packages.indexes {
+				kept := slices.DeleteFunc(slices.Clone(packages.lists[j]), func(p universe.Package) bool { return !part.Keep[p.SHA256] })
+				origin := part.origin(index, i == 0)
+				before[origin] = index
+				indexes = append(indexes, universe.Index{Origin: origin, Packages: kept})
 			}
 		}
 	}
@@ -106,7 +122,23 @@ func NewUniverse(architecture string, parts ...Part) (*Universe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Universe{u: u, base: parts[0].Input}, nil
+	return &Universe{u: u, base: parts[0].Input, before: before}, nil
+}
+
+// Earlier returns the indexes of states of before that packages are from, which
+// [Universe.Resolve] has chosen, by input.
+func (u *Universe) Earlier(packages []Package) map[string][]Index {
+	out := map[string][]Index{}
+	for _, p := range packages {
+		for _, id := range u.versions(p) {
+			q := u.u.Package(id)
+			index, ok := u.before[q.Origin]
+			if ok && q.SHA256 == p.SHA256 && !slices.Contains(out[q.Origin.Input], index) {
+				out[q.Origin.Input] = append(out[q.Origin.Input], index)
+			}
+		}
+	}
+	return out
 }
 
 // origin describes an index. Whether the part is the base matters to its priority.

@@ -19,7 +19,13 @@ import (
 // indexes. It goes into the lock file.
 type Revision struct {
 	Indexes []Index `json:"indexes"`
+	// Earlier are indexes of states of before, which have packages that stayed as they
+	// were. Nothing new is taken from them.
+	Earlier []Index `json:"earlier,omitempty"`
 }
+
+// All is the revision with its earlier indexes among the others.
+func (r Revision) All() Revision { return Revision{Indexes: slices.Concat(r.Indexes, r.Earlier)} }
 
 // An Index is one Packages file.
 type Index struct {
@@ -74,9 +80,13 @@ func (r Revision) Architectures() []string {
 
 // For returns what the revision has for some architectures, and for all.
 func (r Revision) For(architectures []string) Revision {
-	return Revision{Indexes: slices.DeleteFunc(slices.Clone(r.Indexes), func(i Index) bool {
+	other := func(i Index) bool {
 		return i.Architecture != ArchitectureAll && !slices.Contains(architectures, i.Architecture)
-	})}
+	}
+	return Revision{
+		Indexes: slices.DeleteFunc(slices.Clone(r.Indexes), other),
+		Earlier: slices.DeleteFunc(slices.Clone(r.Earlier), other),
+	}
 }
 
 // Date returns when the newest of the archives was signed.

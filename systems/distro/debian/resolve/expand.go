@@ -67,8 +67,18 @@ func parseGroups(field string) []relation.Group {
 
 func (s *solver) expandGoals() *clause {
 	var found violation
-	for _, id := range s.barred {
-		found.note(s.add(&clause{lits: []lit{no(s.root), no(int32(id))}, why: why{kind: excluded, of: id}}))
+	bar := func(because why) {
+		found.note(s.add(&clause{lits: []lit{no(s.root), no(int32(because.of))}, why: because}))
+	}
+	for _, id := range s.bounds.barred {
+		bar(why{kind: excluded, of: id})
+	}
+	for _, keep := range s.bounds.keep {
+		for _, id := range s.u.Versions(s.u.Name(keep)) {
+			if id != keep {
+				bar(why{kind: kept, of: id, other: keep})
+			}
+		}
 	}
 	for i, g := range s.goals {
 		found.note(s.require(s.root, g.candidates, why{kind: goalKind, goal: i}))

@@ -17,8 +17,8 @@ const maxReasons = 6
 const maxTrials = 64
 
 // explain makes an error of a contradiction.
-func explain(u *universe.Universe, goals []goal, barred []universe.ID, core []*clause) *UnsatisfiableError {
-	goals, core = shrink(u, goals, barred, core)
+func explain(u *universe.Universe, goals []goal, bounds bounds, core []*clause) *UnsatisfiableError {
+	goals, core = shrink(u, goals, bounds, core)
 	e := &explainer{u: u, goals: goals, inputs: u.HasInputs(), parents: make(map[universe.ID]*clause)}
 	e.walk(core)
 	err := &UnsatisfiableError{}
@@ -57,15 +57,15 @@ func explain(u *universe.Universe, goals []goal, barred []universe.ID, core []*c
 // shrink leaves out goals, one by one, without which the rest has no answer
 // either. Goals of the base system are tried first, so that the message speaks
 // of what the user wrote.
-func shrink(u *universe.Universe, goals []goal, barred []universe.ID, core []*clause) ([]goal, []*clause) {
+func shrink(u *universe.Universe, goals []goal, bounds bounds, core []*clause) ([]goal, []*clause) {
 	goals = coreGoals(goals, core)
 	slices.SortStableFunc(goals, func(a, b goal) int {
 		return boolInt(b.base) - boolInt(a.base)
 	})
-	core = newSolver(u, goals, barred, false).solve()
+	core = newSolver(u, goals, bounds, false).solve()
 	for i, trials := 0, 0; i < len(goals) && len(goals) > 1 && trials < maxTrials; trials++ {
 		fewer := slices.Delete(slices.Clone(goals), i, i+1)
-		if smaller := newSolver(u, fewer, barred, false).solve(); smaller != nil {
+		if smaller := newSolver(u, fewer, bounds, false).solve(); smaller != nil {
 			goals, core = fewer, smaller
 			continue
 		}
@@ -174,6 +174,12 @@ func (e *explainer) reason(c *clause) string {
 		return e.exclusion(c.why)
 	case excluded:
 		return e.chain(c.why.of) + ", but " + e.u.Name(c.why.of) + " is excluded"
+	case kept:
+		if e.parents[c.why.of] == nil {
+			return "" // it was not the version that mattered
+		}
+		return fmt.Sprintf("%s, which is %s, but %s stays at %s",
+			e.chain(c.why.of), e.u.Package(c.why.of).Version, e.u.Name(c.why.of), e.u.Package(c.why.other).Version)
 	case versions:
 		if e.parents[c.why.of] == nil || e.parents[c.why.other] == nil {
 			return ""

@@ -34,6 +34,9 @@ type Request struct {
 	// Exclude are the names of packages that must not be there. Every one is in the
 	// universe.
 	Exclude []string
+	// Keep are packages of which no other version may be there. They themselves need not
+	// be.
+	Keep []universe.ID
 	// Recommends asks for what installed packages recommend, as far as that is
 	// possible. It never makes a request fail.
 	Recommends bool
@@ -106,9 +109,10 @@ func Resolve(u *universe.Universe, request Request) ([]Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := newSolver(u, goals, barred, request.Recommends)
+	bounds := bounds{barred: barred, keep: request.Keep}
+	s := newSolver(u, goals, bounds, request.Recommends)
 	if core := s.solve(); core != nil {
-		return nil, explain(u, goals, barred, core)
+		return nil, explain(u, goals, bounds, core)
 	}
 	explicit := make(map[universe.ID]bool)
 	for _, g := range goals {
@@ -127,6 +131,12 @@ func Resolve(u *universe.Universe, request Request) ([]Choice, error) {
 		return cmp.Or(strings.Compare(p.Name, q.Name), strings.Compare(p.Architecture, q.Architecture))
 	})
 	return choices, nil
+}
+
+// bounds are what must not be there, whatever is asked for.
+type bounds struct {
+	barred []universe.ID
+	keep   []universe.ID // see [Request]
 }
 
 // barredPackages returns all versions of packages, of every architecture.

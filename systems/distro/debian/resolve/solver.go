@@ -34,13 +34,14 @@ const (
 	excludes      // a package conflicts with or breaks another
 	versions      // two versions of one package
 	excluded      // the request excludes a package
+	kept          // the request wants another version of the package, if any
 )
 
 // why says where a clause comes from, for the explanation.
 type why struct {
 	kind  kind
-	of    universe.ID    // the package whose field it is, or that is excluded
-	other universe.ID    // excludes, versions: the other package
+	of    universe.ID    // the package whose field it is, or that must not be there
+	other universe.ID    // excludes, versions: the other package; kept: the one that stays
 	goal  int            // goalKind: index of the goal
 	group relation.Group // depends: the group; excludes: its one relation
 	verb  string         // excludes: "conflicts with" or "breaks"
@@ -62,7 +63,7 @@ type choice struct {
 type solver struct {
 	u          *universe.Universe
 	goals      []goal
-	barred     []universe.ID
+	bounds     bounds
 	recommends bool
 	root       int32
 
@@ -89,10 +90,10 @@ const (
 	ranks
 )
 
-func newSolver(u *universe.Universe, goals []goal, barred []universe.ID, recommends bool) *solver {
+func newSolver(u *universe.Universe, goals []goal, bounds bounds, recommends bool) *solver {
 	n := u.Len() + 1
 	return &solver{
-		u: u, goals: goals, barred: barred, recommends: recommends,
+		u: u, goals: goals, bounds: bounds, recommends: recommends,
 		root:  int32(u.Len()),
 		value: make([]int8, n), level: make([]int32, n), reason: make([]*clause, n),
 		watches:  make(map[lit][]*clause),
