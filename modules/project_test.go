@@ -322,8 +322,8 @@ func TestStaleLock(t *testing.T) {
 // nothing is written.
 func TestUnresolvable(t *testing.T) {
 	tests := []struct{ name, packages, want string }{
-		{"unknown", `"git", "vmi"`, `No package "vmi"; did you mean vim?`},
-		{"two unknown", `"qwertyuiop", "vmi"`, `No package "qwertyuiop"`},
+		{"unknown", `"git", "vmi"`, `No package "vmi" in input "debian"; did you mean vim?`},
+		{"two unknown", `"qwertyuiop", "vmi"`, `No package "qwertyuiop" in input "debian"`},
 		{"conflict", `"nano", "vim"`, "cannot be installed together"},
 		{"version", `"git=1:9"`, "no version"},
 	}
