@@ -20,7 +20,13 @@ help: ## this list
 
 build: $(BIN) ## the binary, bin/sysc
 
-$(BIN): $(SOURCES) $(shell find modules/std systems -type f -not -name '*.go' 2>/dev/null)
+# What starts in an initrd is a part of the binary, for each platform that systems have.
+INITS := cmd/sysc/initprogram/linux-amd64 cmd/sysc/initprogram/linux-arm64
+
+$(INITS): cmd/sysc/initprogram/linux-%: $(SOURCES)
+	CGO_ENABLED=0 GOOS=linux GOARCH=$* $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o $@ ./cmd/sysc-init
+
+$(BIN): $(SOURCES) $(INITS) $(shell find modules/std systems -type f -not -name '*.go' 2>/dev/null)
 	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/sysc
 
 demo: build ## compose a Debian system, switch to it, change it, roll back
@@ -38,6 +44,9 @@ race: ## the tests of what runs in parallel, under the race detector (needs a C 
 examples: ## the programs of examples/, built from Debian's archive and checked (needs the network)
 	$(GO) test -tags examples -run TestExamples -v -timeout 40m ./cmd/sysc
 
+test-vm: build ## systems that boot in virtual machines (needs the network, qemu-system-x86 and ovmf)
+	$(GO) test -tags vm -run '^TestVM' -v -timeout 60m ./systems/vm ./cmd/sysc
+
 soak: ## tests that take long: huge contents; properties on many new values; processes and builds killed at random, each for SOAK (default 10m)
 	RAPID_SEED=0 RAPID_CHECKS=3000 $(GO) test -timeout 24h $$(git grep -l 'rapid\.Check' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 	$(GO) test -tags soak -run 'TestOddHugeFile|TestOddMillionEntries' -v ./store/localstore
@@ -46,7 +55,7 @@ soak: ## tests that take long: huge contents; properties on many new values; pro
 
 check: ## formatting, vet, layers, tidiness
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	$(GO) vet -tags soak,examples $(PKGS)
+	$(GO) vet -tags soak,examples,vm $(PKGS)
 	$(GO) mod tidy -diff
 	$(GO) mod verify
 	$(GO) test -run 'TestLayers|TestPackageComments' .
@@ -66,6 +75,6 @@ fmt: ## format the code
 
 clean: ## remove what was built
 	-chmod -R u+w $(OUT) 2>/dev/null
-	rm -rf bin $(OUT)
+	rm -rf bin $(OUT) $(INITS)
 
-.PHONY: help build demo test race examples soak check fuzz bench fmt clean
+.PHONY: help build demo test race examples test-vm soak check fuzz bench fmt clean

@@ -113,6 +113,7 @@ func (a *app) command() *cobra.Command {
 		{"machine", "Machines:", []*cobra.Command{
 			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.healthCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
 			a.licensesCommand(), a.cveCommand(),
+			a.imageCommand(), a.vmCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),

@@ -261,7 +261,7 @@ func readSource(path string) ([]byte, fs.FileInfo, error) {
 
 // replaceFile replaces a file by another of the same mode and owner.
 func replaceFile(path string, data []byte, old fs.FileInfo) error {
-	return atomicfile.Write(path, old.Mode().Perm(), func(w io.Writer) error {
+	return atomicfile.Write(path, old.Mode().Perm(), func(w *os.File) error {
 		if err := keepOwner(w, old); err != nil {
 			return err
 		}

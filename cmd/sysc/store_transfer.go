@@ -95,7 +95,7 @@ func (a *app) storeExport(ctx context.Context, st *localstore.Store, paths []sto
 	}
 	if output != "" {
 		const shared = 0o644
-		if err := atomicfile.Write(output, shared, write); err != nil || !a.json {
+		if err := atomicfile.Write(output, shared, func(f *os.File) error { return write(f) }); err != nil || !a.json {
 			return err
 		}
 		return a.printJSON(exported)

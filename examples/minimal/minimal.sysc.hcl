@@ -1,9 +1,10 @@
 # A few packages, one file, one user, one unit: the smallest system that shows
-# every part. Try it:
+# every part, and boots. Try it:
 #
 #   sysc lock
 #   sysc plan   --root /tmp/machine
 #   sysc switch --root /tmp/machine
+#   sysc vm
 
 sysc {
   required_version = ">= 0.1"
@@ -25,7 +26,14 @@ system "minimal" {
   base     = input.debian
   hostname = "minimal"
 
-  packages = ["apt", "systemd-sysv", "dbus", "nano-tiny"]
+  packages = [
+    "apt", "systemd-sysv", "dbus", "nano-tiny",
+    "linux-image-cloud-amd64", "systemd-boot-efi", "udev", "e2fsprogs", # a machine of its own
+  ]
+
+  boot {
+    kernel_params = ["console=tty0", "console=ttyS0"]
+  }
 
   user "ada" {
     description = "Ada Lovelace"

@@ -6,7 +6,6 @@ package atomicfile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -17,15 +16,15 @@ import (
 // permissions perm, whatever the umask. When it returns nil the change is on
 // the disk. The directory must exist.
 func WriteFile(path string, data []byte, perm os.FileMode) error {
-	return Write(path, perm, func(w io.Writer) error {
-		_, err := w.Write(data)
+	return Write(path, perm, func(f *os.File) error {
+		_, err := f.Write(data)
 		return err
 	})
 }
 
-// Write is [WriteFile] for contents that write produces. When that fails, nothing
-// has changed.
-func Write(path string, perm os.FileMode, write func(io.Writer) error) (err error) {
+// Write is [WriteFile] for contents that write produces, in the file that it is given, which
+// is empty. When that fails, nothing has changed.
+func Write(path string, perm os.FileMode, write func(f *os.File) error) (err error) {
 	dir, base := filepath.Split(path)
 	f, err := os.CreateTemp(dirOrDot(dir), "."+clip(base)+".*")
 	if err != nil {

@@ -3,10 +3,8 @@ package activate
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"sysc/systems"
 	"sysc/systems/boot"
@@ -38,21 +36,9 @@ func (s *switcher) partition(create bool, fn func(p *boot.Partition) error) erro
 	return fn(boot.NewPartition(dir))
 }
 
-// kernelFiles returns what a system boots with, none for a container.
-func kernelFiles(m *systems.Manifest) []boot.File {
-	if m.Kernel == nil {
-		return nil
-	}
-	files := []boot.File{{Name: "linux", Digest: m.Kernel.Digest, Size: m.Kernel.Size}}
-	if m.Initrd != nil {
-		files = append(files, boot.File{Name: "initrd", Digest: m.Initrd.Digest, Size: m.Initrd.Size})
-	}
-	return files
-}
-
 // bootFiles puts the kernel and initrd on the boot partition.
 func (s *switcher) bootFiles(ctx context.Context) error {
-	files := kernelFiles(s.System.Manifest)
+	files := boot.FilesOf(s.System.Manifest)
 	if len(files) == 0 {
 		s.note("the system has no kernel: no boot entry")
 		return nil
@@ -65,7 +51,7 @@ func (s *switcher) bootFiles(ctx context.Context) error {
 // machine at dir, without changing anything; nil for a system that does not boot. A
 // machine that is not there yet has nothing.
 func BootNeed(dir string, m *systems.Manifest) (*boot.Need, error) {
-	files := kernelFiles(m)
+	files := boot.FilesOf(m)
 	if len(files) == 0 {
 		return nil, nil
 	}
@@ -91,7 +77,7 @@ const noGeneration = 0
 // checkBoot refuses a generation that the boot partition has no room for, before
 // anything is written.
 func (s *switcher) checkBoot(n generation.Number) error {
-	files := kernelFiles(s.System.Manifest)
+	files := boot.FilesOf(s.System.Manifest)
 	if len(files) == 0 {
 		return nil
 	}
@@ -174,31 +160,10 @@ func (s *switcher) limitBoot() error {
 	return s.partition(false, func(p *boot.Partition) error { return p.Retain(func(n int) bool { return keep[n] }) })
 }
 
-// entryOf returns the boot entry of a generation, nil for a system without a
-// kernel.
-func entryOf(r *generation.Record, m *systems.Manifest) *boot.Entry {
-	files := kernelFiles(m)
-	if len(files) == 0 {
-		return nil
-	}
-	params := append([]string{fmt.Sprintf("%s=%d", generationParam, r.Number)}, m.KernelParams...)
-	e := &boot.Entry{
-		Title:   fmt.Sprintf("%s, generation %d (%s)", r.Name, r.Number, r.Created.UTC().Format("2006-01-02 15:04")),
-		Version: r.Number.String(),
-		SortKey: boot.OtherKey,
-		Linux:   files[0].Path(),
-		Options: strings.Join(params, " "),
-	}
-	if len(files) > 1 {
-		e.Initrd = files[1].Path()
-	}
-	return e
-}
-
 // bootEntry writes a generation's boot entry. It does not come first yet, so that
 // a crash before the generation is current boots the one that still is.
 func (s *switcher) bootEntry(r *generation.Record) error {
-	e := entryOf(r, s.System.Manifest)
+	e := boot.EntryOf(r, s.System.Manifest, boot.FilesOf(s.System.Manifest))
 	if e == nil {
 		return nil
 	}

@@ -4,12 +4,9 @@ import (
 	"os"
 	"strings"
 
+	"sysc/systems/boot"
 	"sysc/systems/generation"
 )
-
-// generationParam is the parameter of the kernel's command line that names the
-// generation.
-const generationParam = "sysc.generation"
 
 // Booted returns the generation that the machine at dir runs, by the kernel's command
 // line: 0 when dir is not the root of the running system, or it was not sysc's entry
@@ -34,7 +31,7 @@ func Booted(dir string) generation.Number {
 // counts, as for the kernel.
 func bootedBy(line string) (booted generation.Number) {
 	for word := range strings.FieldsSeq(line) {
-		if value, ok := strings.CutPrefix(word, generationParam+"="); ok {
+		if value, ok := strings.CutPrefix(word, boot.GenerationParam+"="); ok {
 			if n, err := generation.ParseNumber(value); err == nil {
 				booted = n
 			}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"sysc/systems"
+	"sysc/systems/boot"
 	"sysc/systems/generation"
 )
 
@@ -97,7 +98,7 @@ func (s *switcher) present(r *generation.Record) bool {
 
 // bootPresent reports whether a generation has its boot files and its entry.
 func (s *switcher) bootPresent(r *generation.Record) bool {
-	for _, f := range kernelFiles(s.System.Manifest) {
+	for _, f := range boot.FilesOf(s.System.Manifest) {
 		if _, err := s.root.Root().Lstat(bootDir + f.Path()); err != nil {
 			return false
 		}

@@ -20,8 +20,9 @@ import (
 
 // Where things are on a boot partition.
 const (
-	filesDir   = "sysc"
-	entriesDir = "loader/entries"
+	filesDir = "sysc"
+	// EntriesDir has the entries, named by FileName.
+	EntriesDir = "loader/entries"
 )
 
 // nameDigits is how much of a digest names the directory of a boot file: enough
@@ -114,7 +115,7 @@ type entryFile struct {
 // loader renamed to count tries keeps its name; of two, the one that is not counted
 // or has more tries left is meant.
 func (p *Partition) files() ([]entryFile, error) {
-	list, err := p.dir.List(entriesDir)
+	list, err := p.dir.List(EntriesDir)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +123,7 @@ func (p *Partition) files() ([]entryFile, error) {
 	for _, e := range list {
 		n, tries, ok := ParseFileName(e.Name())
 		if ok && e.Type().IsRegular() {
-			files = append(files, entryFile{n, entriesDir + "/" + e.Name(), tries})
+			files = append(files, entryFile{n, EntriesDir + "/" + e.Name(), tries})
 		}
 	}
 	slices.SortFunc(files, func(a, b entryFile) int {
@@ -186,13 +187,13 @@ func (p *Partition) SetEntry(generation int, e *Entry, tries Tries) error {
 		return err
 	}
 	if !ok {
-		f = entryFile{generation, entriesDir + "/" + countedName(generation, tries), tries}
+		f = entryFile{generation, EntriesDir + "/" + countedName(generation, tries), tries}
 	}
 	text := e.Render()
 	if have, err := p.dir.ReadFile(f.name, maxEntry); err == nil && string(have) == string(text) {
 		return nil
 	}
-	if err := p.dir.Mkdir(entriesDir, 0o755); err != nil {
+	if err := p.dir.Mkdir(EntriesDir, 0o755); err != nil {
 		return err
 	}
 	return p.dir.WriteFile(f.name, text, 0o644)
@@ -225,7 +226,7 @@ func (p *Partition) Select(generation int, tries Tries) error {
 			return err
 		}
 		if chosen.tries.Exhausted() {
-			if err := p.dir.Rename(chosen.name, entriesDir+"/"+countedName(generation, tries)); err != nil {
+			if err := p.dir.Rename(chosen.name, EntriesDir+"/"+countedName(generation, tries)); err != nil {
 				return err
 			}
 		}
@@ -284,7 +285,7 @@ func (p *Partition) Clean() error {
 	if err != nil {
 		return err
 	}
-	names := []string{entriesDir}
+	names := []string{EntriesDir}
 	for _, d := range dirs {
 		if d.IsDir() {
 			names = append(names, filesDir+"/"+d.Name())

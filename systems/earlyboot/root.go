@@ -20,9 +20,9 @@ const (
 	ImageName = "root.cfs"
 )
 
-// mountGeneration mounts a generation of the data partition at data as a whole root
-// at root.
-func mountGeneration(data, root string, generation int) error {
+// MountGeneration mounts a generation of the data partition at data as a whole root at
+// root, a directory; see the package's comment for what is mounted where.
+func MountGeneration(data, root string, generation int) error {
 	image := filepath.Join(data, generationsDir, fmt.Sprint(generation), ImageName)
 	if err := composefs.Mount(image, filepath.Join(data, blobsDir), root); err != nil {
 		return err

@@ -77,7 +77,7 @@ func boot() error {
 	if err := unix.Mount(dev.path, dataMount, dev.kind, 0, ""); err != nil {
 		return fmt.Errorf("mount data partition %s (%s): %w", dev.path, dev.kind, err)
 	}
-	if err := mountGeneration(dataMount, rootMount, p.Generation); err != nil {
+	if err := MountGeneration(dataMount, rootMount, p.Generation); err != nil {
 		return err
 	}
 	notice("booting generation %d from %s", p.Generation, dev.path)

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sysc/derivations"
+	"sysc/internal/atomicfile"
+	"sysc/internal/bytesize"
+	"sysc/modules"
+	"sysc/store"
+	"sysc/store/localstore"
+	"sysc/systems"
+	"sysc/systems/erofs"
+	"sysc/systems/image"
+)
+
+// An imageFormat is a form that a system can leave the store in.
+type imageFormat struct {
+	name, what string
+	write      func(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, flags imageFlags) error
+}
+
+func imageFormats() []imageFormat {
+	return []imageFormat{
+		{"raw", "a disk that a machine with UEFI boots from", writeRaw},
+		{"erofs", "the root as a file system that is read only", writeErofs},
+	}
+}
+
+type imageFlags struct {
+	format, output string
+	size, bootSize int64
+}
+
+func (a *app) imageCommand() *cobra.Command {
+	flags := imageFlags{format: "raw", bootSize: image.DefaultBootSize}
+	var builds buildFlags
+	var names []string
+	long := "Build a system and write what a machine boots from, without privileges: the same system\ngives the same bytes. Formats:\n\n"
+	for _, f := range imageFormats() {
+		names = append(names, f.name)
+		long += fmt.Sprintf("  %-7s %s\n", f.name, f.what)
+	}
+	cmd := &cobra.Command{
+		Use:   "image [SYSTEM]",
+		Short: "Write a system as a disk, or as a file system",
+		Long: long + `
+A disk has a boot partition with systemd-boot, kernel and initrd, and a partition for
+everything else: the system as generation 1, and what the machine will write. The system
+needs a kernel and a boot loader for it, such as from Debian's packages linux-image-amd64
+and systemd-boot-efi. Parts of the file that are empty take no room.`,
+		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.output == "" {
+				return errors.New("say with --output where the image is to go")
+			}
+			return a.image(cmd.Context(), firstArg(args), flags, builds)
+		},
+	}
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &builds)
+	cmd.Flags().StringVar(&flags.format, "format", flags.format, "write `FORMAT`: "+strings.Join(names, ", "))
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`")
+	cmd.Flags().Var((*byteLimit)(&flags.size), "size", "make the disk `SIZE` large, as in 20G (default: what the system takes, and 2 GiB)")
+	cmd.Flags().Var((*byteLimit)(&flags.bootSize), "boot-size", "make its boot partition `SIZE` large")
+	return cmd
+}
+
+func (a *app) image(ctx context.Context, arg string, flags imageFlags, builds buildFlags) error {
+	formats := imageFormats()
+	at := slices.IndexFunc(formats, func(f imageFormat) bool { return f.name == flags.format })
+	if at < 0 {
+		return fmt.Errorf("unknown format %q (see sysc image --help)", flags.format)
+	}
+	return a.withSystem(ctx, arg, builds, func(st *localstore.Store, system *systems.System) error {
+		const shared = 0o644
+		err := atomicfile.Write(flags.output, shared, func(f *os.File) error {
+			return formats[at].write(ctx, f, st, system, flags)
+		})
+		if err != nil {
+			return err
+		}
+		info, err := os.Stat(flags.output)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(struct {
+				System store.Path `json:"system"`
+				Format string     `json:"format"`
+				Path   string     `json:"path"`
+				Size   int64      `json:"size"`
+			}{system.Path, flags.format, flags.output, info.Size()})
+		}
+		a.say("Wrote %s, %s.", flags.output, bytesize.Format(info.Size()))
+		return nil
+	})
+}
+
+// withSystem builds a system and calls fn with it.
+func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn func(st *localstore.Store, system *systems.System) error) (err error) {
+	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
+	if err != nil {
+		return err
+	}
+	st, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	paths, err := a.realise(ctx, st, def, []derivations.Ref{target.Ref}, flags)
+	if err != nil {
+		return err
+	}
+	system, err := systems.Load(ctx, st, paths[target.Ref])
+	if err != nil {
+		return err
+	}
+	return fn(st, system)
+}
+
+func writeRaw(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, flags imageFlags) error {
+	return writeDisk(ctx, f, st, system, image.Options{Size: flags.size, BootSize: cmp.Or(flags.bootSize, image.DefaultBootSize)})
+}
+
+// writeDisk writes a disk image with what this program has for it.
+func writeDisk(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, opts image.Options) (err error) {
+	opts.BlobPath = localstore.BlobPath
+	if opts.Program, err = initProgram(system.Manifest.Platform); err != nil {
+		return err
+	}
+	return image.Raw(ctx, f, st, system, opts)
+}
+
+func writeErofs(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, _ imageFlags) error {
+	root, err := image.Root(ctx, st, system)
+	if err != nil {
+		return err
+	}
+	return erofs.Write(ctx, f, st, root)
+}

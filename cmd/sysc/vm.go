@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"sysc/store/localstore"
+	"sysc/systems"
+	"sysc/systems/image"
+	"sysc/systems/vm"
+)
+
+type vmFlags struct {
+	disk        string
+	memory      int64
+	cpus        int
+	accelerator string
+}
+
+func (a *app) vmCommand() *cobra.Command {
+	flags := vmFlags{cpus: 1, memory: 1 << 30}
+	var builds buildFlags
+	cmd := &cobra.Command{
+		Use:   "vm [SYSTEM]",
+		Short: "Boot a system in a virtual machine",
+		Long: `Build a system, and boot it in a virtual machine whose console is this terminal. Ctrl-A X
+ends the machine, as does switching it off.
+
+With --disk the machine has a disk that stays: FILE, which is made from the system when it
+is missing. Else the disk is gone when the machine ends.
+
+QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 and ovmf.`,
+		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G",
+		Args:    usageArgs(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withSystem(cmd.Context(), firstArg(args), builds, func(st *localstore.Store, system *systems.System) error {
+				return a.vm(cmd.Context(), st, system, flags)
+			})
+		},
+	}
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &builds)
+	cmd.Flags().StringVar(&flags.disk, "disk", "", "keep the machine's disk in `FILE`")
+	cmd.Flags().Var((*byteLimit)(&flags.memory), "machine-memory", "give the machine `SIZE` of memory")
+	cmd.Flags().Var((*count)(&flags.cpus), "cpus", "give the machine `N` processors")
+	cmd.Flags().StringVar(&flags.accelerator, "accelerator", "", "run it with `NAME`: kvm or tcg (default: kvm where it can be used)")
+	return cmd
+}
+
+// serialParams put the kernel and a login prompt on the serial console.
+var serialParams = []string{"console=ttyS0"}
+
+func (a *app) vm(ctx context.Context, st *localstore.Store, system *systems.System, flags vmFlags) (err error) {
+	dir, err := os.MkdirTemp("", "sysc-vm-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	disk := flags.disk
+	if disk == "" {
+		disk = filepath.Join(dir, "disk.raw")
+	}
+	if err := makeDisk(ctx, disk, st, system); err != nil {
+		return err
+	}
+	opts := vm.Options{
+		Disk: disk, Dir: dir, Memory: flags.memory, CPUs: flags.cpus, Accelerator: flags.accelerator, Reboot: true,
+	}
+	cmd, err := opts.Command(ctx, true)
+	if err != nil {
+		return err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	err = cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return fmt.Errorf("run machine: %w", err)
+	}
+	return err
+}
+
+// makeDisk makes a machine's disk unless there is one.
+func makeDisk(ctx context.Context, path string, st *localstore.Store, system *systems.System) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	err = writeDisk(ctx, f, st, system, image.Options{Params: serialParams})
+	err = errors.Join(err, f.Close())
+	if err != nil {
+		os.Remove(path) // half a disk would be taken for one
+	}
+	return err
+}

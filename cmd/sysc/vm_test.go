@@ -1,0 +1,286 @@
+//go:build vm
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"sysc/systems/vm"
+)
+
+// builtSysc is the program that users get, with what goes into initrds: make build
+// makes it.
+const builtSysc = "../../bin/sysc"
+
+// bootTimeout is how long a boot may take on a machine that emulates it and does
+// other things, too.
+const bootTimeout = 20 * time.Minute
+
+// A vmDefinition is a definition that systems are booted from.
+type vmDefinition struct{ dir, store string }
+
+// newVMDefinition copies an example and locks it.
+func newVMDefinition(t *testing.T, example string) *vmDefinition {
+	t.Helper()
+	if _, err := os.Stat(builtSysc); err != nil {
+		t.Fatalf("%v: make build first", err)
+	}
+	dir := t.TempDir()
+	t.Cleanup(func() { makeRemovable(dir) })
+	d := &vmDefinition{dir: filepath.Join(dir, example), store: filepath.Join(dir, "store")}
+	if err := os.CopyFS(d.dir, os.DirFS("../../examples/"+example)); err != nil {
+		t.Fatal(err)
+	}
+	// A lock that somebody made here is of another day.
+	if err := os.RemoveAll(filepath.Join(d.dir, "sysc.lock")); err != nil {
+		t.Fatal(err)
+	}
+	d.sysc(t, "lock")
+	return d
+}
+
+// sysc runs a command on the definition, which has to work.
+func (d *vmDefinition) sysc(t *testing.T, args ...string) {
+	t.Helper()
+	start := time.Now()
+	cmd := exec.CommandContext(t.Context(), builtSysc, append(args, "-C", d.dir, "--store", d.store)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("sysc %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	t.Logf("sysc %s took %v", args[0], time.Since(start).Round(time.Second))
+}
+
+// image makes a disk image and returns its path.
+func (d *vmDefinition) image(t *testing.T, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "disk.raw")
+	d.sysc(t, append([]string{"image", "--output", path}, args...)...)
+	return path
+}
+
+// rootShell makes systemd log root in on the serial console, which nothing on the disk
+// does: the system is the one that users get.
+// On a machine that does other things, too, the console's device may be late.
+var rootShell = map[string]string{
+	"systemd.unit-dropin.dev-ttyS0.device":           "[Unit]\nJobRunningTimeoutSec=infinity\n",
+	"systemd.unit-dropin.serial-getty@ttyS0.service": "[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200 %I vt220\n",
+}
+
+// A vmConsole is a machine with a shell.
+type vmConsole struct {
+	t *testing.T
+	*vm.Machine
+}
+
+// boot starts a machine and waits for its prompt.
+func boot(t *testing.T, disk string) *vmConsole {
+	t.Helper()
+	c := power(t, disk)
+	start := time.Now()
+	c.login()
+	t.Logf("from power on to login: %v", time.Since(start).Round(time.Second))
+	return c
+}
+
+// power starts a machine.
+func power(t *testing.T, disk string) *vmConsole {
+	t.Helper()
+	log := &timedLog{start: time.Now()}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("console:\n%s", log.Bytes())
+		}
+	})
+	m, err := vm.Start(t.Context(), vm.Options{
+		Disk: disk, Dir: t.TempDir(), Accelerator: "tcg", Reboot: true, Credentials: rootShell,
+	}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Stop)
+	return &vmConsole{t, m}
+}
+
+// login waits for the login prompt, and root's behind it. What the kernel says is kept
+// from there on out of what commands print.
+func (c *vmConsole) login() {
+	c.t.Helper()
+	c.expect(`\S+ login: root \(automatic login\)`)
+	c.expect(`# `)
+	c.run("dmesg --console-off")
+}
+
+func (c *vmConsole) expect(pattern string) []string {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), bootTimeout)
+	defer cancel()
+	found, err := c.Expect(ctx, regexp.MustCompile(pattern))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return found
+}
+
+// run runs a command in the machine and returns what it prints, and its exit code.
+func (c *vmConsole) run(command string) (string, string) {
+	c.t.Helper()
+	// The echo of what is typed has the words apart.
+	if err := c.Send("echo BE''GIN; " + command + "; echo EN''D $?\n"); err != nil {
+		c.t.Fatal(err)
+	}
+	found := c.expect(`BEGIN\r?\n((?s:.*?))END (\d+)\r?\n`)
+	return strings.TrimSpace(strings.ReplaceAll(found[1], "\r", "")), found[2]
+}
+
+// must runs a command that has to succeed.
+func (c *vmConsole) must(command string) string {
+	c.t.Helper()
+	out, code := c.run(command)
+	if code != "0" {
+		c.t.Errorf("%s: exit code %s\n%s", command, code, out)
+	}
+	return out
+}
+
+// off switches the machine off and waits until it is.
+func (c *vmConsole) off() {
+	c.t.Helper()
+	if err := c.Send("systemctl poweroff\n"); err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(c.t.Context(), bootTimeout)
+	defer cancel()
+	if err := c.Wait(ctx); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// A timedLog keeps a console with the time of each line.
+type timedLog struct {
+	bytes.Buffer
+	start   time.Time
+	midLine bool
+}
+
+func (l *timedLog) Write(p []byte) (int, error) {
+	for line := range bytes.Lines(p) {
+		if !l.midLine {
+			fmt.Fprintf(&l.Buffer, "%7.2f ", time.Since(l.start).Seconds())
+		}
+		l.Buffer.Write(line)
+		l.midLine = !bytes.HasSuffix(line, []byte("\n"))
+	}
+	return len(p), nil
+}
+
+// TestVMMinimal: the smallest example, as a disk, boots under UEFI. It is built once for
+// what is told of it.
+func TestVMMinimal(t *testing.T) {
+	d := newVMDefinition(t, "minimal")
+	disk := d.image(t)
+	if first, second := fileDigest(t, disk), fileDigest(t, d.image(t)); first != second {
+		t.Errorf("two images of one system have the digests %s and %s", first, second)
+	}
+	t.Run("boots", func(t *testing.T) { bootsMinimal(t, disk) })
+	t.Run("falls back", func(t *testing.T) { fallsBack(t, disk) })
+}
+
+// bootsMinimal: everything is in its place, and what is written stays.
+func bootsMinimal(t *testing.T, disk string) {
+	c := boot(t, disk)
+	if got := c.must("cat /etc/motd"); got != "Welcome to a system composed by sysc." {
+		t.Errorf("/etc/motd: %q", got)
+	}
+	if got := c.must("readlink /sysc/generations/current"); got != "1" {
+		t.Errorf("current generation %q", got)
+	}
+	for _, path := range []string{"/usr/x", "/bin/x", "/x", "/opt/x"} {
+		if out, code := c.run("touch " + path); code == "0" || !strings.Contains(out, "Read-only file system") {
+			t.Errorf("touch %s: exit code %s, %s", path, code, out)
+		}
+	}
+	for _, path := range []string{"/etc/x", "/var/x", "/home/ada/x", "/root/x", "/tmp/x", "/srv/x"} {
+		c.must("touch " + path)
+	}
+	if got := c.must("stat -c %U:%G:%a /home/ada /etc/shadow"); !strings.HasPrefix(got, "ada:ada:7") || !strings.HasSuffix(got, "root:shadow:640") {
+		t.Errorf("owners and modes: %q", got)
+	}
+	if out := c.must("dpkg --audit; dpkg -V"); out != "" {
+		t.Errorf("dpkg finds: %s", out)
+	}
+	if got := c.must("systemctl show -P Result hello.service"); got != "success" {
+		t.Errorf("hello.service: %q", got)
+	}
+	if out, _ := c.run("systemctl is-system-running --wait"); out != "running" {
+		failed, _ := c.run("systemctl --failed --no-legend --plain")
+		t.Errorf("the system is %q; failed units: %s", out, failed)
+	}
+	c.off()
+	c = boot(t, disk)
+	c.must("test -e /etc/x -a -e /var/x -a -e /home/ada/x -a -e /root/x -a ! -e /tmp/x")
+	c.off()
+}
+
+// fallsBack: an entry whose generation cannot be mounted is tried as often as its name
+// says. Then the machine comes back on the one before.
+func fallsBack(t *testing.T, disk string) {
+	const entries = "::/loader/entries/"
+	mtools := func(name string, args ...string) string {
+		t.Helper()
+		out, err := exec.CommandContext(t.Context(), name, append([]string{"-i", disk + "@@1M"}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", name, err, out)
+		}
+		return string(out)
+	}
+	entry := mtools("mtype", entries+"sysc-1.conf")
+	for _, change := range [][2]string{{"version  1", "version  2"}, {"sysc.generation=1", "sysc.generation=2"}} {
+		if !strings.Contains(entry, change[0]) {
+			t.Fatalf("the entry has no %q:\n%s", change[0], entry)
+		}
+		entry = strings.ReplaceAll(entry, change[0], change[1])
+	}
+	broken := filepath.Join(t.TempDir(), "entry")
+	if err := os.WriteFile(broken, []byte(entry), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mtools("mcopy", broken, entries+"sysc-2+2.conf")
+	c := power(t, disk)
+	for range 2 {
+		c.expect(`sysc: mount composefs image \S+/generations/2/root.cfs: .*no such file`)
+		c.expect(`sysc: resetting`)
+	}
+	c.login()
+	if got := c.must("cat /proc/cmdline"); !strings.Contains(got, "sysc.generation=1") {
+		t.Errorf("command line %q", got)
+	}
+	c.off()
+	if list := mtools("mdir", "-b", entries); !strings.Contains(list, "sysc-1.conf") || !strings.Contains(list, "sysc-2+0-2.conf") {
+		t.Errorf("entries afterwards:\n%s", list)
+	}
+}
+
+func fileDigest(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}

@@ -1,0 +1,258 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sysc/store"
+	"sysc/store/tree"
+	"sysc/systems"
+	"sysc/systems/earlyboot"
+	"sysc/systems/erofs"
+	"sysc/systems/generation"
+)
+
+// A Store is where a system is, and where trees that are made of it go.
+type Store interface {
+	systems.Source
+	tree.Sink
+	AddBlob(ctx context.Context, r io.Reader) (store.Digest, int64, error)
+	// Closure returns the objects that are needed for some, themselves included.
+	Closure(ctx context.Context, of []store.Path) ([]store.Path, error)
+}
+
+// mountPoints are directories that every generation has, for others to be mounted
+// at.
+var mountPoints = []string{"boot", "dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "sysc", "tmp", "var"}
+
+// syscDir is sysc's own directory on the data partition and in the machine.
+const syscDir = "sysc"
+
+// Root returns the tree that is mounted as a generation's root: that of the system, with
+// the places that others are mounted at.
+func Root(ctx context.Context, st Store, system *systems.System) (store.Digest, error) {
+	b := tree.NewBuilder(st, system.Manifest.Root.Tree)
+	for _, name := range mountPoints {
+		_, ok, err := b.Get(ctx, name)
+		if err != nil {
+			return store.Digest{}, err
+		}
+		if ok {
+			continue
+		}
+		if err := b.Mkdir(ctx, name, tree.Entry{Type: tree.Dir, Mode: 0o755}); err != nil {
+			return store.Digest{}, err
+		}
+	}
+	if err := markUpdated(ctx, st, b, "etc"); err != nil {
+		return store.Digest{}, err
+	}
+	d, _, err := b.Write(ctx, st)
+	return d, err
+}
+
+// markUpdated tells systemd that the directory dir goes with /usr: what else would be
+// brought up to date when the machine starts, such as ld.so.cache, was when the
+// system was built (ConditionNeedsUpdate= in systemd.unit(5)).
+func markUpdated(ctx context.Context, st Store, b *tree.Builder, dir string) error {
+	d, n, err := st.AddBlob(ctx, strings.NewReader(""))
+	if err != nil {
+		return err
+	}
+	return b.Put(ctx, dir+"/.updated", tree.Entry{Type: tree.File, Mode: 0o644, Digest: d, Size: n})
+}
+
+// Data returns the tree of a data partition whose first generation is system, with the
+// size of its files in bytes. blobPath says where the store of the machine has the
+// contents of a file, below its directory of blobs.
+func Data(ctx context.Context, st Store, system *systems.System, blobPath func(e *tree.Entry) string) (store.Digest, int64, error) {
+	d := &data{st: st, system: system, blobPath: blobPath, builder: tree.NewBuilder(st, store.Digest{})}
+	for _, step := range []func(context.Context) error{d.generation, d.root, d.objects, d.machine} {
+		if err := step(ctx); err != nil {
+			return store.Digest{}, 0, fmt.Errorf("lay out data: %w", err)
+		}
+	}
+	return d.builder.Write(ctx, st)
+}
+
+type data struct {
+	st       Store
+	system   *systems.System
+	blobPath func(e *tree.Entry) string
+	builder  *tree.Builder
+}
+
+// number is that of the first generation.
+const number generation.Number = 1
+
+// created is when it was made, as far as anybody is told: when an image is made says
+// nothing about the machine.
+var created = time.Unix(1, 0)
+
+// generation puts the record of the first generation in.
+func (d *data) generation(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "sysc-image-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := d.commit(ctx, dir); err != nil {
+		return err
+	}
+	at := filepath.Join(dir, generation.Dir)
+	return filepath.WalkDir(at, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case e.Name() == filepath.Base(generation.StagingDir):
+			return fs.SkipDir
+		case e.IsDir():
+			return d.builder.Mkdir(ctx, name, tree.Entry{Type: tree.Dir, Mode: 0o755})
+		case e.Type() == fs.ModeSymlink:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			return d.builder.Put(ctx, name, tree.Entry{Type: tree.Link, Mode: tree.ModeLink, Target: target})
+		}
+		text, err := os.ReadFile(path)
+		if err != nil || len(text) == 0 { // a lock file
+			return err
+		}
+		return d.file(ctx, name, bytes.NewReader(text))
+	})
+}
+
+// commit makes the first generation below a directory, as a switch would.
+func (d *data) commit(ctx context.Context, dir string) (err error) {
+	profile, err := generation.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, profile.Close()) }()
+	unlock, err := profile.Lock(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	objects, err := d.closure(ctx)
+	if err != nil {
+		return err
+	}
+	m := d.system.Manifest
+	record := &generation.Record{
+		Number: number, System: d.system.Path, Name: m.Name, Manifest: d.system.Digest,
+		Created: created, Objects: objects,
+	}
+	if m.Kernel != nil {
+		record.Kernel = m.Kernel.Version
+	}
+	activation := generation.Activation{To: number, New: true, Time: created}
+	return errors.Join(profile.Commit(record), profile.SetCurrent(number), profile.End(activation, nil))
+}
+
+// closure returns the objects beside the system object that stand in the machine as
+// directories.
+func (d *data) closure(ctx context.Context) ([]store.Path, error) {
+	closure, err := d.st.Closure(ctx, []store.Path{d.system.Path})
+	if err != nil {
+		return nil, err
+	}
+	var list []store.Path
+	for _, p := range closure {
+		obj, err := d.st.Object(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		if obj.Kind != store.KindRoot && p != d.system.Path {
+			list = append(list, p)
+		}
+	}
+	return list, nil
+}
+
+func (d *data) file(ctx context.Context, name string, r io.Reader) error {
+	digest, size, err := d.st.AddBlob(ctx, r)
+	if err != nil {
+		return err
+	}
+	return d.builder.Put(ctx, name, tree.Entry{Type: tree.File, Mode: 0o644, Digest: digest, Size: size})
+}
+
+// root puts the image of the generation's root in, and what its files contain.
+func (d *data) root(ctx context.Context) error {
+	root, err := Root(ctx, d.st, d.system)
+	if err != nil {
+		return err
+	}
+	var image bytes.Buffer
+	if err := erofs.WriteComposefs(ctx, &image, d.st, root, d.blobPath); err != nil {
+		return err
+	}
+	name := generation.Dir + "/" + number.String() + "/" + earlyboot.ImageName
+	if err := d.file(ctx, name, &image); err != nil {
+		return err
+	}
+	return tree.Walk(ctx, d.st, root, func(_ string, e tree.Entry) error {
+		if e.Type != tree.File || e.Size == 0 {
+			return nil
+		}
+		blob := tree.Entry{Type: tree.File, Mode: tree.CanonicalMode(tree.File, e.Mode), Digest: e.Digest, Size: e.Size}
+		return d.builder.Put(ctx, syscDir+"/blobs/"+d.blobPath(&e), blob)
+	})
+}
+
+// objects puts the store objects in that stand in the machine.
+func (d *data) objects(ctx context.Context) error {
+	closure, err := d.closure(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range append(closure, d.system.Path) {
+		obj, err := d.st.Object(ctx, p)
+		if err != nil {
+			return err
+		}
+		e := tree.Entry{Type: tree.Dir, Mode: tree.ModeDir, Digest: obj.Tree}
+		if obj.Kind == store.KindFile {
+			if e, err = tree.Find(ctx, d.st, obj.Tree, store.FileEntry); err != nil {
+				return err
+			}
+		}
+		if err := d.builder.Put(ctx, strings.TrimPrefix(p.Logical(), "/"), e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// machine puts the directories in that are the machine's own, with what the system
+// has in them to begin with.
+func (d *data) machine(ctx context.Context) error {
+	top, err := d.st.Tree(ctx, d.system.Manifest.Root.Tree)
+	if err != nil {
+		return err
+	}
+	for _, e := range top.Entries {
+		if e.Type != tree.Dir || systems.Owned(e.Name) || systems.Volatile(e.Name) || e.Name == syscDir || e.Name == "boot" {
+			continue
+		}
+		if err := d.builder.Put(ctx, e.Name, e); err != nil {
+			return err
+		}
+	}
+	return markUpdated(ctx, d.st, d.builder, "var")
+}

@@ -1,0 +1,156 @@
+package vm
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+)
+
+// Options describe a machine.
+type Options struct {
+	// Disk is the file of its disk, raw, which the machine writes to.
+	Disk string
+	// Temporary keeps what the machine writes in memory or a temporary file of QEMU's,
+	// until it ends.
+	Temporary bool
+	// Dir is a directory for files that live as long as the machine. Required.
+	Dir string
+	// Memory is in bytes; 0 means 1 GiB. CPUs 0 means one.
+	Memory int64
+	CPUs   int
+	// Accelerator is "kvm" or "tcg"; empty means KVM where its device can be opened.
+	Accelerator string
+	// Reboot lets the machine start again when its system wants that; else it ends.
+	Reboot bool
+	// Credentials are handed to systemd in the machine, by their names, in the
+	// firmware's tables (systemd.exec(5), SMBIOS).
+	Credentials map[string]string
+}
+
+// ErrMissing says, wrapped, that a program or file is not installed.
+var ErrMissing = errors.New("not installed")
+
+// program is QEMU for machines as sysc makes them.
+const program = "qemu-system-x86_64"
+
+// firmware are the places where distributions have UEFI for virtual machines, and
+// what it keeps its settings in to begin with.
+var firmware = []struct{ code, vars string }{
+	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},           // Debian, Ubuntu
+	{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},                 // older
+	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},       // Fedora
+	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},   // Arch
+	{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}, // SUSE
+}
+
+const (
+	defaultMemory = 1 << 30
+	mebibyte      = 1 << 20
+)
+
+// Command returns QEMU's command, with the console on its standard input and output. A
+// program or firmware that is not there is [ErrMissing], wrapped. With monitor,
+// the keys of QEMU's own console work: Ctrl-A X ends the machine.
+func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) {
+	qemu, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("find %s: %w: Debian has it in the package qemu-system-x86", program, ErrMissing)
+	}
+	code, vars, err := o.firmware()
+	if err != nil {
+		return nil, err
+	}
+	memory := o.Memory
+	if memory == 0 {
+		memory = defaultMemory
+	}
+	args := []string{
+		"-machine", "q35", "-accel", o.accelerator(), "-cpu", "max", "-smp", strconv.Itoa(max(o.CPUs, 1)),
+		"-m", strconv.FormatInt(memory/mebibyte, 10) + "M",
+		// Without a graphics card, and drives that nobody uses: what there is to see is on
+		// the console. (QEMU 7.2 has a bug that kernels from 6.12 on run into with one.)
+		"-nodefaults", "-display", "none",
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + escape(code),
+		"-drive", "if=pflash,format=raw,unit=1,file=" + escape(vars),
+		"-drive", "if=virtio,format=raw,file=" + escape(o.Disk) + snapshot(o.Temporary),
+		"-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
+	}
+	if monitor {
+		args = append(args, "-serial", "mon:stdio")
+	} else {
+		args = append(args, "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-monitor", "none")
+	}
+	if !o.Reboot {
+		args = append(args, "-no-reboot")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Credentials)) {
+		value := base64.StdEncoding.EncodeToString([]byte(o.Credentials[name]))
+		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+escape(name)+"="+value)
+	}
+	return exec.CommandContext(ctx, qemu, args...), nil
+}
+
+func snapshot(temporary bool) string {
+	if temporary {
+		return ",snapshot=on"
+	}
+	return ",cache=unsafe"
+}
+
+// escape writes a value as QEMU's lists of options have it: a comma is two.
+func escape(s string) string {
+	out := make([]byte, 0, len(s))
+	for _, c := range []byte(s) {
+		if c == ',' {
+			out = append(out, ',')
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+// accelerator returns what runs the machine's instructions.
+func (o *Options) accelerator() string {
+	if o.Accelerator != "" {
+		return o.Accelerator
+	}
+	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
+	if err != nil {
+		return "tcg"
+	}
+	f.Close()
+	return "kvm"
+}
+
+// firmware finds UEFI, and copies its settings to a file of the machine's own.
+func (o *Options) firmware() (code, vars string, err error) {
+	for _, f := range firmware {
+		settings, err := os.Open(f.vars)
+		if err != nil {
+			continue
+		}
+		defer settings.Close()
+		if _, err := os.Stat(f.code); err != nil {
+			continue
+		}
+		vars = filepath.Join(o.Dir, "firmware.vars")
+		copied, err := os.OpenFile(vars, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if errors.Is(err, os.ErrExist) {
+			return f.code, vars, nil // the machine ran before
+		}
+		if err != nil {
+			return "", "", err
+		}
+		_, err = io.Copy(copied, settings)
+		return f.code, vars, errors.Join(err, copied.Close())
+	}
+	return "", "", fmt.Errorf("find UEFI firmware: %w: Debian has it in the package ovmf", ErrMissing)
+}
