@@ -368,6 +368,9 @@ func checkComplete(t *rapid.T, text string, wants []string) {
 	r := request(rapid.SliceOfNDistinct(rapid.SampledFrom(wants), 1, 3, rapid.ID).Draw(t, "wants")...)
 	r.Recommends = rapid.Bool().Draw(t, "recommends")
 	r.Exclude = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"c", "d", "e"}), 0, 2, rapid.ID).Draw(t, "exclude")
+	if rapid.Bool().Draw(t, "keep") {
+		r.Keep = []universe.ID{universe.ID(rapid.IntRange(0, u.Len()-1).Draw(t, "kept"))}
+	}
 	choices, err := Resolve(u, r)
 	var unsatisfiable *UnsatisfiableError
 	switch {
@@ -460,6 +463,11 @@ func illegal(u *universe.Universe, r Request, set map[universe.ID]bool) string {
 		p := u.Package(id)
 		if slices.Contains(r.Exclude, p.Name) {
 			return "excluded " + p.Name
+		}
+		for _, keep := range r.Keep {
+			if id != keep && u.Name(id) == u.Name(keep) {
+				return "another version of " + u.Name(keep)
+			}
 		}
 		groups, _ := relation.Parse(p.Depends)
 		for _, g := range groups {
