@@ -209,12 +209,7 @@ func TestRealMinbase(t *testing.T) {
 	}
 	root := buildRoot(t, packages)
 
-	if out := root.run(t, "/usr/bin/dpkg", "--audit"); out != "" {
-		t.Errorf("dpkg --audit:\n%s", out)
-	}
-	if out := root.run(t, "/usr/bin/dpkg", "--verify"); out != "" {
-		t.Errorf("dpkg --verify:\n%s", out)
-	}
+	root.sound(t)
 	states := root.run(t, "/usr/bin/dpkg-query", "--show", "--showformat=${Package} ${Version} ${Status}\n")
 	var want strings.Builder
 	for _, p := range packages {
@@ -223,7 +218,6 @@ func TestRealMinbase(t *testing.T) {
 	if diff := cmp.Diff(want.String(), states); diff != "" {
 		t.Errorf("installed packages (-want +got):\n%s", diff)
 	}
-	root.run(t, "/usr/bin/apt-get", "check")
 
 	special := root.special(t)
 	for path, want := range map[string]string{
