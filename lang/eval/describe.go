@@ -28,6 +28,10 @@ func (e *evaluator) note(c chain, v cty.Value) {
 		return
 	}
 	if _, known := e.noted(c.ref); !known {
+		if e.seen == nil {
+			const usual = 4
+			e.seen = make([]seen, 0, usual)
+		}
 		e.seen = append(e.seen, seen{c.ref, v})
 	}
 }

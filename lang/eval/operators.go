@@ -72,8 +72,8 @@ func (e *evaluator) binary(n *hclsyntax.BinaryOpExpr, l *local) (cty.Value, diag
 			}
 		}
 	}
-	if isNumber(lhs) && isNumber(rhs) && (rhs.AsBigFloat().Sign() != 0 || n.Op != hclsyntax.OpDivide && n.Op != hclsyntax.OpModulo) {
-		if v, err := n.Op.Impl.Call([]cty.Value{lhs, rhs}); err == nil && !hugeNumber(v) {
+	if isNumber(lhs) && isNumber(rhs) {
+		if v, ok := calculated(n.Op, lhs, rhs); ok && !hugeNumber(v) {
 			return v, diags
 		}
 	}
@@ -86,6 +86,40 @@ func (e *evaluator) binary(n *hclsyntax.BinaryOpExpr, l *local) (cty.Value, diag
 		return cty.UnknownVal(cty.Number), append(diags, outOfRange(rng)...)
 	}
 	return v, diags
+}
+
+// calculated is what the operation's function returns for two numbers, without what
+// that looks at for other values. ok is false for what is no number, as 1 / 0.
+func calculated(op *hclsyntax.Operation, a, b cty.Value) (v cty.Value, ok bool) {
+	switch op {
+	case hclsyntax.OpAdd:
+		return a.Add(b), true
+	case hclsyntax.OpSubtract:
+		return a.Subtract(b), true
+	case hclsyntax.OpMultiply:
+		return a.Multiply(b), true
+	case hclsyntax.OpDivide, hclsyntax.OpModulo:
+		if b.AsBigFloat().Sign() == 0 {
+			return cty.NilVal, false
+		}
+		if op == hclsyntax.OpDivide {
+			return a.Divide(b), true
+		}
+		return a.Modulo(b), true
+	case hclsyntax.OpEqual:
+		return a.Equals(b), true
+	case hclsyntax.OpNotEqual:
+		return a.NotEqual(b), true
+	case hclsyntax.OpGreaterThan:
+		return a.GreaterThan(b), true
+	case hclsyntax.OpGreaterThanOrEqual:
+		return a.GreaterThanOrEqualTo(b), true
+	case hclsyntax.OpLessThan:
+		return a.LessThan(b), true
+	case hclsyntax.OpLessThanOrEqual:
+		return a.LessThanOrEqualTo(b), true
+	}
+	return cty.NilVal, false
 }
 
 // isNumber reports whether v is a number without marks.

@@ -112,6 +112,9 @@ const maxNumberExponent = 4096
 // write out. Evaluation makes none; a conversion of a text may.
 func OutOfRange(v cty.Value) bool { return hugeNumber(v) }
 
+// Most numbers lie between these. Never written to.
+var usualLeast, usualBound = cty.NumberIntVal(1), cty.NumberIntVal(1 << 53)
+
 // hugeNumber reports whether there is a number in v that is out of range.
 func hugeNumber(v cty.Value) bool {
 	v, _ = v.Unmark()
@@ -121,7 +124,10 @@ func hugeNumber(v cty.Value) bool {
 	ty := v.Type()
 	switch {
 	case ty == cty.Number:
-		f := v.AsBigFloat()
+		if v.LessThan(usualBound).True() && !v.LessThan(usualLeast).True() {
+			return false
+		}
+		f := v.AsBigFloat() // a copy
 		exp := f.MantExp(nil)
 		return f.IsInf() || exp > maxNumberExponent || exp < -maxNumberExponent
 	case ty.IsPrimitiveType(), ty.IsCapsuleType():

@@ -87,8 +87,12 @@ func (e *evaluator) chain(n hclsyntax.Expression, l *local) (chain, diag.List) {
 		}
 		break
 	}
-	for _, g := range slices.Backward(groups) {
-		c.steps = append(c.steps, g...)
+	if len(groups) == 1 {
+		c.steps = groups[0]
+	} else {
+		for _, g := range slices.Backward(groups) {
+			c.steps = append(c.steps, g...)
+		}
 	}
 	if c.base == nil {
 		c.staticPath()
@@ -98,6 +102,9 @@ func (e *evaluator) chain(n hclsyntax.Expression, l *local) (chain, diag.List) {
 
 // staticPath fills ref.Path with the steps up to the first that names nothing.
 func (c *chain) staticPath() {
+	if len(c.steps) > 0 {
+		c.ref.Path = make([]syntax.Step, 0, len(c.steps))
+	}
 	for _, step := range c.steps {
 		var s syntax.Step
 		ok := true
