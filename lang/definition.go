@@ -78,14 +78,23 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 	if tooOld := checkRequired(m, version); tooOld.HasErrors() {
 		return nil, tooOld
 	}
-	if diags.HasErrors() {
-		return nil, diags
+	// What is left of a text that cannot be parsed says little; others are checked.
+	broken := map[string]bool{}
+	for _, wrong := range diags.Errors() {
+		if wrong.Subject != nil {
+			broken[wrong.Subject.Filename] = true
+		}
 	}
 	d := &Definition{Module: m}
 	for _, b := range m.Blocks {
-		diags = append(diags, d.add(b)...)
+		if !broken[b.Range.Filename] {
+			diags = append(diags, d.add(b)...)
+		}
 	}
 	for _, a := range m.Attrs {
+		if broken[a.NameRange.Filename] {
+			continue
+		}
 		if label, isBlock := labelsOf()[a.Name]; isBlock {
 			diags = append(diags, diag.Errorf(a.NameRange, "Argument where a block belongs",
 				"%q is a block, not an argument: write\n\n  %[1]s%s {", a.Name, label)...)

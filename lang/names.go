@@ -11,7 +11,8 @@ import (
 // CheckNames returns which names and functions do not exist in the module's own
 // blocks, those included that no evaluation looks at: the result of a function that
 // nobody calls, the other side of a condition, the message about a condition that
-// holds. Texts about systems are for package modules.
+// holds; and which arguments are none of what a for_each makes, however many there are.
+// Texts about systems are for package modules.
 func (m *Module) CheckNames() diag.List {
 	var diags diag.List
 	check := func(blocks []*syntax.Block) {
@@ -41,10 +42,14 @@ func (m *Module) CheckNames() diag.List {
 		diags = append(diags, eval.CheckNames(f.Result, eval.NewScope(f.Scope, params))...)
 	}
 	for _, b := range m.Definition.Derivations {
-		diags = append(diags, m.checkFamily(b)...)
+		if diags = append(diags, m.checkFamily(b)...); b.Body.Attr("for_each") != nil {
+			diags = append(diags, checkDerivationBody(b.Body)...)
+		}
 	}
 	for _, b := range m.Definition.Environments {
-		diags = append(diags, m.checkFamily(b)...)
+		if diags = append(diags, m.checkFamily(b)...); b.Body.Attr("for_each") != nil {
+			diags = append(diags, b.Body.Check("an environment", environmentSchema)...)
+		}
 	}
 	for _, u := range m.Definition.Uses {
 		diags = append(diags, m.checkFamily(u.Block, useArguments...)...)

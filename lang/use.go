@@ -73,8 +73,14 @@ func newUse(b *syntax.Block) (*Use, diag.List) {
 	u.OutputsOnly = set && !value
 	_, u.Separate = flag("separate")
 	if b.Body.Attr("source") == nil {
-		diags = append(diags, diag.Errorf(b.Body.End, "Missing required argument",
-			"The argument \"source\" is required in a module block, as in\n\n  source = \"./modules/%s\"", u.Name)...)
+		at, near := b.Body.End, ""
+		for _, a := range u.Variables() {
+			if _, ok := diag.Suggest(a.Name, []string{"source"}); ok {
+				at, near = a.NameRange, "\n\nDid you mean it by \""+a.Name+"\"?"
+			}
+		}
+		diags = append(diags, diag.Errorf(at, "Missing required argument",
+			"The argument \"source\" is required in a module block, as in\n\n  source = \"./modules/%s\"%s", u.Name, near)...)
 	}
 	return u, diags
 }

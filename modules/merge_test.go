@@ -438,6 +438,18 @@ config {
   x        = null
   hostname = "h"
 }`, "y", `[false,true,false]`},
+		{"null is a value of some types", `
+option "x" {
+  type    = nullable(string)
+  default = "a"
+}
+option "y" {
+  type    = bool
+  default = option.x.is_defined
+}
+config {
+  x = null
+}`, "y", `true`},
 		{"enum union", `
 option "x" {
   type = enum("a")

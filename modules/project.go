@@ -155,9 +155,7 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 	h.m = w.module
 	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}
 	w.diags = w.module.CheckVariables()
-	if !w.diags.HasErrors() {
-		w.diags = append(w.diags, w.expandSystems()...)
-	}
+	w.diags = append(w.diags, w.expandSystems()...)
 	return w
 }
 

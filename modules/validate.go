@@ -27,7 +27,9 @@ func Check(ctx context.Context, dir string, opts *Options) (*Project, diag.List)
 // problems that it returned.
 func (p *Project) Check(ctx context.Context, loaded diag.List) diag.List {
 	diags := p.wrong(loaded)
-	if !diags.HasErrors() {
+	// What is wrong with variables hides nothing but what depends on them.
+	known := p.work != nil && !slices.ContainsFunc(diags.Errors(), func(d *diag.Diagnostic) bool { return !slices.Contains(p.work.diags, d) })
+	if known {
 		diags = append(diags, p.Validate(ctx)...)
 	}
 	return diags.Sort()

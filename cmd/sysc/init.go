@@ -33,7 +33,7 @@ is made when it is missing. What is there already is never changed.
 With --from-host it is a definition of what this machine has, if that is a Debian: the
 packages that somebody asked for, people's accounts, units of its own, configuration
 files that were changed, time zone and locale. Nothing secret is read, and what is left out is said.`,
-		Example: "  sysc init laptop\n  sysc init --from-host laptop\n  sysc init --from-host=/mnt --name server    # a machine whose disk is mounted\n  sysc init --name laptop --no-lock    # without a network",
+		Example: "  sysc init laptop\n  sysc init --from-host laptop\n  sysc init --from-host=/mnt --name server    # a machine whose disk is mounted\n  sysc init --no-lock laptop    # without a network",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -42,7 +42,7 @@ files that were changed, time zone and locale. Nothing secret is read, and what 
 			return a.init(cmd.Context(), name, host, noLock)
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "call the system `NAME` (default: as this machine)")
+	cmd.Flags().StringVar(&name, "name", "", "call the system `NAME` (default: as the directory, or as the machine)")
 	cmd.Flags().StringVar(&host, "from-host", "", "write what the machine has whose root is `DIR`")
 	cmd.Flags().Lookup("from-host").NoOptDefVal = "/"
 	cmd.Flags().BoolVar(&noLock, "no-lock", false, "leave out sysc lock")
@@ -141,10 +141,14 @@ func (a *app) init(ctx context.Context, name, host string, noLock bool) error {
 	return nil
 }
 
-// nameOf is what a machine is called: this one, if no other is meant.
+// nameOf is what a machine is called: the one that was looked at, or as the directory of
+// its definition; or else this one.
 func (a *app) nameOf(found *hostscan.Host) (string, error) {
 	if found != nil && found.Name != "" {
 		return found.Name, nil
+	}
+	if dir := filepath.Base(a.dir); found == nil && hostLabel().MatchString(dir) {
+		return dir, nil
 	}
 	host, err := os.Hostname()
 	if err != nil {

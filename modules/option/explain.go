@@ -278,7 +278,8 @@ func (n *Node) Range() diag.Range {
 }
 
 // Defined reports whether any definition of n with a true condition exists;
-// defaults, removals and null do not count. by is the text that asks.
+// defaults and removals do not count, nor does null where it is no value of the type. by
+// is the text that asks.
 func (n *Node) Defined(by diag.Range) bool {
 	n.note(ReadsDefined)
 	if n.ev.asking(n) {
@@ -294,7 +295,8 @@ func (n *Node) Defined(by diag.Range) bool {
 			continue
 		}
 		if _, keyed := d.source.Items(); !keyed {
-			if v, ok := n.evaluate(d); !ok || isNull(v) {
+			v, ok := n.evaluate(d)
+			if !ok || isNull(v) && (n.typ == nil || !n.typ.nullable()) {
 				continue
 			}
 		}
