@@ -47,12 +47,12 @@ examples: ## the programs of examples/, built from Debian's archive and checked 
 test-vm: build ## systems that boot in virtual machines (needs the network, qemu-system-x86 and ovmf)
 	$(GO) test -tags vm -run '^TestVM' -v -timeout 60m ./systems/vm ./cmd/sysc
 
-soak: ## tests that take long: huge contents; properties on many new values; processes and builds killed at random, each for SOAK (default 10m); SETS random sets of packages (default 100) against apt
+soak: ## tests that take long: huge contents; properties on many new values; processes and builds killed at random, each for SOAK (default 10m); SETS random sets of packages (default 100) against apt, ROOTS of them (default 10) installed, one against mmdebstrap (needs root)
 	RAPID_SEED=0 RAPID_CHECKS=3000 $(GO) test -timeout 24h $$(git grep -l 'rapid\.Check' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|')
 	$(GO) test -tags soak -run 'TestOddHugeFile|TestOddMillionEntries' -v ./store/localstore
 	$(GO) test -tags soak -run TestKilledAtRandom -v -timeout 24h ./store/localstore -soak $(or $(SOAK),10m)
 	$(GO) test -tags soak -run TestBuildsKilledAtRandom -v -timeout 24h ./cmd/sysc -soak $(or $(SOAK),10m)
-	$(GO) test -tags soak -run TestSoakChoices -v -timeout 24h ./systems/distro/debian -sets $(or $(SETS),100)
+	$(GO) test -tags soak -run 'TestSoak' -v -timeout 24h ./systems/distro/debian -sets $(or $(SETS),100) -roots $(or $(ROOTS),10)
 
 check: ## formatting, vet, layers, tidiness
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
