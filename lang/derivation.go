@@ -48,11 +48,8 @@ var derivationSchema = syntax.Schema{Attrs: []syntax.AttrSchema{
 	{Name: derivations.DisallowedReferences}, {Name: derivations.DisallowedRequisites},
 	{Name: derivations.MaxSize}, {Name: derivations.MaxClosureSize},
 	{Name: derivations.Timeout}, {Name: derivations.MaxSilence}, {Name: derivations.MaxLog}, {Name: derivations.Memory},
-	{Name: "for_each"},
+	{Name: "for_each"}, {Name: "platform"},
 }, Blocks: []syntax.BlockSchema{{Type: "assert"}, {Type: "dynamic", Labels: []string{"type"}}}}
-
-// laterArguments are part of the language and not of this version.
-var laterArguments = []string{"platform"}
 
 // maxScript bounds a script, in bytes: Linux passes no argument of 128 KiB
 // (MAX_ARG_STRLEN), and placeholders keep their length.
@@ -76,7 +73,7 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	out := &Derivation{Name: name, Version: r.text("version"), Address: address, Range: b.Range}
 	d := derivations.Derivation{
 		Name:     name,
-		Platform: m.opts.Platform,
+		Platform: r.platform(),
 		Builder:  derivations.BuilderExec,
 		Env:      r.variables(),
 		Outputs:  r.list("outputs"),
@@ -97,7 +94,7 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	r.runLimits(&d)
 	origin := derivations.Origin{Label: address, Position: b.Range.String()}
 	if !r.diags.HasErrors() {
-		d.Root = r.root(origin)
+		d.Root = r.root(origin, d.Platform)
 	}
 	if r.diags.HasErrors() {
 		return nil, r.diags
@@ -146,11 +143,6 @@ func checkDerivationBody(b *syntax.Body) diag.List {
 		if a.Name == "depends_on" {
 			diags = append(diags, diag.Errorf(a.NameRange, "Unsupported argument",
 				"What a derivation depends on is seen from its texts: mention the path of what it needs, as in ${derivation.NAME.out}, or list it in packages.")...)
-			continue
-		}
-		if slices.Contains(laterArguments, a.Name) {
-			diags = append(diags, diag.Errorf(a.NameRange, "Argument not supported yet",
-				"The argument %q of a derivation is not supported by this version of sysc.", a.Name)...)
 			continue
 		}
 		rest.Attrs = append(rest.Attrs, a)

@@ -148,14 +148,14 @@ func (r *fields) texts(name string) map[string]string {
 	return out
 }
 
-// root asks the host for the root that the build runs in.
-func (r *fields) root(origin derivations.Origin) string {
-	return r.requestRoot(EnvironmentRequest{Origin: origin})
+// root asks the host for the root that the build runs in, on a platform.
+func (r *fields) root(origin derivations.Origin, platform string) string {
+	return r.requestRoot(EnvironmentRequest{Origin: origin, Platform: platform})
 }
 
 // exportedRoot asks the host for the root of an environment.
 func (r *fields) exportedRoot(origin derivations.Origin) string {
-	return r.requestRoot(EnvironmentRequest{Origin: origin, Exported: true})
+	return r.requestRoot(EnvironmentRequest{Origin: origin, Platform: r.m.opts.Platform, Exported: true})
 }
 
 func (r *fields) requestRoot(req EnvironmentRequest) string {

@@ -20,6 +20,8 @@ type Host interface {
 
 // An EnvironmentRequest asks for a root.
 type EnvironmentRequest struct {
+	// Platform is that of what runs in it, as "linux/amd64".
+	Platform string
 	// Base is the name of the input that packages without one belong to.
 	Base string
 	// Packages are in the order of the text.

@@ -54,7 +54,7 @@ func (w *work) imageRoot(in *input, name, platform string, packages packageList,
 // imageEnvironment is [host.Environment] for a base that is an image.
 func (h *host) imageEnvironment(in *input, req lang.EnvironmentRequest, packages packageList) (string, diag.List) {
 	w := h.w
-	ref, diags := w.imageRoot(in, req.Origin.Label, w.p.opts.Platform, packages, req.Range, req.Origin)
+	ref, diags := w.imageRoot(in, req.Origin.Label, req.Platform, packages, req.Range, req.Origin)
 	if diags.HasErrors() {
 		return "", diags
 	}

@@ -300,7 +300,7 @@ func (h *host) Environment(req lang.EnvironmentRequest) (string, diag.List) {
 		path, more := h.imageEnvironment(image, req, packages)
 		return path, append(diags, more...)
 	}
-	arch, err := debian.Architecture(w.p.opts.Platform)
+	arch, err := debian.Architecture(req.Platform)
 	if err != nil {
 		return "", append(diags, diag.Errorf(req.Range, "No packages for this platform", "%v.", err)...)
 	}

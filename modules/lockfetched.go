@@ -17,6 +17,7 @@ import (
 	"sysc/modules/lock"
 	"sysc/modules/source"
 	"sysc/store"
+	"sysc/systems"
 )
 
 // An InputFetcher gets inputs into a store, whatever they are now; *source.Inputs is
@@ -77,8 +78,8 @@ func (l *locker) fetched(ctx context.Context, w *work, in *input, update bool) (
 	return diags, nil
 }
 
-// platforms are those for which an image is needed: those of the systems whose base it
-// is, and that of builds. Other inputs are the same for all.
+// platforms are those for which an image is needed: those of the systems and derivations
+// whose base it is, and that of builds. Other inputs are the same for all.
 func (w *work) platforms(in *input) ([]string, diag.List) {
 	if in.fetched.kind != lock.TypeOCI {
 		return nil, nil
@@ -86,6 +87,9 @@ func (w *work) platforms(in *input) ([]string, diag.List) {
 	var diags diag.List
 	all := map[string]bool{}
 	for _, b := range w.blocks {
+		if b.kind == systems.Home {
+			continue // has no base
+		}
 		s, _ := w.open(b.name)
 		if base, _ := s.base(); inputName(w.module, base) != in.name {
 			continue
@@ -94,6 +98,16 @@ func (w *work) platforms(in *input) ([]string, diag.List) {
 		diags = append(diags, more...)
 		if platform != "" {
 			all[platform] = true
+		}
+	}
+	for _, m := range w.modules() {
+		for _, label := range labels(m.Definition.Inputs) {
+			if inputName(m, label) != in.name {
+				continue
+			}
+			for _, platform := range m.Platforms(label) {
+				all[platform] = true
+			}
 		}
 	}
 	if len(all) == 0 || w.builds() {

@@ -205,15 +205,13 @@ func (l *locker) revisions() map[string]string {
 	return ids
 }
 
-// foreignArchitectures are those that packages of inputs are asked for in, beside
-// their roots' own, by full names of inputs.
+// foreignArchitectures are those that packages of inputs are asked for in, those of
+// their roots included, by full names of inputs.
 func foreignArchitectures(requests map[string]rootRequest) map[string][]string {
 	out := map[string][]string{}
 	for _, r := range requests {
 		for _, ref := range r.inputs() {
-			if more := r.foreign(); len(more) > 0 {
-				out[ref.name()] = append(out[ref.name()], more...)
-			}
+			out[ref.name()] = append(append(out[ref.name()], r.foreign()...), r.arch)
 		}
 	}
 	for name := range out {

@@ -130,7 +130,7 @@ func badOutput(ctx context.Context, name string, err error) error {
 type PlatformError struct{ Want, Here string }
 
 func (e *PlatformError) Error() string {
-	return fmt.Sprintf("it needs a machine of platform %s, this is %s", e.Want, e.Here)
+	return fmt.Sprintf("it needs a machine of platform %s, this is %s; build it there, and bring the result here with sysc store export and sysc store import", e.Want, e.Here)
 }
 
 // IsFault reports whether err is about what a step did or made, rather than about

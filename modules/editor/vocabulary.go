@@ -77,6 +77,7 @@ var vocabulary = map[string]word{
 		"output_hash":           "The hash of the result, when it is known beforehand.",
 		"output_hash_mode":      "What the hash is of.",
 		"network":               "Whether the build may use the network; only with output_hash.",
+		"platform":              "What it runs on, as `\"linux/amd64\"`; that of this machine without it.",
 		"for_each":              "Makes one derivation of each element.",
 		"allowed_references":    "The only objects that results may refer to.",
 		"allowed_requisites":    "The only objects that may be in the closure.",
