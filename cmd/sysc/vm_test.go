@@ -83,8 +83,8 @@ type vmConsole struct {
 	*vm.Machine
 }
 
-// boot starts a machine and waits for its prompt.
-func boot(t *testing.T, disk string) *vmConsole {
+// startMachine starts a machine and waits for its prompt.
+func startMachine(t *testing.T, disk string) *vmConsole {
 	t.Helper()
 	c := power(t, disk)
 	start := time.Now()
@@ -198,7 +198,7 @@ func TestVMMinimal(t *testing.T) {
 
 // bootsMinimal: everything is in its place, and what is written stays.
 func bootsMinimal(t *testing.T, disk string) {
-	c := boot(t, disk)
+	c := startMachine(t, disk)
 	if got := c.must("cat /etc/motd"); got != "Welcome to a system composed by sysc." {
 		t.Errorf("/etc/motd: %q", got)
 	}
@@ -227,7 +227,7 @@ func bootsMinimal(t *testing.T, disk string) {
 		t.Errorf("the system is %q; failed units: %s", out, failed)
 	}
 	c.off()
-	c = boot(t, disk)
+	c = startMachine(t, disk)
 	c.must("test -e /etc/x -a -e /var/x -a -e /home/ada/x -a -e /root/x -a ! -e /tmp/x")
 	c.off()
 }
