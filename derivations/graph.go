@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,26 @@ type Graph struct {
 	// snapshot gets them when somebody needs one.
 	unindexed int
 	index     sync.Once
+	watcher   Watcher
+	// written is the last snapshot of all derivations.
+	written struct {
+		sync.Mutex
+		data  []byte
+		index map[Hash]int
+	}
 }
+
+// A Watcher is told what is added to a graph, and what was there already.
+type Watcher interface {
+	Added(h Hash, o Origin)
+	AddedSource(p store.Path)
+	// Revised is called when something is added that is there already and not quite the
+	// same: what the graph keeps then depends on which came first.
+	Revised()
+}
+
+// Watch lets w see what is added from now on.
+func (g *Graph) Watch(w Watcher) { g.watcher = w }
 
 type node struct {
 	derivation *Derivation
@@ -84,10 +104,17 @@ func (g *Graph) Add(d Derivation, o Origin) (Hash, error) {
 
 func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 	h := d.Hash()
+	if g.watcher != nil {
+		g.watcher.Added(h, o)
+	}
 	if known, ok := g.nodes[h]; ok {
 		// The size is no part of the identity, but good to know.
+		if g.watcher != nil && d.Fixed != nil && !reflect.DeepEqual(known.derivation, d) {
+			g.watcher.Revised()
+		}
 		if d.Fixed != nil && known.derivation.Fixed.Size == 0 {
 			known.derivation.Fixed.Size = d.Fixed.Size
+			g.written.index = nil
 		}
 		return h, nil
 	}
@@ -95,6 +122,52 @@ func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 	g.order = append(g.order, h)
 	g.addOutputs(h, d)
 	return h, nil
+}
+
+// Take adds a derivation as another graph has it, with an origin of its own. It
+// returns false when that has none of the hash, or this one not all of its inputs.
+func (g *Graph) Take(from *Graph, h Hash, o Origin) bool {
+	n, ok := from.nodes[h]
+	if !ok {
+		return false
+	}
+	if g.watcher != nil {
+		g.watcher.Added(h, o)
+	}
+	if _, ok := g.nodes[h]; ok {
+		return true
+	}
+	for _, in := range n.derivation.Inputs {
+		if _, ok := g.nodes[in.Derivation]; !ok {
+			return false
+		}
+	}
+	g.nodes[h] = &node{derivation: n.derivation, origin: o, position: len(g.order)}
+	g.order = append(g.order, h)
+	g.addOutputs(h, n.derivation)
+	return true
+}
+
+// TakeSource adds a source as another graph has it, if it has it.
+func (g *Graph) TakeSource(from *Graph, p store.Path) bool {
+	s, ok := from.source[p]
+	if ok {
+		g.putSource(p, s)
+	}
+	return ok
+}
+
+func (g *Graph) putSource(p store.Path, s Source) {
+	if g.watcher != nil {
+		g.watcher.AddedSource(p)
+	}
+	known, ok := g.source[p]
+	if !ok {
+		g.source[p] = s
+		g.sources[p.ID()] = p
+	} else if g.watcher != nil && !reflect.DeepEqual(known, s) {
+		g.watcher.Revised()
+	}
 }
 
 func (g *Graph) addOutputs(h Hash, d *Derivation) {

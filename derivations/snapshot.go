@@ -22,9 +22,17 @@ const snapshotVersion = "sysc-graph-2\n"
 // be called while others read the graph.
 //
 // Numbers are varints, texts and lists stand behind their lengths, inputs are
-// positions of derivations earlier in the snapshot.
+// positions of derivations earlier in the snapshot. What is returned must not be changed.
 func (g *Graph) Snapshot(refs []Ref) (data []byte, index map[Hash]int) {
 	hashes := g.Behind(refs)
+	whole := len(hashes) == len(g.order)
+	if whole {
+		g.written.Lock()
+		defer g.written.Unlock()
+		if g.written.index != nil && len(g.written.index) == len(hashes) {
+			return g.written.data, g.written.index
+		}
+	}
 	const typical = 400 // bytes of a derivation
 	e := make(snapshotEncoder, 0, len(snapshotVersion)+typical*len(hashes))
 	e = append(e, snapshotVersion...)
@@ -49,6 +57,9 @@ func (g *Graph) Snapshot(refs []Ref) (data []byte, index map[Hash]int) {
 	for _, p := range slices.Sorted(maps.Keys(used)) {
 		e.text(string(p))
 		e.source(g.source[p])
+	}
+	if whole {
+		g.written.data, g.written.index = e, index
 	}
 	return e, index
 }

@@ -39,10 +39,7 @@ func (g *Graph) AddSource(reads *readlog.Log, s Source) (store.Path, error) {
 	if err != nil {
 		return "", fmt.Errorf("add source %q: %w", s.Name, err)
 	}
-	if _, ok := g.source[p]; !ok {
-		g.source[p] = s
-		g.sources[p.ID()] = p
-	}
+	g.putSource(p, s)
 	return p, nil
 }
 

@@ -74,6 +74,11 @@ func Parse(dir string, files map[string][]byte, version string) (*Definition, di
 	return define(m, diags, version)
 }
 
+// Define is [Load] for a module that has been read.
+func Define(m *syntax.Module, version string) (*Definition, diag.List) {
+	return define(m, nil, version)
+}
+
 func define(m *syntax.Module, diags diag.List, version string) (*Definition, diag.List) {
 	if tooOld := checkRequired(m, version); tooOld.HasErrors() {
 		return nil, tooOld

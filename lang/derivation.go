@@ -103,17 +103,46 @@ func (m *Module) derivation(b *syntax.Block, scope *eval.Scope, address, key str
 	if err != nil {
 		return nil, append(r.diags, r.refused(b, err)...)
 	}
-	out.Hash = hash
-	stored, _ := m.opts.Graph.Derivation(hash)
-	out.Outputs = stored.OutputNames()
-	for _, name := range out.Outputs {
+	return out, append(r.diags, m.complete(out, hash)...)
+}
+
+// complete sets what is known of a derivation once the graph has it.
+func (m *Module) complete(d *Derivation, hash derivations.Hash) diag.List {
+	stored, ok := m.opts.Graph.Derivation(hash)
+	if !ok {
+		return diag.Errorf(d.Range, "Invalid derivation", "The graph does not have it.")
+	}
+	d.Hash, d.Outputs = hash, stored.OutputNames()
+	for _, name := range d.Outputs {
 		path, err := m.opts.Graph.Placeholder(derivations.Ref{Derivation: hash, Output: name})
 		if err != nil {
-			return nil, append(r.diags, diag.Errorf(b.Range, "Invalid derivation", "%v.", err)...)
+			return diag.Errorf(d.Range, "Invalid derivation", "%v.", err)
 		}
-		out.paths = append(out.paths, path)
+		d.paths = append(d.paths, path)
 	}
-	return out, r.diags
+	return nil
+}
+
+// A Remembered derivation is one that was evaluated before, and would be the same if it
+// were evaluated now.
+type Remembered struct {
+	// Replay does to the graph and to other cells what evaluating it did, and returns its
+	// hash. It returns false when it cannot.
+	Replay func() (derivations.Hash, bool)
+}
+
+// remembered is [Module.derivation] for a block that is not evaluated.
+func (m *Module) remembered(b *syntax.Block, r *Remembered, address string) (*Derivation, diag.List) {
+	hash, ok := r.Replay()
+	if !ok {
+		return nil, diag.Errorf(b.Range, "Derivation not remembered", "%s has to be evaluated.", address)
+	}
+	out := &Derivation{Name: objectName(b.Labels[0], ""), Address: address, Range: b.Range}
+	diags := m.complete(out, hash)
+	if stored, ok := m.opts.Graph.Derivation(hash); ok && stored.Name != out.Name {
+		out.Version = strings.TrimPrefix(stored.Name, out.Name+"-")
+	}
+	return out, diags
 }
 
 // refused reports why the graph takes no such derivation, at the argument that is

@@ -56,6 +56,17 @@ func (m *Module) DerivationKeys(name string, from diag.Range) (keys []string, ke
 	return f.keys, f.keyed, diags
 }
 
+// Known returns a derivation of a block without for_each if it has been evaluated, and
+// nil otherwise.
+func (m *Module) Known(name string) (*Derivation, diag.List) {
+	c, ok := m.derivations[name]
+	if !ok || c.alone == nil {
+		return nil, nil
+	}
+	d, diags, _ := c.alone.Known()
+	return d, diags
+}
+
 func (m *Module) derivationFamily(name string, from diag.Range) (*family[*Derivation], diag.List) {
 	c, ok := m.derivations[name]
 	if !ok {

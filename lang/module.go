@@ -39,6 +39,9 @@ type Options struct {
 	Session *eval.Session
 	// Reads, if not nil, notes which files are read.
 	Reads *readlog.Log
+	// Remembered are derivations of blocks without for_each that need not be evaluated,
+	// by their labels.
+	Remembered map[string]*Remembered
 }
 
 // A Module is a definition that is being evaluated: its values are computed when
@@ -127,6 +130,13 @@ func (m *Module) makeCells() {
 		m.outputs[b.Labels[0]] = eval.NewCell(s, m.within("output."+b.Labels[0]), b.Range, func() (cty.Value, diag.List) { return m.output(b) })
 	}
 	for _, b := range m.Definition.Derivations {
+		if r, ok := m.opts.Remembered[b.Labels[0]]; ok {
+			address := m.within("derivation." + b.Labels[0])
+			m.derivations[b.Labels[0]] = familyCell[*Derivation]{alone: eval.NewCell(s, address, b.Range, func() (*Derivation, diag.List) {
+				return m.remembered(b, r, address)
+			})}
+			continue
+		}
 		m.derivations[b.Labels[0]] = newFamily(m, b, m.within("derivation."+b.Labels[0]), func(scope *eval.Scope, address, key string) (*Derivation, diag.List) {
 			return m.derivation(b, scope, address, key)
 		})
@@ -188,6 +198,7 @@ func valueOf(c *eval.Cell[cty.Value], from diag.Range) (cty.Value, diag.List) {
 
 // missing says that there is no such thing, with what was probably meant.
 func missing[T any](s *eval.Session, what, name string, from diag.Range, known map[string]T, how string, args ...any) diag.List {
+	s.Trace().Gap() // who goes on without it depends on there being none
 	near := s.DidYouMean(name, len(known), func() []string { return slices.Collect(maps.Keys(known)) })
 	if near == "" {
 		return diag.Errorf(from, "Unknown "+what, "There is no "+what+" named %q. "+how, append([]any{name}, args...)...)

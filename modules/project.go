@@ -47,6 +47,10 @@ type Options struct {
 	// Texts take the place of the files that messages call so, which need not exist:
 	// "main.sysc.hcl", and "web/main.sysc.hcl" of a module that is used.
 	Texts map[string][]byte
+
+	// trace, if not nil, notes what is done, and patch has what was done before.
+	trace *eval.Trace
+	patch *patch
 }
 
 // A Project is the definition in one directory, with its lock file. It is not
@@ -96,12 +100,21 @@ type work struct {
 	revisions revisionIDs
 	// environments are those evaluated so far by the paths of their roots.
 	environments map[string]exported
+	// bundles are the derivations of roots, by the last of each, while a trace notes what
+	// is done.
+	bundles map[derivations.Hash][]derivations.Hash
 }
 
 // Load reads the definition and the lock file of a directory. The project is
 // never nil: after errors it still has [Project.Files] for showing them, and
 // nothing else works.
 func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) {
+	p := newProject(dir, opts)
+	def, diags := lang.Load(p.opts.Reads, dir, p.opts.Texts, p.opts.Version)
+	return p, append(diags, p.begin(ctx, def)...)
+}
+
+func newProject(dir string, opts *Options) *Project {
 	p := &Project{dir: dir}
 	if opts != nil {
 		p.opts = *opts
@@ -109,8 +122,7 @@ func Load(ctx context.Context, dir string, opts *Options) (*Project, diag.List) 
 	if p.opts.Platform == "" {
 		p.opts.Platform = runtime.GOOS + "/" + runtime.GOARCH
 	}
-	def, diags := lang.Load(p.opts.Reads, dir, p.opts.Texts, p.opts.Version)
-	return p, append(diags, p.begin(ctx, def)...)
+	return p
 }
 
 // begin takes over what was loaded and reads the lock file.
@@ -146,11 +158,14 @@ func (p *Project) newWork(f *lock.File, pending *pending) *work {
 		standards: map[string]*lang.Module{},
 		inputs:    map[string]*inputResult{}, systems: map[string]*System{}, roots: map[rootKey]derivations.Ref{}, revisions: revisionIDs{}, environments: map[string]exported{},
 	}
+	if p.opts.trace != nil {
+		w.follow(p.opts.trace)
+	}
 	w.loader = &loader{w: w, nodes: map[*lang.Module]*node{}}
 	h := &host{w: w}
 	w.module = lang.Prepare(p.def, lang.Options{
 		Graph: w.graph, Host: h, Loader: w.loader, Rendered: p.rendered, Variables: p.opts.Variables, Platform: p.opts.Platform, Session: w.session,
-		Reads: p.opts.Reads,
+		Reads: p.opts.Reads, Remembered: p.opts.patch.remembered(w),
 	})
 	h.m = w.module
 	w.loader.nodes[w.module] = &node{module: w.module, place: p.place}

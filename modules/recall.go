@@ -16,6 +16,8 @@ import (
 	"sysc/internal/varint"
 	"sysc/lang"
 	"sysc/lang/diag"
+	"sysc/lang/eval"
+	"sysc/lang/syntax"
 	"sysc/modules/evalcache"
 	"sysc/store"
 	"sysc/systems"
@@ -37,8 +39,9 @@ type Answer struct {
 	// Shown are the diagnostics, in the lists and the order in which they are to be
 	// shown. When there are errors among them, there are no targets.
 	Shown []diag.List
-	// Remembered is set when nothing was evaluated, and nothing parsed.
-	Remembered bool
+	// Remembered is set when nothing was evaluated, and nothing parsed; Partly, when of
+	// the derivations only those were that a change affects.
+	Remembered, Partly bool
 	// Kept is why the evaluation could not be remembered, nil when it was, or when it
 	// is not to be. It is no reason to fail.
 	Kept error
@@ -99,11 +102,16 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 		a, _, err := answerOf(ctx, dir, options, r)
 		return a, err
 	}
-	found, last, recallErr := m.recall(key, dir, &options)
-	if found != nil {
-		return found, nil
+	found, recallErr := m.recall(key, dir, &options)
+	if found.answer != nil {
+		return found.answer, nil
 	}
-	options.Reads = readlog.After(last)
+	if a, p := m.partly(ctx, dir, options, r, found); a != nil {
+		a.Kept = m.remember(key, a, p)
+		return a, nil
+	}
+	options.Reads = readlog.After(found.reads)
+	options.trace = eval.NewTrace(false)
 	a, p, err := answerOf(ctx, dir, options, r)
 	if err == nil && p != nil {
 		a.Kept = errors.Join(recallErr, m.remember(key, a, p))
@@ -114,9 +122,14 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 // answerOf evaluates. The project is nil when there were errors.
 func answerOf(ctx context.Context, dir string, opts Options, r Request) (*Answer, *Project, error) {
 	p, diags := Load(ctx, dir, &opts)
+	return p.answer(ctx, diags, r)
+}
+
+// answer finds what is wanted of a project that was loaded with diags.
+func (p *Project) answer(ctx context.Context, diags diag.List, r Request) (*Answer, *Project, error) {
 	s := &seeker{p: p, host: r.Host, user: r.User}
 	err := s.show(diags)
-	a := &Answer{dir: dir}
+	a := &Answer{dir: p.dir}
 	if err == nil {
 		a.Targets, err = s.seek(ctx, r)
 		a.graph = p.Graph()
@@ -182,7 +195,7 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 }
 
 // memoVersion is that of memo, and of what stands before and behind it.
-const memoVersion = "1"
+const memoVersion = "2"
 
 // A memo is what is kept beside the graph.
 type memo struct {
@@ -214,37 +227,41 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	if p.opts.Reads.Spoiled() != "" || len(a.diags)+len(a.given.sensitive)+len(a.given.diags) > 0 {
 		return nil
 	}
-	about, graph, err := written(a, p)
+	about, graph, at, err := written(a, p)
 	if err != nil {
 		return fmt.Errorf("remember an evaluation: %w", err)
+	}
+	var kept []byte
+	if parts := p.parts(); parts != nil && len(a.Shown) == 0 {
+		kept = parts.encode(at)
 	}
 	// What encoding/json writes for bytes that are not UTF-8, as names of files may be.
 	if bytes.Contains(about, []byte(`\ufffd`)) {
 		return errors.New("remember an evaluation: it has texts that are not UTF-8")
 	}
 	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
-	return m.Cache.Put(key, varint.AppendText(head, string(about)), graph)
+	head = varint.AppendText(varint.AppendText(head, string(about)), string(kept))
+	return m.Cache.Put(key, head, graph)
 }
 
-// written writes an answer down, for [Options.answer].
-func written(a *Answer, p *Project) (about, graph []byte, err error) {
+// written writes an answer down, for [Options.answer], and returns the positions of
+// derivations in the graph.
+func written(a *Answer, p *Project) (about, graph []byte, at map[derivations.Hash]int, err error) {
+	// All of the graph: a derivation that no target needs may have been looked at.
 	var refs []derivations.Ref
-	for _, t := range a.Targets {
-		refs = append(refs, t.Ref, t.Entered())
-		if t.System != nil {
-			refs = append(refs, t.System.Root)
-		}
+	for _, h := range a.graph.Hashes() {
+		refs = append(refs, derivations.Ref{Derivation: h})
 	}
 	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values}
 	for i := range kept.Archives {
 		kept.Archives[i].Keyring = nil // no mirror depends on it
 	}
-	graph, at := a.graph.Snapshot(refs)
+	graph, at = a.graph.Snapshot(refs)
 	for _, t := range a.Targets {
 		kept.Targets = append(kept.Targets, memoOf(t, at))
 	}
 	about, err = json.Marshal(kept)
-	return about, graph, err
+	return about, graph, at, err
 }
 
 // memoOf writes a target down; at has the positions of derivations.
@@ -287,35 +304,49 @@ func filesOf(shown []diag.List, files map[string][]byte) map[string][]byte {
 	return out
 }
 
-// recall returns the answer that is kept under a key, nil when there is none or it is
-// not true any more, and what was read for it.
-func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (*Answer, *readlog.Log, error) {
+// A recalled is what is kept of an evaluation.
+type recalled struct {
+	answer *Answer      // nil when it is not true any more
+	reads  *readlog.Log // what was read for it
+	// changed is set when texts of the definition have changed and nothing else; then
+	// parts and graph are of what they were.
+	changed      bool
+	parts, graph string
+}
+
+// recall returns what is kept under a key.
+func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (r recalled, err error) {
 	data, err := m.Cache.Get(key)
 	if data == "" {
-		return nil, nil, err
+		return r, err
 	}
 	noted, rest, ok := varint.CutText(data)
 	about, graph, ok2 := varint.CutText(rest)
-	if !ok || !ok2 {
-		return nil, nil, errors.New("recall an evaluation: it is cut short")
+	kept, graph, ok3 := varint.CutText(graph)
+	if !ok || !ok2 || !ok3 {
+		return r, errors.New("recall an evaluation: it is cut short")
 	}
-	reads, err := readlog.Decode(noted)
-	if err != nil {
-		return nil, nil, err
+	if r.reads, err = readlog.Decode(noted); err != nil {
+		return r, err
 	}
-	changed, renewed := reads.Check(o.fact)
+	changed, texts, renewed := r.reads.CheckBut(o.fact, func(root, name, arg string) bool { return syntax.IsRead(dir, root, name, arg) })
 	if changed != "" {
-		return nil, reads, nil
+		return r, nil
+	}
+	if texts {
+		r.changed, r.parts, r.graph = true, kept, graph
+		return r, nil
 	}
 	a, err := o.answer(about, graph)
 	if err != nil {
-		return nil, nil, err
+		return r, err
 	}
 	a.dir = dir
 	if renewed {
-		a.Kept = m.Cache.Put(key, varint.AppendText(nil, string(reads.Append(nil))), []byte(rest))
+		a.Kept = m.Cache.Put(key, varint.AppendText(nil, string(r.reads.Append(nil))), []byte(rest))
 	}
-	return a, reads, nil
+	r.answer = a
+	return r, nil
 }
 
 // fact answers what [lang.AmbientDigest] was noted for.

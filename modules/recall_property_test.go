@@ -134,7 +134,7 @@ func FuzzAnswer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	about, graph, err := written(&Answer{Targets: targets, graph: p.Graph(), Shown: s.shown, files: p.Files()}, p)
+	about, graph, _, err := written(&Answer{Targets: targets, graph: p.Graph(), Shown: s.shown, files: p.Files()}, p)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"sysc/derivations"
 	"sysc/derivations/builtin"
 	"sysc/lang/diag"
+	"sysc/lang/eval"
 	"sysc/store"
 	"sysc/systems/distro/debian"
 )
@@ -83,11 +84,16 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 	}
 	key := newRootKey(r.base.name(), r.arch, packages)
 	if ref, ok := w.roots[key]; ok && len(replaced) == 0 {
+		w.session.Trace().Note(usedBundle{ref.Derivation, o})
 		return packages, ref, diags
 	}
 	// The name is that of the input, so that equal sets of packages are one root,
 	// whoever asks for them.
-	ref, err := debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Replaced: replaced, Origin: o})
+	var ref derivations.Ref
+	var err error
+	w.session.Trace().Together(func() {
+		ref, err = debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Replaced: replaced, Origin: o})
+	}, func(events []eval.Event) any { return w.bundle(ref.Derivation, events, o) })
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
 	}

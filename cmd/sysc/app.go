@@ -45,6 +45,7 @@ type app struct {
 	// atEnd is done when the run is over.
 	atEnd []func() error
 
+	garbage *garbage // nil in tests
 	signals *signals // that the user sends, or nil
 
 	work  localstore.Progress // of the store

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 
 	"sysc/derivations/sandbox"
 )
@@ -28,22 +27,15 @@ func main() {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(exitError)
 	}
-	// Most of what is allocated is needed until the end, which comes soon. Looking
-	// for garbage as often as by default takes a sixth of a command's time.
-	debug.SetGCPercent(gcPercent)
-	os.Exit(run(os.Args[1:]))
+	os.Exit(run(os.Args[1:], newGarbage()))
 }
 
-// gcPercent is how much may be allocated before garbage is looked for, in percent of
-// what is in use; see runtime/debug.
-const gcPercent = 300
-
 // run runs one command line and returns its exit code.
-func run(args []string) int {
+func run(args []string, g *garbage) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	app := newApp(os.Stdout, os.Stderr, os.Getenv)
-	app.in = os.Stdin
+	app.in, app.garbage = os.Stdin, g
 	var stop func()
 	app.signals, stop = handleSignals(cancel)
 	defer stop()

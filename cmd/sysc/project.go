@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -125,11 +124,6 @@ func inRepository(dir string) bool {
 	}
 }
 
-// evaluationGCPercent is [gcPercent] while a definition is evaluated, of which nearly
-// everything is kept. It saves a third of the memory that 50,000 derivations take at the
-// peak, for a sixth of the time.
-const evaluationGCPercent = 75
-
 // evaluate finds what is wanted of the definition in the directory that -C names, or
 // remembers what it was. Diagnostics are printed.
 func (a *app) evaluate(ctx context.Context, want modules.Wanted, names ...string) (*modules.Answer, error) {
@@ -137,7 +131,7 @@ func (a *app) evaluate(ctx context.Context, want modules.Wanted, names ...string
 	if err != nil {
 		return nil, err
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(evaluationGCPercent))
+	defer a.garbage.set(a.garbage.set(evaluationGCPercent))
 	answer, err := a.memory().Evaluate(ctx, a.dir, opts, modules.Request{Want: want, Names: names, Host: hostname(), User: a.userName()})
 	for _, diags := range answer.Shown {
 		if err := a.diagnose(diags, answer.Files()); err != nil {

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if name, value, _ := strings.Cut(asSysc, "="); os.Getenv(name) == value {
-		os.Exit(run(os.Args[1:]))
+		os.Exit(run(os.Args[1:], newGarbage()))
 	}
 	// Programs that are started by one that ignores hang-ups, as under nohup, ignore
 	// them as well. What is handled is theirs to decide.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path"
+	"slices"
 )
 
 // Check asks everything once more. It returns what is answered otherwise now, "" when
@@ -11,21 +12,54 @@ import (
 // whose stamps had changed and whose content had not: the log has the new stamps
 // then, and is worth keeping.
 func (l *Log) Check(facts func(name string) string) (changed string, renewed bool) {
+	changed, _, renewed = l.CheckBut(facts, func(string, string, string) bool { return false })
+	return changed, renewed
+}
+
+// CheckBut is [Log.Check], but files may have another content for which except is true,
+// of the names of a directory and of a file in it, and of the number of bytes that were
+// read of that at most. others is set when any has; the log has no answers for them any
+// more.
+func (l *Log) CheckBut(facts func(name string) string, except func(root, name, limit string) bool) (changed string, others, renewed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := checker{facts: facts, roots: map[string]*os.Root{}}
 	defer c.close()
+	var kept []read
 	for i := range l.reads {
 		r := &l.reads[i]
 		answer, s := c.ask(r)
 		if answer != r.answer {
-			return r.String(), false
+			if r.op != opContent || !except(r.root, r.name, r.arg) {
+				return r.String(), false, false
+			}
+			if !others {
+				kept = slices.Clone(l.reads[:i])
+			}
+			others = true
+			continue
 		}
 		if s != r.stamp && s != (stamp{}) {
 			r.stamp, renewed = s, true
 		}
+		if others {
+			kept = append(kept, *r)
+		}
 	}
-	return "", renewed
+	if others {
+		l.reads = kept
+	}
+	return "", others, renewed
+}
+
+// Adopt notes what another log has and this one has not: what a computation depends on
+// that was done before and not now.
+func (l *Log) Adopt(other *Log) {
+	for _, r := range other.reads {
+		if _, ok := l.index[r.question]; !ok {
+			l.note(r.question, r.answer, r.stamp)
+		}
+	}
 }
 
 // A checker keeps roots open.

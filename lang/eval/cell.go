@@ -25,7 +25,14 @@ type Cell[T any] struct {
 // all the same, such as an unknown one, so that readers find no errors of their
 // own because of it.
 func NewCell[T any](s *Session, addr string, at diag.Range, compute func() (T, diag.List)) *Cell[T] {
-	return &Cell[T]{session: s, addr: addr, at: at, compute: compute}
+	c := &Cell[T]{session: s, addr: addr, at: at, compute: compute}
+	if s.trace.replays() {
+		s.trace.known(addr, func() diag.List {
+			_, diags := c.Get(diag.Range{})
+			return diags
+		})
+	}
+	return c
 }
 
 // Addr returns what people call the cell.
@@ -34,6 +41,9 @@ func (c *Cell[T]) Addr() string { return c.addr }
 // At returns where the cell is defined.
 func (c *Cell[T]) At() diag.Range { return c.at }
 
+// Known returns what Get returned, if somebody has asked for it.
+func (c *Cell[T]) Known() (value T, diags diag.List, ok bool) { return c.value, c.diags, c.done }
+
 // Get returns the cell's value and the problems met on the way, the same ones
 // to everybody who asks (at most [diag.List.Limit] of them). from is the text that
 // asks, or no place.
@@ -41,6 +51,7 @@ func (c *Cell[T]) At() diag.Range { return c.at }
 // A cell that is asked for while it is computed answers with one error that lists
 // the whole cycle, and with the zero T.
 func (c *Cell[T]) Get(from diag.Range) (T, diag.List) {
+	c.session.trace.add(Event{Cell: c.addr})
 	if c.done {
 		return c.value, c.diags
 	}
@@ -56,7 +67,9 @@ func (c *Cell[T]) Get(from diag.Range) (T, diag.List) {
 	}
 	c.running = true
 	s.stack = append(s.stack, frame{c.addr, c.at, from})
+	s.trace.begin()
 	value, diags := c.compute()
+	s.trace.end(c.addr)
 	s.stack = s.stack[:len(s.stack)-1]
 	c.value, c.diags = value, diags.Limit()
 	c.running, c.done, c.compute = false, true, nil

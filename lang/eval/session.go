@@ -57,6 +57,8 @@ type Session struct {
 	text    int       // bytes
 	over    diag.List // the error of the budget, once it is used up
 	guesses int       // candidates that were compared with names nobody knows
+	deepest int       // what depth was at most
+	trace   *Trace
 }
 
 // A frame is a cell that is being computed, and the text that asked for it.
@@ -67,6 +69,29 @@ type frame struct {
 
 // NewSession returns an evaluation at its beginning.
 func NewSession() *Session { return &Session{allowed: sessionBudget, texts: make(map[any]bool)} }
+
+// SetTrace lets a trace note what cells do that are computed from now on.
+func (s *Session) SetTrace(t *Trace) { s.trace = t }
+
+// Trace returns the trace, nil for none.
+func (s *Session) Trace() *Trace { return s.trace }
+
+// A Cost is what an evaluation took of what is allowed.
+type Cost struct{ Spent, Made, Text, Members, Depth int }
+
+// Cost returns what the evaluation has cost so far.
+func (s *Session) Cost() Cost { return Cost{s.spent, s.made, s.text, s.members, s.deepest} }
+
+// Add returns the cost of two evaluations, one of which goes on where the other ends.
+func (c Cost) Add(o Cost) Cost {
+	return Cost{c.Spent + o.Spent, c.Made + o.Made, c.Text + o.Text, c.Members + o.Members, c.Depth + o.Depth}
+}
+
+// Small reports whether a cost is so far from what is allowed for any definition that
+// no part of it is near that either.
+func (c Cost) Small() bool {
+	return c.Spent < sessionBudget/2 && c.Made < maxMade/2 && c.Text < maxMadeText/2 && c.Members < maxMembers/2 && c.Depth < maxDepth/2
+}
 
 // AddText allows for the work that is in proportion to a text. key tells texts apart:
 // it counts once.
@@ -96,6 +121,7 @@ func (s *Session) exhausted() bool { return s.spent > s.allowed }
 // be called in either case.
 func (s *Session) enter(n int) bool {
 	s.depth += n
+	s.deepest = max(s.deepest, s.depth)
 	return s.depth <= maxDepth
 }
 

@@ -1,0 +1,107 @@
+package eval
+
+import "sysc/lang/diag"
+
+// A Trace notes what cells do while they are computed: which others they ask for, and
+// what else happens that somebody tells the trace. Who does the same once more, in the
+// same order, has all effects of computing the cell.
+//
+// A nil trace notes nothing.
+type Trace struct {
+	// Cells are the events of cells that are computed, by address. Of an address that
+	// several have there is nothing.
+	Cells  map[string][]Event
+	twice  map[string]bool
+	stack  [][]Event
+	gaps   bool
+	getter map[string]func() diag.List
+}
+
+// An Event is one thing that a cell did.
+type Event struct {
+	// Cell is the address of a cell that it asked for, "" for something else.
+	Cell string
+	// Made is what somebody told the trace, see [Trace.Note].
+	Made any
+}
+
+// NewTrace returns an empty trace. With replay, cells can be asked for by their
+// addresses: see [Trace.Ask].
+func NewTrace(replay bool) *Trace {
+	t := &Trace{Cells: map[string][]Event{}, twice: map[string]bool{}}
+	if replay {
+		t.getter = map[string]func() diag.List{}
+	}
+	return t
+}
+
+// Note adds an event to those of the cell that is being computed, if there is one.
+func (t *Trace) Note(made any) { t.add(Event{Made: made}) }
+
+func (t *Trace) add(e Event) {
+	if t != nil && len(t.stack) > 0 {
+		top := &t.stack[len(t.stack)-1]
+		*top = append(*top, e)
+	}
+}
+
+// Gap says that something depends on what no event tells.
+func (t *Trace) Gap() {
+	if t != nil {
+		t.gaps = true
+	}
+}
+
+// HasGaps reports whether anybody has said [Trace.Gap].
+func (t *Trace) HasGaps() bool { return t.gaps }
+
+// Together makes one event of all that the cell does in do.
+func (t *Trace) Together(do func(), event func(events []Event) any) {
+	if t == nil || len(t.stack) == 0 {
+		do()
+		return
+	}
+	top := len(t.stack) - 1
+	from := len(t.stack[top])
+	do()
+	events := append([]Event(nil), t.stack[top][from:]...)
+	t.stack[top] = append(t.stack[top][:from], Event{Made: event(events)})
+}
+
+// Ask asks for the cell of an address. It returns false when there is not one such
+// cell, or when it has something to say.
+func (t *Trace) Ask(addr string) bool {
+	get := t.getter[addr]
+	return get != nil && len(get()) == 0
+}
+
+func (t *Trace) replays() bool { return t != nil && t.getter != nil }
+
+// known notes that there is a cell.
+func (t *Trace) known(addr string, get func() diag.List) {
+	if _, twice := t.getter[addr]; twice {
+		get = nil
+	}
+	t.getter[addr] = get
+}
+
+func (t *Trace) begin() {
+	if t != nil {
+		t.stack = append(t.stack, nil)
+	}
+}
+
+func (t *Trace) end(addr string) {
+	if t == nil {
+		return
+	}
+	top := len(t.stack) - 1
+	events := t.stack[top]
+	t.stack = t.stack[:top]
+	if _, again := t.Cells[addr]; again || t.twice[addr] {
+		t.twice[addr] = true
+		delete(t.Cells, addr)
+		return
+	}
+	t.Cells[addr] = events
+}
