@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
 
 	"sysc/derivations"
 	"sysc/internal/filelock"
@@ -99,14 +101,15 @@ func replaceNote(logDir, path string, text []byte) error {
 
 // rememberedRoot reads the hash that a last build begins with.
 func rememberedRoot(path string) (root derivations.Hash, err error) {
-	f, err := os.Open(path)
+	// Without what package os does besides: a command may have thousands of targets.
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return root, err
+		return root, fmt.Errorf("open %s: %w", path, err)
 	}
-	defer f.Close()
+	defer unix.Close(fd)
 	begin := make([]byte, len(lastBuildHeader)+len(root))
-	if _, err := io.ReadFull(f, begin); err != nil {
-		return root, err
+	if n, err := unix.Pread(fd, begin, 0); err != nil || n < len(begin) {
+		return root, fmt.Errorf("read %s: %w", path, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	if !bytes.HasPrefix(begin, []byte(lastBuildHeader)) {
 		return root, fmt.Errorf("%s is no record of a build", path)

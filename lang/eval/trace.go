@@ -1,6 +1,10 @@
 package eval
 
-import "sysc/lang/diag"
+import (
+	"slices"
+
+	"sysc/lang/diag"
+)
 
 // A Trace notes what cells do while they are computed: which others they ask for, and
 // what else happens that somebody tells the trace. Who does the same once more, in the
@@ -10,9 +14,12 @@ import "sysc/lang/diag"
 type Trace struct {
 	// Cells are the events of cells that are computed, by address. Of an address that
 	// several have there is nothing.
-	Cells  map[string][]Event
-	twice  map[string]bool
-	stack  [][]Event
+	Cells map[string][]Event
+	twice map[string]bool
+	// events are those of the cells that are being computed; each has those from one of
+	// begins on, up to the next cell's.
+	events []Event
+	begins []int
 	gaps   bool
 	getter map[string]func() diag.List
 }
@@ -39,9 +46,8 @@ func NewTrace(replay bool) *Trace {
 func (t *Trace) Note(made any) { t.add(Event{Made: made}) }
 
 func (t *Trace) add(e Event) {
-	if t != nil && len(t.stack) > 0 {
-		top := &t.stack[len(t.stack)-1]
-		*top = append(*top, e)
+	if t != nil && len(t.begins) > 0 {
+		t.events = append(t.events, e)
 	}
 }
 
@@ -55,17 +61,17 @@ func (t *Trace) Gap() {
 // HasGaps reports whether anybody has said [Trace.Gap].
 func (t *Trace) HasGaps() bool { return t.gaps }
 
-// Together makes one event of all that the cell does in do.
+// Together makes one event of all that the cell does in do, of which event must keep
+// nothing.
 func (t *Trace) Together(do func(), event func(events []Event) any) {
-	if t == nil || len(t.stack) == 0 {
+	if t == nil || len(t.begins) == 0 {
 		do()
 		return
 	}
-	top := len(t.stack) - 1
-	from := len(t.stack[top])
+	from := len(t.events)
 	do()
-	events := append([]Event(nil), t.stack[top][from:]...)
-	t.stack[top] = append(t.stack[top][:from], Event{Made: event(events)})
+	made := event(t.events[from:])
+	t.events = append(t.events[:from], Event{Made: made})
 }
 
 // Ask asks for the cell of an address. It returns false when there is not one such
@@ -87,7 +93,7 @@ func (t *Trace) known(addr string, get func() diag.List) {
 
 func (t *Trace) begin() {
 	if t != nil {
-		t.stack = append(t.stack, nil)
+		t.begins = append(t.begins, len(t.events))
 	}
 }
 
@@ -95,13 +101,13 @@ func (t *Trace) end(addr string) {
 	if t == nil {
 		return
 	}
-	top := len(t.stack) - 1
-	events := t.stack[top]
-	t.stack = t.stack[:top]
+	top := len(t.begins) - 1
+	events := t.events[t.begins[top]:]
+	t.events, t.begins = t.events[:t.begins[top]], t.begins[:top]
 	if _, again := t.Cells[addr]; again || t.twice[addr] {
 		t.twice[addr] = true
 		delete(t.Cells, addr)
 		return
 	}
-	t.Cells[addr] = events
+	t.Cells[addr] = slices.Clone(events)
 }
