@@ -179,15 +179,20 @@ func (p *Partition) Entry(generation int) (*Entry, error) {
 // SetEntry writes a generation's entry, durably, unless it stands there already. One
 // that there was keeps its counter; a new one gets tries.
 func (p *Partition) SetEntry(generation int, e *Entry, tries Tries) error {
-	if err := e.Check(); err != nil {
-		return err
-	}
 	f, ok, err := p.entryFile(generation)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		f = entryFile{generation, EntriesDir + "/" + countedName(generation, tries), tries}
+	}
+	return p.write(f, e)
+}
+
+// write writes an entry's file, durably, unless it stands there already.
+func (p *Partition) write(f entryFile, e *Entry) error {
+	if err := e.Check(); err != nil {
+		return err
 	}
 	text := e.Render()
 	if have, err := p.dir.ReadFile(f.name, maxEntry); err == nil && string(have) == string(text) {
@@ -222,7 +227,12 @@ func (p *Partition) Select(generation int, tries Tries) error {
 	}
 	if at := slices.IndexFunc(files, func(f entryFile) bool { return f.generation == generation }); at >= 0 {
 		chosen := files[at]
-		if err := p.setKey(chosen, SelectedKey); err != nil {
+		e, err := p.read(chosen)
+		if err != nil {
+			return err
+		}
+		e.SortKey = SelectedKey
+		if err := p.write(chosen, e); err != nil {
 			return err
 		}
 		if chosen.tries.Exhausted() {
@@ -233,24 +243,16 @@ func (p *Partition) Select(generation int, tries Tries) error {
 		files = slices.Delete(files, at, at+1)
 	}
 	for _, f := range files {
-		if _, err := p.read(f); err != nil {
+		e, err := p.read(f)
+		if err != nil {
 			continue
 		}
-		if err := p.setKey(f, OtherKey); err != nil {
+		e.SortKey = OtherKey
+		if err := p.write(f, e); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// setKey gives an entry a sort key.
-func (p *Partition) setKey(f entryFile, key string) error {
-	e, err := p.read(f)
-	if err != nil {
-		return err
-	}
-	e.SortKey = key
-	return p.SetEntry(f.generation, e, f.tries)
 }
 
 // Selected returns the generation whose entry boots, and how often it is still tried;
