@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/fsmount"
 )
 
 // Mount mounts the metadata image at target, a directory, read-only, with contents
@@ -45,9 +47,8 @@ func overlay(meta, blobs string) (int, error) {
 	// A layer that has data alone: since Linux 6.5. Before that the image's own whiteouts hide it.
 	var errs []error
 	for _, lower := range []string{meta + "::" + blobs, meta + ":" + blobs} {
-		fd, err := newMount("overlay", [][2]string{
-			{"source", "composefs"}, {"lowerdir", lower}, {"metacopy", "on"}, {"redirect_dir", "on"},
-		})
+		fd, err := fsmount.New("overlay", true,
+			fsmount.Option{"source", "composefs"}, fsmount.Option{"lowerdir", lower}, fsmount.Option{"metacopy", "on"}, fsmount.Option{"redirect_dir", "on"})
 		if err == nil {
 			return fd, nil
 		}
@@ -58,7 +59,7 @@ func overlay(meta, blobs string) (int, error) {
 
 // MountImage mounts an EROFS image at target, read-only: a file or a block device.
 func MountImage(image, target string) error {
-	fd, err := newMount("erofs", [][2]string{{"source", image}})
+	fd, err := fsmount.New("erofs", true, fsmount.Option{"source", image})
 	if errors.Is(err, unix.ENOTBLK) || errors.Is(err, unix.EINVAL) {
 		// Files can be mounted as they are since Linux 6.12, on disks at least.
 		fd, err = mountLoop(image)
@@ -82,7 +83,7 @@ func mountLoop(image string) (int, error) {
 		return -1, err
 	}
 	defer device.Close()
-	return newMount("erofs", [][2]string{{"source", device.Name()}})
+	return fsmount.New("erofs", true, fsmount.Option{"source", device.Name()})
 }
 
 // attachTries bounds how often another process may be faster.
@@ -117,27 +118,6 @@ func attachLoop(file *os.File) (*os.File, error) {
 		}
 	}
 	return nil, fmt.Errorf("attach %s: no loop device stays free", file.Name())
-}
-
-// newMount returns a new, detached, read-only file system with options.
-func newMount(fstype string, options [][2]string) (int, error) {
-	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(fs)
-	for _, o := range options {
-		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
-			return -1, fmt.Errorf("option %s: %w", o[0], err)
-		}
-	}
-	if err := unix.FsconfigSetFlag(fs, "ro"); err != nil {
-		return -1, err
-	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, err
-	}
-	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_RDONLY)
 }
 
 // attach puts a detached mount at a directory.

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/fsmount"
 )
 
 // moveMountBeneath is MOVE_MOUNT_BENEATH of <linux/mount.h>.
@@ -42,30 +44,13 @@ func Overlay(lower, upper, work string) (*Tree, error) {
 			return nil, fmt.Errorf("overlay of %q: not an absolute path without colon, comma and backslash", dir)
 		}
 	}
-	fd, err := overlay([][2]string{
-		{"source", "overlay"}, {"lowerdir", lower}, {"upperdir", upper}, {"workdir", work}, {"index", "off"}, {"metacopy", "off"},
-	})
+	fd, err := fsmount.New("overlay", false,
+		fsmount.Option{"source", "overlay"}, fsmount.Option{"lowerdir", lower}, fsmount.Option{"upperdir", upper}, fsmount.Option{"workdir", work},
+		fsmount.Option{"index", "off"}, fsmount.Option{"metacopy", "off"})
 	if err != nil {
 		return nil, fmt.Errorf("overlay %s on %s: %w", upper, lower, err)
 	}
 	return &Tree{fd}, nil
-}
-
-func overlay(options [][2]string) (int, error) {
-	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(fs)
-	for _, o := range options {
-		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
-			return -1, fmt.Errorf("option %s: %w", o[0], err)
-		}
-	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, err
-	}
-	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 }
 
 // Close lets go of the tree. What it replaced stays replaced.
