@@ -124,6 +124,10 @@ func (p *Project) definition(at place, use *lang.Use) (*lang.Definition, diag.Li
 				known.diags = append(known.diags, diag.Errorf(b.Range, "Home in a module",
 					"Only the root module has homes, and this is one that it uses. A config block adds to the options of every home that uses the module.")...)
 			}
+			for _, b := range known.def.Tests {
+				known.diags = append(known.diags, diag.Errorf(b.Range, "Test in a module",
+					"Only the root module has tests, and this is one that it uses. In a file whose name ends in .test.sysc.hcl it is run where the module is the root, and in nobody's way elsewhere.")...)
+			}
 			for _, b := range known.def.Configs {
 				known.diags = append(known.diags, checkBody(b.Body)...)
 			}
