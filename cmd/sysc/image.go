@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -12,11 +13,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"sysc/derivations"
+	"sysc/derivations/build"
 	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
 	"sysc/modules"
 	"sysc/store"
 	"sysc/store/localstore"
+	"sysc/store/tree"
 	"sysc/systems"
 	"sysc/systems/erofs"
 	"sysc/systems/image"
@@ -25,7 +28,7 @@ import (
 // An imageFormat is a form that a system can leave the store in.
 type imageFormat struct {
 	name, what string
-	write      func(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, flags imageFlags) error
+	write      func(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error
 }
 
 func imageFormats() []imageFormat {
@@ -54,7 +57,8 @@ func (a *app) imageCommand() *cobra.Command {
 		Short: "Write a system as a disk, or as a file system",
 		Long: long + `
 A disk has a boot partition with systemd-boot, kernel and initrd, and a partition for
-everything else: the system as generation 1, and what the machine will write. The system
+everything else: the system as generation 1, a store that it came from, and what the
+machine will write. The system
 needs a kernel and a boot loader for it, such as from Debian's packages linux-image-amd64
 and systemd-boot-efi. Parts of the file that are empty take no room.`,
 		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs",
@@ -81,10 +85,10 @@ func (a *app) image(ctx context.Context, arg string, flags imageFlags, builds bu
 	if at < 0 {
 		return fmt.Errorf("unknown format %q (see sysc image --help)", flags.format)
 	}
-	return a.withSystem(ctx, arg, builds, func(st *localstore.Store, system *systems.System) error {
+	return a.withSystem(ctx, arg, builds, func(b *builtSystem) error {
 		const shared = 0o644
 		err := atomicfile.Write(flags.output, shared, func(f *os.File) error {
-			return formats[at].write(ctx, f, st, system, flags)
+			return formats[at].write(ctx, f, b, flags)
 		})
 		if err != nil {
 			return err
@@ -99,15 +103,26 @@ func (a *app) image(ctx context.Context, arg string, flags imageFlags, builds bu
 				Format string     `json:"format"`
 				Path   string     `json:"path"`
 				Size   int64      `json:"size"`
-			}{system.Path, flags.format, flags.output, info.Size()})
+			}{b.Path, flags.format, flags.output, info.Size()})
 		}
 		a.say("Wrote %s, %s.", flags.output, bytesize.Format(info.Size()))
 		return nil
 	})
 }
 
+// A builtSystem is a system that was built, with the store that it is in.
+type builtSystem struct {
+	*systems.System
+	store *localstore.Store
+	graph *derivations.Graph
+	ref   derivations.Ref // of the system
+	root  derivations.Ref // of what its packages make
+	// realise builds more of the graph.
+	realise func(ctx context.Context, want []derivations.Ref) (map[derivations.Ref]store.Path, error)
+}
+
 // withSystem builds a system and calls fn with it.
-func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn func(st *localstore.Store, system *systems.System) error) (err error) {
+func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn func(b *builtSystem) error) (err error) {
 	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
 		return err
@@ -117,34 +132,81 @@ func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn f
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	paths, err := a.realise(ctx, st, def, []derivations.Ref{target.Ref}, flags)
+	b := &builtSystem{store: st, graph: def.Graph(), ref: target.Ref, root: target.System.Root}
+	b.realise = func(ctx context.Context, want []derivations.Ref) (map[derivations.Ref]store.Path, error) {
+		return a.realise(ctx, st, def, want, flags)
+	}
+	paths, err := b.realise(ctx, []derivations.Ref{target.Ref})
 	if err != nil {
 		return err
 	}
-	system, err := systems.Load(ctx, st, paths[target.Ref])
-	if err != nil {
+	if b.System, err = systems.Load(ctx, st, paths[target.Ref]); err != nil {
 		return err
 	}
-	return fn(st, system)
+	return fn(b)
 }
 
-func writeRaw(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, flags imageFlags) error {
-	return writeDisk(ctx, f, st, system, image.Options{Size: flags.size, BootSize: cmp.Or(flags.bootSize, image.DefaultBootSize)})
+func writeRaw(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error {
+	return writeDisk(ctx, f, b, image.Options{Size: flags.size, BootSize: cmp.Or(flags.bootSize, image.DefaultBootSize)})
 }
 
 // writeDisk writes a disk image with what this program has for it.
-func writeDisk(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, opts image.Options) (err error) {
-	opts.BlobPath = localstore.BlobPath
-	if opts.Program, err = initProgram(system.Manifest.Platform); err != nil {
+func writeDisk(ctx context.Context, f *os.File, b *builtSystem, opts image.Options) (err error) {
+	if opts.Store, err = b.machineStore(ctx); err != nil {
 		return err
 	}
-	return image.Raw(ctx, f, st, system, opts)
+	if opts.Program, err = initProgram(b.Manifest.Platform); err != nil {
+		return err
+	}
+	return image.Raw(ctx, f, b.store, b.System, opts)
 }
 
-func writeErofs(ctx context.Context, f *os.File, st *localstore.Store, system *systems.System, _ imageFlags) error {
-	root, err := image.Root(ctx, st, system)
+func writeErofs(ctx context.Context, f *os.File, b *builtSystem, _ imageFlags) error {
+	root, err := image.Root(ctx, b.store, b.System)
 	if err != nil {
 		return err
 	}
-	return erofs.Write(ctx, f, st, root)
+	return erofs.Write(ctx, f, b.store, root)
+}
+
+// machineStore is the store that a machine has to begin with: the system, and what its
+// packages are made of, unpacked, so that the machine can change itself without making
+// all of that again.
+func (b *builtSystem) machineStore(ctx context.Context) (image.MachineStore, error) {
+	paths, err := b.realise(ctx, b.steps())
+	if err != nil {
+		return image.MachineStore{}, err
+	}
+	known, err := build.FindKnown(ctx, b.store, b.graph, []derivations.Ref{b.ref})
+	if err != nil {
+		return image.MachineStore{}, err
+	}
+	put := func(ctx context.Context, to *tree.Builder, at string, system store.Path, links map[string]store.Path) error {
+		return b.store.Replicate(ctx, to, at, localstore.Replica{
+			Objects:      append(slices.Collect(maps.Values(paths)), system),
+			Realisations: known.Realisations, Outcomes: known.Outcomes, Links: links,
+		})
+	}
+	return image.MachineStore{BlobPath: localstore.BlobPath, Put: put}, nil
+}
+
+// steps are the outputs on the way to the root of the packages, but for files that were
+// fetched, and what those need that were built.
+func (b *builtSystem) steps() []derivations.Ref {
+	var steps []derivations.Ref
+	seen := map[derivations.Ref]bool{}
+	for todo := []derivations.Ref{b.root}; len(todo) > 0; {
+		ref := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		d, ok := b.graph.Derivation(ref.Derivation)
+		if !ok || seen[ref] || d.Fixed != nil {
+			continue
+		}
+		seen[ref] = true
+		steps = append(steps, ref)
+		if d.Builder != derivations.BuilderExec || d.WritableRoot {
+			todo = append(todo, d.Inputs...)
+		}
+	}
+	return steps
 }

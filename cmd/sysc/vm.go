@@ -10,8 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sysc/store/localstore"
-	"sysc/systems"
 	"sysc/systems/image"
 	"sysc/systems/vm"
 )
@@ -39,8 +37,8 @@ QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 a
 		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withSystem(cmd.Context(), firstArg(args), builds, func(st *localstore.Store, system *systems.System) error {
-				return a.vm(cmd.Context(), st, system, flags)
+			return a.withSystem(cmd.Context(), firstArg(args), builds, func(b *builtSystem) error {
+				return a.vm(cmd.Context(), b, flags)
 			})
 		},
 	}
@@ -56,7 +54,7 @@ QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 a
 // serialParams put the kernel and a login prompt on the serial console.
 var serialParams = []string{"console=ttyS0"}
 
-func (a *app) vm(ctx context.Context, st *localstore.Store, system *systems.System, flags vmFlags) (err error) {
+func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags) (err error) {
 	dir, err := os.MkdirTemp("", "sysc-vm-")
 	if err != nil {
 		return err
@@ -66,7 +64,7 @@ func (a *app) vm(ctx context.Context, st *localstore.Store, system *systems.Syst
 	if disk == "" {
 		disk = filepath.Join(dir, "disk.raw")
 	}
-	if err := makeDisk(ctx, disk, st, system); err != nil {
+	if err := makeDisk(ctx, disk, b); err != nil {
 		return err
 	}
 	opts := vm.Options{
@@ -86,7 +84,7 @@ func (a *app) vm(ctx context.Context, st *localstore.Store, system *systems.Syst
 }
 
 // makeDisk makes a machine's disk unless there is one.
-func makeDisk(ctx context.Context, path string, st *localstore.Store, system *systems.System) error {
+func makeDisk(ctx context.Context, path string, b *builtSystem) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {
 		return nil
@@ -94,7 +92,7 @@ func makeDisk(ctx context.Context, path string, st *localstore.Store, system *sy
 	if err != nil {
 		return err
 	}
-	err = writeDisk(ctx, f, st, system, image.Options{Params: serialParams})
+	err = writeDisk(ctx, f, b, image.Options{Params: serialParams})
 	err = errors.Join(err, f.Close())
 	if err != nil {
 		os.Remove(path) // half a disk would be taken for one

@@ -212,8 +212,14 @@ func (s *Store) addIndirectRoot(ctx context.Context, link string) (added bool, e
 	if err != nil {
 		return false, err
 	}
-	name := indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link)))
-	return s.addRecord(ctx, name, []byte(string(p)+"\n"+link))
+	name, record := indirectRecord(link, p)
+	return s.addRecord(ctx, name, record)
+}
+
+// indirectRecord returns the name, below roots, of the file of an indirect root, and
+// what is in it.
+func indirectRecord(link string, p store.Path) (name string, record []byte) {
+	return indirectRoots + "/" + store.EncodeID(store.DigestOf([]byte(link))), []byte(string(p) + "\n" + link)
 }
 
 // addRecord writes the file of an indirect root. It returns false when the same

@@ -288,11 +288,16 @@ func (s *Store) writeSignatures(one *subject) error {
 			return err
 		}
 	}
+	return s.writeMeta(one.dir, one.name, one.text())
+}
+
+// text is what its file has.
+func (one *subject) text() []byte {
 	text := []byte(one.line + "\n")
 	for _, sig := range one.signatures {
 		text = append(text, sig.String()+"\n"...)
 	}
-	return s.writeMeta(one.dir, one.name, text)
+	return text
 }
 
 // readSignatures reads a subject's file: none when there is no file, or when it is

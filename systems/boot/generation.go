@@ -18,6 +18,10 @@ const (
 // generation.
 const GenerationParam = "sysc.generation"
 
+// ParamsName is the file, below a machine's root, with what its kernels are told
+// whatever the generation: where its data are, and its consoles. It is one line.
+const ParamsName = "sysc/state/kernel-params"
+
 // FilesOf returns what a system boots with, none for a container.
 func FilesOf(m *systems.Manifest) []File {
 	if m.Kernel == nil {

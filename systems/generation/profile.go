@@ -4,6 +4,8 @@
 //	N/record.json     what generation N is ([Record])
 //	N/system          link to the system object, which keeps it from collection
 //	N/root/NAME       links to the checkouts of the top-level directories
+//	N/root.cfs        in their place, the whole root as a composefs image, where a
+//	                  machine boots into its generations
 //	current           link to the generation that is in force: "N"
 //	state.json        highest number used, last activation ([Activation]), what is pinned
 //	lock              held by whoever changes any of this
@@ -46,6 +48,7 @@ const (
 	systemName  = "system"
 	rootName    = "root"
 	currentName = "current"
+	imageName   = "root.cfs"
 	stateName   = "state.json"
 	lockName    = "lock"
 )
@@ -391,5 +394,9 @@ func CurrentRoot() string { return Dir + "/" + currentName + "/" + rootName }
 func (r *Record) AllObjects() []store.Path {
 	return append([]store.Path{r.System}, r.Objects...)
 }
+
+// ImageName returns the path, below the machine's root, of the metadata image of a
+// generation's root; only machines that boot into their generations have one.
+func ImageName(n Number) string { return dirOf(n) + "/" + imageName }
 
 func dirOf(n Number) string { return Dir + "/" + n.String() }

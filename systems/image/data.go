@@ -15,7 +15,7 @@ import (
 	"sysc/store"
 	"sysc/store/tree"
 	"sysc/systems"
-	"sysc/systems/earlyboot"
+	"sysc/systems/boot"
 	"sysc/systems/erofs"
 	"sysc/systems/generation"
 )
@@ -35,6 +35,16 @@ var mountPoints = []string{"boot", "dev", "etc", "home", "mnt", "proc", "root", 
 
 // syscDir is sysc's own directory on the data partition and in the machine.
 const syscDir = "sysc"
+
+// Composefs writes the metadata image of a generation's root. blobPath is that of a
+// [MachineStore].
+func Composefs(ctx context.Context, w io.Writer, st Store, system *systems.System, blobPath func(e *tree.Entry) string) error {
+	root, err := Root(ctx, st, system)
+	if err != nil {
+		return err
+	}
+	return erofs.WriteComposefs(ctx, w, st, root, blobPath)
+}
 
 // Root returns the tree that is mounted as a generation's root: that of the system, with
 // the places that others are mounted at.
@@ -71,11 +81,11 @@ func markUpdated(ctx context.Context, st Store, b *tree.Builder, dir string) err
 }
 
 // Data returns the tree of a data partition whose first generation is system, with the
-// size of its files in bytes. blobPath says where the store of the machine has the
-// contents of a file, below its directory of blobs.
-func Data(ctx context.Context, st Store, system *systems.System, blobPath func(e *tree.Entry) string) (store.Digest, int64, error) {
-	d := &data{st: st, system: system, blobPath: blobPath, builder: tree.NewBuilder(st, store.Digest{})}
-	for _, step := range []func(context.Context) error{d.generation, d.root, d.objects, d.machine} {
+// size of its files in bytes. params are what the kernel is told on this machine,
+// whatever the generation.
+func Data(ctx context.Context, st Store, system *systems.System, machine MachineStore, params []string) (store.Digest, int64, error) {
+	d := &data{st: st, system: system, machineStore: machine, params: params, builder: tree.NewBuilder(st, store.Digest{})}
+	for _, step := range []func(context.Context) error{d.generation, d.root, d.store, d.machine} {
 		if err := step(ctx); err != nil {
 			return store.Digest{}, 0, fmt.Errorf("lay out data: %w", err)
 		}
@@ -83,11 +93,21 @@ func Data(ctx context.Context, st Store, system *systems.System, blobPath func(e
 	return d.builder.Write(ctx, st)
 }
 
+// A MachineStore is how a machine's own store is laid out.
+type MachineStore struct {
+	// BlobPath says where it has the contents of a file, below its directory of blobs.
+	BlobPath func(e *tree.Entry) string
+	// Put puts a whole store into a tree, below the directory at, in which a system is
+	// valid, and kept by links: objects by the paths of links that lead to them.
+	Put func(ctx context.Context, b *tree.Builder, at string, system store.Path, links map[string]store.Path) error
+}
+
 type data struct {
-	st       Store
-	system   *systems.System
-	blobPath func(e *tree.Entry) string
-	builder  *tree.Builder
+	st           Store
+	system       *systems.System
+	machineStore MachineStore
+	params       []string
+	builder      *tree.Builder
 }
 
 // number is that of the first generation.
@@ -192,51 +212,20 @@ func (d *data) file(ctx context.Context, name string, r io.Reader) error {
 	return d.builder.Put(ctx, name, tree.Entry{Type: tree.File, Mode: 0o644, Digest: digest, Size: size})
 }
 
-// root puts the image of the generation's root in, and what its files contain.
+// root puts the image of the generation's root in. What its files contain is in the
+// store.
 func (d *data) root(ctx context.Context) error {
-	root, err := Root(ctx, d.st, d.system)
-	if err != nil {
-		return err
-	}
 	var image bytes.Buffer
-	if err := erofs.WriteComposefs(ctx, &image, d.st, root, d.blobPath); err != nil {
+	if err := Composefs(ctx, &image, d.st, d.system, d.machineStore.BlobPath); err != nil {
 		return err
 	}
-	name := generation.Dir + "/" + number.String() + "/" + earlyboot.ImageName
-	if err := d.file(ctx, name, &image); err != nil {
-		return err
-	}
-	return tree.Walk(ctx, d.st, root, func(_ string, e tree.Entry) error {
-		if e.Type != tree.File || e.Size == 0 {
-			return nil
-		}
-		blob := tree.Entry{Type: tree.File, Mode: tree.CanonicalMode(tree.File, e.Mode), Digest: e.Digest, Size: e.Size}
-		return d.builder.Put(ctx, syscDir+"/blobs/"+d.blobPath(&e), blob)
-	})
+	return d.file(ctx, generation.ImageName(number), &image)
 }
 
-// objects puts the store objects in that stand in the machine.
-func (d *data) objects(ctx context.Context) error {
-	closure, err := d.closure(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range append(closure, d.system.Path) {
-		obj, err := d.st.Object(ctx, p)
-		if err != nil {
-			return err
-		}
-		e := tree.Entry{Type: tree.Dir, Mode: tree.ModeDir, Digest: obj.Tree}
-		if obj.Kind == store.KindFile {
-			if e, err = tree.Find(ctx, d.st, obj.Tree, store.FileEntry); err != nil {
-				return err
-			}
-		}
-		if err := d.builder.Put(ctx, strings.TrimPrefix(p.Logical(), "/"), e); err != nil {
-			return err
-		}
-	}
-	return nil
+// store puts the machine's store in, whose objects its generation keeps.
+func (d *data) store(ctx context.Context) error {
+	links := map[string]store.Path{"/" + generation.SystemLink(number): d.system.Path}
+	return d.machineStore.Put(ctx, d.builder, syscDir, d.system.Path, links)
 }
 
 // machine puts the directories in that are the machine's own, with what the system
@@ -254,5 +243,8 @@ func (d *data) machine(ctx context.Context) error {
 			return err
 		}
 	}
-	return markUpdated(ctx, d.st, d.builder, "var")
+	if err := markUpdated(ctx, d.st, d.builder, "var"); err != nil {
+		return err
+	}
+	return d.file(ctx, boot.ParamsName, strings.NewReader(strings.Join(d.params, " ")+"\n"))
 }

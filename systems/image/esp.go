@@ -29,9 +29,9 @@ const loaderConfig = "timeout 3\neditor no\n"
 // loaderConfigName is where it is looked for.
 const loaderConfigName = "loader/loader.conf"
 
-// bootPartition returns the tree of a boot partition for the first generation, whose
-// data are on the file system with the UUID data.
-func (r *raw) bootPartition(ctx context.Context, data string) (store.Digest, error) {
+// bootPartition returns the tree of a boot partition for the first generation. params are
+// those of the machine.
+func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest, error) {
 	m := r.system.Manifest
 	if m.Kernel == nil {
 		return store.Digest{}, errors.New("it has no kernel: add a package such as linux-image-amd64")
@@ -53,7 +53,6 @@ func (r *raw) bootPartition(ctx context.Context, data string) (store.Digest, err
 		}
 	}
 	record := &generation.Record{Number: number, Name: m.Name, Created: created}
-	params := append([]string{"sysc.data=UUID=" + data}, r.opts.Params...)
 	entry := boot.EntryOf(record, m, files, params...)
 	if err := entry.Check(); err != nil {
 		return store.Digest{}, err

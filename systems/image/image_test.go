@@ -17,6 +17,7 @@ import (
 	"sysc/derivations/build"
 	"sysc/store"
 	"sysc/store/localstore"
+	"sysc/store/tree"
 	"sysc/systems"
 	"sysc/systems/earlyboot"
 	"sysc/systems/image"
@@ -86,7 +87,7 @@ const (
 func options() image.Options {
 	return image.Options{
 		Size: diskSize, BootSize: bootSize, Params: []string{"console=ttyS0"},
-		Program: []byte("the program"), BlobPath: localstore.BlobPath,
+		Program: []byte("the program"),
 	}
 }
 
@@ -99,6 +100,12 @@ func (l *lab) raw(ctx context.Context, t *testing.T, opts image.Options) (string
 		t.Fatal(err)
 	}
 	defer f.Close()
+	opts.Store = image.MachineStore{
+		BlobPath: localstore.BlobPath,
+		Put: func(ctx context.Context, b *tree.Builder, at string, system store.Path, links map[string]store.Path) error {
+			return l.store.Replicate(ctx, b, at, localstore.Replica{Objects: []store.Path{system}, Links: links})
+		},
+	}
 	return path, image.Raw(ctx, f, l.store, l.system, opts)
 }
 
@@ -167,6 +174,7 @@ func TestRawGeneration(t *testing.T) {
 			t.Fatal(err)
 		}
 		checkGeneration(t, root)
+		l.checkStore(t, filepath.Join(data, "sysc"))
 		for _, dir := range []string{root, data} {
 			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 				t.Fatal(err)
@@ -175,6 +183,32 @@ func TestRawGeneration(t *testing.T) {
 	}
 	if err := earlyboot.MountGeneration(data, root, 2); err == nil {
 		t.Error("a generation that is not there was mounted")
+	}
+}
+
+// checkStore: the machine's store is one, and keeps its system.
+func (l *lab) checkStore(t *testing.T, dir string) {
+	t.Helper()
+	// The store works in many threads, and only this one sees what is mounted.
+	copied := filepath.Join(t.TempDir(), "sysc")
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", dir, copied).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { systemstest.MakeWritable(copied) })
+	st, err := localstore.Open(t.Context(), copied, &localstore.Options{Existing: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	if _, err := st.Verify(t.Context(), func(p localstore.Problem) { t.Errorf("verify: %v", p) }); err != nil {
+		t.Error(err)
+	}
+	// The link is seen from the machine, which is not here.
+	if roots, err := st.Roots(t.Context()); err != nil || len(roots) != 1 || roots[0].Path != l.system.Path || !roots[0].Unreachable {
+		t.Errorf("roots: %+v, %v", roots, err)
+	}
+	if system, err := systems.Load(t.Context(), st, l.system.Path); err != nil || system.Digest != l.system.Digest {
+		t.Errorf("system: %+v, %v", system, err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 
-	"sysc/store/tree"
 	"sysc/systems"
 	"sysc/systems/ext4"
 	"sysc/systems/fat"
@@ -33,9 +32,8 @@ type Options struct {
 	Params []string
 	// Program is the initrd's first program, for the system's platform.
 	Program []byte
-	// BlobPath says where the machine's store has the contents of a file, below its
-	// directory of blobs.
-	BlobPath func(e *tree.Entry) string
+	// Store is that of the machine.
+	Store MachineStore
 }
 
 // A Disk is what an image is written to: a file, new or empty, that reads as zeros where
@@ -65,11 +63,12 @@ func Raw(ctx context.Context, disk Disk, st Store, system *systems.System, opts 
 
 func (r *raw) write(ctx context.Context, disk Disk) error {
 	dataID := r.id("data")
-	esp, err := r.bootPartition(ctx, dataID.text())
+	params := append([]string{"sysc.data=UUID=" + dataID.text()}, r.opts.Params...)
+	esp, err := r.bootPartition(ctx, params)
 	if err != nil {
 		return err
 	}
-	data, content, err := Data(ctx, r.st, r.system, r.opts.BlobPath)
+	data, content, err := Data(ctx, r.st, r.system, r.opts.Store, params)
 	if err != nil {
 		return err
 	}
