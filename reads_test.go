@@ -34,7 +34,8 @@ var notEvaluating = []string{
 	"modules/evalcache",                    // keeps what was evaluated
 	"modules/source",                       // fetches
 	"modules/locking.go",                   // asks archives
-	"modules/search.go",                    // the same
+	"modules/lockown.go",                   // reads what is locked
+	"modules/search.go",                    // asks archives
 	"modules/test.go",                      // reads what was built
 }
 

@@ -69,9 +69,9 @@ func coreOptions(system string) []coreOption {
 			description: "Whether packages that installed ones recommend are installed as well."},
 
 		{path: "package", labels: []string{"name"}, labelType: mustPattern(`[a-z0-9][a-z0-9+.-]+`).Called("the name of a package"),
-			description: "Something in place of a package of the base that is installed."},
+			description: "A package file of the definition's own: in place of the one of an archive, or of a package that no archive has."},
 		{path: "package.from", typ: nullText, value: null,
-			description: "The store path of the package file (.deb) that is installed instead, or of a directory with one file NAME_*.deb, as a derivation makes it. Null takes the archive's."},
+			description: "The store path of the package file (.deb) that is installed, or of a directory with one file NAME_*.deb, as a derivation makes it. What such a file of the module, or one that is fetched, says of itself is what is resolved; of what is built it is what the archive's says. Null takes the archive's."},
 
 		{path: "file", labels: []string{"path"}, labelType: path,
 			description: "A file of the system. Its content is given as text or taken from a file in the store."},

@@ -27,7 +27,8 @@ func (e *RefusedError) Error() string {
 }
 
 // kept returns the locked packages of a root that have to stay as they are: those that
-// are held, and with [LockOptions.Only] all others than these.
+// are held, and with [LockOptions.Only] all others than these. What is a file of the
+// definition's own is what that is.
 func (l *locker) kept(r *rootRequest, before *lock.Resolution) ([]debian.Package, error) {
 	var keep []debian.Package
 	for _, p := range before.List() {
@@ -36,6 +37,7 @@ func (l *locker) kept(r *rootRequest, before *lock.Resolution) ([]debian.Package
 		switch {
 		case held >= 0 && only:
 			return nil, &RefusedError{r.address, fmt.Sprintf("%s is to move, and is held (%s)", p.Name, position(r.held[held].at))}
+		case r.replaced[p.Name].file != nil && r.native(p):
 		case held >= 0 || len(l.opts.Only) > 0 && !only:
 			keep = append(keep, p)
 		}
@@ -87,9 +89,9 @@ func (l *locker) putEarlier(earlier map[string][]debian.Index) {
 
 // universe is what packages are chosen from when some stay as they are. Those may be
 // gone from the archive, so they are also taken from the state that is locked.
-func (l *locker) universe(ctx context.Context, inputs []*input, r *rootRequest, keep []debian.Package) (*debian.Universe, error) {
+func (l *locker) universe(ctx context.Context, inputs []*input, r *rootRequest, own []*debian.OwnFile, keep []debian.Package) (*debian.Universe, error) {
 	if len(keep) == 0 {
-		return l.universes.of(ctx, l.file, inputs, r)
+		return l.universes.of(ctx, l.file, inputs, r, own)
 	}
 	parts, err := l.universes.parts(ctx, l.file, inputs, r)
 	if err != nil {
@@ -106,7 +108,7 @@ func (l *locker) universe(ctx context.Context, inputs []*input, r *rootRequest, 
 	for i := range parts {
 		parts[i].Before, parts[i].Keep = before[i].Packages, digests
 	}
-	return debian.NewUniverse(r.arch, parts...)
+	return debian.NewUniverse(r.arch, append(parts, ownParts(inputs, own)...)...)
 }
 
 // checkNewer refuses versions of packages that are lower than before although the same

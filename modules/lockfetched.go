@@ -38,6 +38,7 @@ type InputFetcher interface {
 	Image(ctx context.Context, s builtin.ImageSource) (store.Digest, error)
 	// File gets a file and returns its hash and size.
 	File(ctx context.Context, s builtin.FileSource) (store.Digest, int64, error)
+	OwnFileOpener
 }
 
 // fetched keeps the locked state of an input of another type than "debian", or fetches

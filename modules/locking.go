@@ -66,8 +66,8 @@ func (p *Project) Lock(ctx context.Context, opts LockOptions) (*Changes, diag.Li
 	if opts.Progress == nil {
 		opts.Progress = func(string, string) {}
 	}
-	l := &locker{p: p, opts: opts, universes: newUniverses(opts.Fetcher, func(input string) { opts.Progress("read", input) }), resolved: map[string]*lock.Resolution{}}
-	l.before = newUniverses(opts.Fetcher, func(string) {})
+	l := &locker{p: p, opts: opts, universes: newUniverses(opts.Fetcher, opts.Inputs, func(input string) { opts.Progress("read", input) }), resolved: map[string]*lock.Resolution{}}
+	l.before = newUniverses(opts.Fetcher, nil, func(string) {})
 	l.before.earlier = true
 	l.file = &lock.File{Users: maps.Clone(p.lock.Users), Groups: maps.Clone(p.lock.Groups)}
 	diags, err := l.run(ctx)
@@ -439,13 +439,21 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 		// Many derivations are built with the same packages.
 		key := fmt.Sprintf("%#v %v", request, keep)
 		if entry, ok = l.resolved[key]; !ok {
-			u, err := l.universe(ctx, inputs, &r, keep)
+			own, more, err := l.universes.ownFiles(ctx, &r)
+			diags = append(diags, more...)
+			if err != nil || more.HasErrors() {
+				return diags, err
+			}
+			u, err := l.universe(ctx, inputs, &r, own, keep)
 			if err != nil {
 				return diags, err
 			}
 			l.opts.Progress("resolve", r.address)
 			wants := r.wants()
 			wants.Keep = keep
+			for _, file := range own {
+				wants.Keep = append(wants.Keep, file.Only())
+			}
 			packages, err := u.Resolve(wants)
 			if err != nil {
 				return append(diags, unresolved(r, err)...), nil

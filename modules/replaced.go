@@ -10,11 +10,13 @@ import (
 // A replacement says what is installed in place of a package of the archive.
 type replacement struct {
 	from string // a path in the store: a package file, or a directory that has it
+	// file is what is there, nil when that is known only once something is built.
+	file *ownFile
 	at   diag.Range
 }
 
 // replaced reads the blocks that replace packages.
-func (r *reader) replaced() map[string]replacement {
+func (r *reader) replaced(w *work) map[string]replacement {
 	all := map[string]replacement{}
 	for _, n := range r.instances("package") {
 		from, given := r.maybeText(n, "from")
@@ -24,7 +26,11 @@ func (r *reader) replaced() map[string]replacement {
 			r.errorf(r.option(n, "from"), "Package outside of the store",
 				"from is the path of a package file in the store, or of a directory that has it, as derivation.NAME.out or source(\"./file.deb\") returns it; %q is none.", from)
 		default:
-			all[n.Key()] = replacement{from: from, at: n.Range()}
+			file, err := w.ownFile(from, n.Key())
+			if err != nil {
+				r.errorf(r.option(n, "from"), "No such package file", "What is installed as %q cannot be read: %v.", n.Key(), err)
+			}
+			all[n.Key()] = replacement{from: from, file: file, at: n.Range()}
 		}
 	}
 	return all
@@ -51,10 +57,10 @@ func (r rootRequest) replacements(packages []debian.Package) (map[string]string,
 	return from, diags
 }
 
-// replaces reports whether something is installed in place of a package.
-func (r rootRequest) replaces(p debian.Package) bool {
-	_, ok := r.replaced[p.Name]
-	return ok && r.native(p)
+// replaces returns what is installed in place of a package.
+func (r rootRequest) replaces(p debian.Package) (replacement, bool) {
+	own, ok := r.replaced[p.Name]
+	return own, ok && r.native(p)
 }
 
 // native reports whether a package is of the system's own architecture, or of none.

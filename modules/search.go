@@ -13,6 +13,8 @@ import (
 type SearchOptions struct {
 	// Fetcher returns what gets an input's files. It must be given.
 	Fetcher func(debian.Settings) debian.Fetcher
+	// Files opens package files of the definition's own that are fetched. Why needs it.
+	Files OwnFileOpener
 	// Input is the name of the only input to look in; "" means all of them.
 	Input string
 	// Now is the time at which signatures have to be valid. FindFiles needs it.

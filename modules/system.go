@@ -189,8 +189,11 @@ func (s *System) read(r *reader) diag.List {
 			one := systems.Package{
 				Name: p.Name, Version: p.Version, Architecture: p.Architecture, Explicit: p.Explicit, Size: p.Size, SHA256: p.SHA256,
 			}
-			if request.replaces(p) {
-				one.Size, one.SHA256, one.Replaced = 0, store.Digest{}, true
+			if own, ok := request.replaces(p); ok {
+				one.Replaced = true
+				if own.file == nil { // nobody knows what will be built
+					one.Size, one.SHA256 = 0, store.Digest{}
+				}
 			}
 			def.Packages = append(def.Packages, one)
 		}
@@ -222,7 +225,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	diags = append(diags, more...)
 	req.held, more = r.bareNames("hold_packages", "a version is held as it is")
 	diags = append(diags, more...)
-	req.replaced = r.replaced()
+	req.replaced = r.replaced(s.w)
 	root := s.e.options.Root()
 	req.basePackages = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sysc/modules/lock"
+	"sysc/store"
 	"sysc/systems/distro/debian"
 )
 
@@ -15,22 +16,31 @@ type universes struct {
 	earlier bool
 	fetcher func(debian.Settings) debian.Fetcher
 	begin   func(input string) // is told of an input that is read
-	// read are packages by input and architecture, made universes by their parts.
+	opener  OwnFileOpener
+	// read are packages by input and architecture, own those of the definition's files,
+	// made universes by their parts.
 	read map[string]*debian.Packages
+	own  map[store.Digest]*debian.OwnFile
 	made map[string]*debian.Universe
 }
 
-func newUniverses(fetcher func(debian.Settings) debian.Fetcher, begin func(input string)) universes {
-	return universes{fetcher: fetcher, begin: begin, read: map[string]*debian.Packages{}, made: map[string]*debian.Universe{}}
+func newUniverses(fetcher func(debian.Settings) debian.Fetcher, opener OwnFileOpener, begin func(input string)) universes {
+	return universes{
+		fetcher: fetcher, opener: opener, begin: begin,
+		read: map[string]*debian.Packages{}, own: map[store.Digest]*debian.OwnFile{}, made: map[string]*debian.Universe{},
+	}
 }
 
 // of returns the packages that the inputs of a request, as f has them, have for its
-// architectures.
-func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *rootRequest) (*debian.Universe, error) {
+// architectures, and its own files.
+func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *rootRequest, own []*debian.OwnFile) (*debian.Universe, error) {
 	architectures := append([]string{r.arch}, r.foreign()...)
 	key := strings.Join(architectures, ",")
 	for _, in := range inputs {
 		key += "/" + in.name
+	}
+	for _, file := range own {
+		key += "/" + file.Only().SHA256.Hex()
 	}
 	if made, ok := u.made[key]; ok {
 		return made, nil
@@ -39,12 +49,25 @@ func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *ro
 	if err != nil {
 		return nil, err
 	}
-	made, err := debian.NewUniverse(r.arch, parts...)
+	made, err := debian.NewUniverse(r.arch, append(parts, ownParts(inputs, own)...)...)
 	if err != nil {
 		return nil, fmt.Errorf("read packages of %s: %w", r.address, err)
 	}
 	u.made[key] = made
 	return made, nil
+}
+
+// ownParts make a request's own files packages of every input, whichever of them it is
+// that somebody asks for.
+func ownParts(inputs []*input, own []*debian.OwnFile) []debian.Part {
+	if len(own) == 0 {
+		return nil
+	}
+	var parts []debian.Part
+	for _, in := range inputs {
+		parts = append(parts, debian.Own(in.name, own))
+	}
+	return parts
 }
 
 // parts are what the inputs contribute, in their order.

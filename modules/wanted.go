@@ -184,8 +184,8 @@ type rootRequest struct {
 	basePackages debian.Base
 	recommends   bool
 	arch         string
-	// replaced has by name what is installed in place of the archive's. It is no
-	// matter of the lock file.
+	// replaced has by name what is installed in place of the archive's. What is built is
+	// no matter of the lock file, package files are.
 	replaced map[string]replacement
 	at       diag.Range
 }
@@ -241,6 +241,7 @@ func (r *rootRequest) lockRequest(decoded []*input, revision func(input string) 
 	for _, p := range r.excluded {
 		request.Exclude = append(request.Exclude, p.text)
 	}
+	request.Files = r.ownFiles()
 	return request
 }
 
@@ -330,6 +331,8 @@ func staleness(have, want lock.Request, address string) string {
 		return fmt.Sprintf("The packages of %s were locked with other base packages, or other recommended ones.", address)
 	case !slices.Equal(have.Exclude, want.Exclude):
 		return fmt.Sprintf("The packages of %s were locked with others excluded.", address)
+	case !slices.Equal(have.Files, want.Files):
+		return fmt.Sprintf("The packages of %s were locked with other package files of the definition's own.", address)
 	case !slices.Equal(have.Pins, want.Pins):
 		return fmt.Sprintf("The packages of %s were locked with other priorities.", address)
 	case !have.Equal(want):

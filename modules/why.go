@@ -32,7 +32,7 @@ func (p *Project) Why(ctx context.Context, name string, targets []string, opts S
 	if diags = append(diags, more...); more.HasErrors() {
 		return nil, diags.Sort(), nil
 	}
-	a := &asker{w: w, universes: newUniverses(opts.Fetcher, func(string) {}), seen: map[string]int{}}
+	a := &asker{w: w, universes: newUniverses(opts.Fetcher, opts.Files, func(string) {}), seen: map[string]int{}}
 	a.universes.earlier = true
 	for _, address := range addresses {
 		more, err := a.ask(ctx, w.pending.requests[address], name)
@@ -103,7 +103,12 @@ func (a *asker) ask(ctx context.Context, r rootRequest, name string) (diag.List,
 		}
 		return diags, nil
 	}
-	u, err := a.universes.of(ctx, a.w.lock, inputs, &r)
+	own, more, err := a.universes.ownFiles(ctx, &r)
+	diags = append(diags, more...)
+	if err != nil || more.HasErrors() {
+		return diags, err
+	}
+	u, err := a.universes.of(ctx, a.w.lock, inputs, &r, own)
 	if err != nil {
 		return diags, err
 	}

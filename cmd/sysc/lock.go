@@ -111,7 +111,7 @@ func (a *app) lock(ctx context.Context, opts modules.LockOptions, vendor vendorF
 	}
 	status := &statusLine{w: a.err, mode: a.progressMode()}
 	opts.Progress, opts.Modules = status.step, fetcher
-	if opts.Inputs, err = a.inputFetcher(status); err != nil {
+	if opts.Inputs, err = a.inputFetcher(project, status); err != nil {
 		return err
 	}
 	fetcher.Progress = status.module
@@ -176,13 +176,14 @@ func (a *app) indexFetcher(status *statusLine) (func(debian.Settings) debian.Fet
 
 // inputFetcher returns what gets inputs of other types than "debian" into the store,
 // which is opened when there is one to get.
-func (a *app) inputFetcher(status *statusLine) (*source.Inputs, error) {
+func (a *app) inputFetcher(project *modules.Project, status *statusLine) (*source.Inputs, error) {
 	client, err := a.client()
 	if err != nil {
 		return nil, err
 	}
+	mirrors, _ := project.Mirrors(a.getenv, "/") // what is wrong with inputs, locking says
 	return &source.Inputs{
-		Download: client, Registries: registries(client), Progress: status.download,
+		Download: client, Registries: registries(client), Mirrors: mirrors, Progress: status.download,
 		Store: func(ctx context.Context) (source.InputStore, error) { return a.storeOfModules(ctx) },
 	}, nil
 }

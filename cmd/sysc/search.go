@@ -112,6 +112,9 @@ func searching[T any](ctx context.Context, a *app, input string, ask func(*modul
 	if opts.Fetcher, err = a.indexFetcher(status); err != nil {
 		return found, err
 	}
+	if opts.Files, err = a.inputFetcher(project, status); err != nil {
+		return found, err
+	}
 	found, diags, err := ask(project, opts)
 	status.clear()
 	return found, cmp.Or(a.diagnose(diags, project.Files()), err)

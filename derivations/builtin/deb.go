@@ -1,9 +1,12 @@
 package builtin
 
 import (
+	"archive/tar"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -40,6 +43,52 @@ func debMembers(r io.ReaderAt, size int64) (control, data *io.SectionReader, err
 func isTar(name, want string) bool {
 	suffix, ok := strings.CutPrefix(name, want)
 	return ok && slices.Contains([]string{"", ".gz", ".xz", ".zst", ".bz2"}, suffix)
+}
+
+// maxControl bounds the control file of a package, maxControlTar what is read to find it,
+// in bytes.
+const (
+	maxControl    = 4 << 20
+	maxControlTar = 256 << 20
+)
+
+// DebControl returns the control file of a Debian package of size bytes. What is wrong
+// with the bytes is a [*MalformedError].
+func DebControl(ctx context.Context, r io.ReaderAt, size int64) ([]byte, error) {
+	text, err := debControl(r, size)
+	if err != nil {
+		return nil, Malformed(ctx, err)
+	}
+	return text, nil
+}
+
+func debControl(r io.ReaderAt, size int64) (text []byte, err error) {
+	control, _, err := debMembers(r, size)
+	if err != nil {
+		return nil, err
+	}
+	plain, err := Decompress(control, 1)
+	if err != nil {
+		return nil, fmt.Errorf("control.tar: %w", err)
+	}
+	defer func() { err = errors.Join(err, plain.Close()) }()
+	archive := tar.NewReader(&limitedReader{plain, maxControlTar})
+	for {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, errors.New("control.tar: no control file")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("control.tar: %w", err)
+		}
+		if header.Typeflag == tar.TypeReg && path.Clean(header.Name) == "control" {
+			text, err := io.ReadAll(&limitedReader{archive, maxControl})
+			if err != nil {
+				return nil, fmt.Errorf("control.tar: control: %w", err)
+			}
+			return text, nil
+		}
+	}
 }
 
 // readDeb reads a package's two archives into one listing, with the directories

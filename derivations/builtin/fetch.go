@@ -2,11 +2,13 @@ package builtin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
 
+	"sysc/derivations"
 	"sysc/internal/download"
 	"sysc/internal/filelock"
 	"sysc/store"
@@ -35,35 +37,63 @@ func fetch(ctx context.Context, s *Step) error {
 	if fixed == nil || fixed.Kind != store.KindFile {
 		return fmt.Errorf("fetch %q: only a file whose digest is known can be fetched", s.Derivation.Name)
 	}
-	request := download.Request{SHA256: fixed.Digest, Size: -1, MaxSize: maxFetch, Progress: s.Progress}
-	if size := max(attrs.Size, fixed.Size); size > 0 {
-		request.Size = size
+	source := attrs.file(s.Derivation.Name, fixed)
+	size, err := s.FetchFile(ctx, source)
+	if err != nil {
+		return err
 	}
-	for _, address := range append([]string{attrs.URL}, attrs.URLs...) {
-		if address == "" {
-			continue
+	return s.SetFile(ctx, s.Derivation.OutputNames()[0], source.SHA256, size, fixed.Executable, nil)
+}
+
+// file is what the attributes of a step ask for.
+func (a fetchAttrs) file(name string, fixed *derivations.Fixed) FileSource {
+	f := FileSource{Name: name, SHA256: fixed.Digest, Size: max(a.Size, fixed.Size), Executable: fixed.Executable}
+	for _, address := range append([]string{a.URL}, a.URLs...) {
+		if address != "" {
+			f.URLs = append(f.URLs, address)
 		}
+	}
+	return f
+}
+
+// FetchedFile returns what a derivation fetches, if it is one that fetches a file.
+func FetchedFile(d *derivations.Derivation) (FileSource, bool) {
+	if d.Builder != BuilderFetch || d.Fixed == nil || d.Fixed.Kind != store.KindFile {
+		return FileSource{}, false
+	}
+	var attrs fetchAttrs
+	if err := json.Unmarshal(d.Attrs, &attrs); err != nil {
+		return FileSource{}, false
+	}
+	return attrs.file(d.Name, d.Fixed), true
+}
+
+// FetchFile puts a file whose digest is known into the store and returns its size in
+// bytes.
+func (s *Step) FetchFile(ctx context.Context, f FileSource) (int64, error) {
+	request := download.Request{SHA256: f.SHA256, Size: -1, MaxSize: maxFetch, Progress: s.Progress}
+	if f.Size > 0 {
+		request.Size = f.Size
+	}
+	for _, address := range f.URLs {
 		u, err := url.Parse(address)
 		switch {
 		case err != nil || u.Scheme == "file":
-			return fmt.Errorf("fetch %q: %q is no address to fetch from", s.Derivation.Name, address)
+			return 0, fmt.Errorf("fetch %q: %q is no address to fetch from", f.Name, address)
 		case u.User != nil:
-			return fmt.Errorf("fetch %q: a password in the address of %s; those belong into ~/.netrc", s.Derivation.Name, u.Host)
+			return 0, fmt.Errorf("fetch %q: a password in the address of %s; those belong into ~/.netrc", f.Name, u.Host)
 		}
 		expanded, err := s.Mirrors.Expand(address)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		request.URLs = append(request.URLs, expanded...)
 	}
 	blob, size, err := s.fetchOnce(ctx, s.Download, request)
-	if err != nil {
-		return err
+	if err == nil && blob != f.SHA256 {
+		err = fmt.Errorf("fetch %q: the file changed on disk, it has %s now", f.Name, blob)
 	}
-	if blob != fixed.Digest {
-		return fmt.Errorf("fetch %q: the file changed on disk, it has %s now", s.Derivation.Name, blob)
-	}
-	return s.SetFile(ctx, s.Derivation.OutputNames()[0], blob, size, fixed.Executable, nil)
+	return size, err
 }
 
 // fetchOnce adds a file to the store, from the network when the store does not

@@ -3,6 +3,7 @@ package builtin
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -277,6 +278,43 @@ func FuzzDeb(f *testing.F) {
 		}
 		if _, err := l.write(t.Context(), st); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func TestDebControl(t *testing.T) {
+	for suffix := range compressors {
+		deb := makeDeb(t, suffix, dir0755("./"), file0644("./a", "x"))
+		text, err := DebControl(t.Context(), bytes.NewReader(deb), int64(len(deb)))
+		if err != nil || !strings.HasPrefix(string(text), "Package: ") {
+			t.Errorf("%q: %q, %v", suffix, text, err)
+		}
+		// Nothing that is cut short is taken for a whole package.
+		_, err = DebControl(t.Context(), bytes.NewReader(deb[:len(deb)/2]), int64(len(deb)/2))
+		if _, ok := errors.AsType[*MalformedError](err); !ok {
+			t.Errorf("%q, a half: %v", suffix, err)
+		}
+	}
+	bomb := makeTar(t, file0644("./control", strings.Repeat("x", maxControl+1)))
+	data := makeTar(t)
+	for want, deb := range map[string][]byte{
+		"decompresses to too much": makeAr("debian-binary", "2.0\n", "control.tar", string(bomb), "data.tar", string(data)),
+		"no control file":          makeAr("debian-binary", "2.0\n", "control.tar", string(makeTar(t, dir0755("control"))), "data.tar", string(data)),
+	} {
+		if _, err := DebControl(t.Context(), bytes.NewReader(deb), int64(len(deb))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want error with %q", err, want)
+		}
+	}
+}
+
+func FuzzDebControl(f *testing.F) {
+	for suffix := range compressors {
+		f.Add(makeDeb(f, suffix, dir0755("./"), file0644("./a", "x")))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		text, err := DebControl(t.Context(), bytes.NewReader(data), int64(len(data)))
+		if len(text) > maxControl || (text == nil) != (err != nil) && len(text) > 0 {
+			t.Fatalf("%d bytes, %v", len(text), err)
 		}
 	})
 }

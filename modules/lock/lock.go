@@ -99,10 +99,19 @@ type Request struct {
 	Pins []string `json:"pins,omitempty"`
 	// Exclude are the names of packages that must not be there, sorted, each once.
 	Exclude []string `json:"exclude,omitempty"`
+	// Files are packages that are in no archive, sorted by name, each once. What
+	// [Resolution.Packages] has of them has no archive.
+	Files []OwnFile `json:"files,omitempty"`
 	// Packages are the names asked for, sorted, each once; "git=1:2.47" asks for a
 	// version, "git=1:2*" for one that begins so, "libc6:i386" for an architecture,
 	// "tools:hammer" for a package of an input that is not the base.
 	Packages []string `json:"packages"`
+}
+
+// An OwnFile is a package file that a definition names in place of an archive's.
+type OwnFile struct {
+	Package string       `json:"package"`
+	SHA256  store.Digest `json:"sha256"`
 }
 
 // An InputState is an input in the state of one revision.
@@ -115,5 +124,6 @@ type InputState struct {
 func (r Request) Equal(o Request) bool {
 	return r.Input == o.Input && r.Revision == o.Revision && r.Architecture == o.Architecture &&
 		r.Base == o.Base && r.Recommends == o.Recommends && slices.Equal(r.With, o.With) &&
-		slices.Equal(r.Pins, o.Pins) && slices.Equal(r.Exclude, o.Exclude) && slices.Equal(r.Packages, o.Packages)
+		slices.Equal(r.Pins, o.Pins) && slices.Equal(r.Exclude, o.Exclude) &&
+		slices.Equal(r.Files, o.Files) && slices.Equal(r.Packages, o.Packages)
 }

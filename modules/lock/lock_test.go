@@ -32,6 +32,8 @@ func sample() *File {
 			Filename: "pool/main/" + name + ".deb", Size: 3, SHA256: store.DigestOf([]byte(name)), Explicit: name == "git",
 		}
 	}
+	own := pkg("ours")
+	own.Archive, own.Filename = "", "ours.deb"
 	return &File{
 		Inputs: map[string]Input{"debian": {Type: "debian", Settings: store.DigestOf([]byte("settings")), Revision: rev}},
 		Modules: map[string]Module{
@@ -45,8 +47,9 @@ func sample() *File {
 				Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "required",
 				With: []InputState{{Input: "tools", Revision: rev.ID()}}, Pins: []string{"tools hammer* =2: 990", "tools: 500"},
 				Recommends: true, Exclude: []string{"nano"}, Packages: []string{"git", "libc6:i386", "tools:hammer"},
+				Files: []OwnFile{{"ours", store.DigestOf([]byte("ours"))}},
 			},
-			Packages: []debian.Package{pkg("git"), pkg("libc6"), pkg("vim")},
+			Packages: []debian.Package{pkg("git"), pkg("libc6"), own, pkg("vim")},
 		}},
 		Users:  map[string]uint32{"alice": 1000, "build": 899},
 		Groups: map[string]uint32{"media": 1001},

@@ -333,10 +333,11 @@ func checkResolution(r *resolutionJSON) error {
 	slices.Sort(r.Request.Packages)
 	r.Request.Packages = slices.Compact(r.Request.Packages)
 	slices.SortFunc(r.Request.With, func(a, b InputState) int { return strings.Compare(a.Input, b.Input) })
+	slices.SortFunc(r.Request.Files, func(a, b OwnFile) int { return strings.Compare(a.Package, b.Package) })
 	r.Packages = sortedPackages(r.Packages)
 	for i, p := range r.Packages {
-		switch {
-		case p.Name == "" || p.Version == "" || p.Architecture == "" || p.Archive == "":
+		switch own := slices.Contains(r.Request.Files, OwnFile{p.Name, p.SHA256}); {
+		case p.Name == "" || p.Version == "" || p.Architecture == "" || p.Archive == "" && !own:
 			return fmt.Errorf("package %d has no name, version, architecture or archive", i+1)
 		case p.SHA256.IsZero():
 			return fmt.Errorf("package %q has no hash", p.Name)

@@ -210,6 +210,14 @@ func (w *writer) request(r Request) {
 	if len(r.Exclude) > 0 {
 		w.names("exclude", r.Exclude)
 	}
+	if len(r.Files) > 0 {
+		w.key("files")
+		w.open("[")
+		for _, f := range r.Files {
+			w.value(f)
+		}
+		w.close("]")
+	}
 	w.names("packages", r.Packages)
 	w.close("}")
 }

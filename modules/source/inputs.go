@@ -37,6 +37,8 @@ type Inputs struct {
 	Git        gitfetch.Client
 	Download   *download.Client
 	Registries *ocifetch.Client
+	// Mirrors are what addresses mirror://NAME/PATH of files stand for.
+	Mirrors builtin.Mirrors
 	// Progress, if not nil, is told how many bytes of how many have arrived; total is -1
 	// when it is not known.
 	Progress func(what string, done, total int64)
@@ -110,6 +112,30 @@ func (f *Inputs) File(ctx context.Context, s builtin.FileSource) (store.Digest, 
 	return s.SHA256, s.Size, err
 }
 
+// KnownFile opens a file whose digest is known: the one that the store has, or what is
+// fetched into it.
+func (f *Inputs) KnownFile(ctx context.Context, s builtin.FileSource) (*os.File, error) {
+	st, err := f.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if file, err := st.OpenBlob(ctx, s.SHA256); err == nil {
+		return file, nil
+	}
+	err = f.with(ctx, s.Name, func(step *builtin.Step) (d derivations.Derivation, err error) {
+		if s.Size, err = step.FetchFile(ctx, s); err != nil {
+			return d, err
+		}
+		_, err = step.Store.AddTree(ctx, derivations.FileTree(s.SHA256, s.Size, s.Executable))
+		d, _ = s.Derivation()
+		return d, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return st.OpenBlob(ctx, s.SHA256)
+}
+
 // with calls get with a step of the store, and registers the result of the derivation
 // that it returns, which the store has then.
 func (f *Inputs) with(ctx context.Context, what string, get func(*builtin.Step) (derivations.Derivation, error)) (err error) {
@@ -126,7 +152,7 @@ func (f *Inputs) with(ctx context.Context, what string, get func(*builtin.Step) 
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	step := &builtin.Step{
-		Store: st, Download: f.Download, Git: f.Git, Registries: f.Registries, DownloadDir: st.DownloadDir(), Log: io.Discard,
+		Store: st, Download: f.Download, Git: f.Git, Registries: f.Registries, Mirrors: f.Mirrors, DownloadDir: st.DownloadDir(), Log: io.Discard,
 		TempDir: func() (string, error) { return dir, nil },
 		Progress: func(done, total int64) {
 			if f.Progress != nil {

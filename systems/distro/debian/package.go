@@ -13,7 +13,8 @@ type Package struct {
 	Name         string `json:"name"`
 	Version      string `json:"version"`
 	Architecture string `json:"architecture"`
-	// Archive is the name of the mirror that has it, Filename the path there.
+	// Archive is the name of the mirror that has it, Filename the path there; "" for a
+	// file of the definition's own.
 	Archive  string       `json:"archive"`
 	Filename string       `json:"filename"`
 	Size     int64        `json:"size"` // bytes

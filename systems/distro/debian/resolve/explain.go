@@ -178,8 +178,12 @@ func (e *explainer) reason(c *clause) string {
 		if e.parents[c.why.of] == nil {
 			return "" // it was not the version that mattered
 		}
-		return fmt.Sprintf("%s, which is %s, but %s stays at %s",
-			e.chain(c.why.of), e.u.Package(c.why.of).Version, e.u.Name(c.why.of), e.u.Package(c.why.other).Version)
+		stays := "stays at"
+		if e.u.Package(c.why.other).Origin.Archive == "" { // a file of its own
+			stays = "is the definition's own"
+		}
+		return fmt.Sprintf("%s, which is %s, but %s %s %s",
+			e.chain(c.why.of), e.u.Package(c.why.of).Version, e.u.Name(c.why.of), stays, e.u.Package(c.why.other).Version)
 	case versions:
 		if e.parents[c.why.of] == nil || e.parents[c.why.other] == nil {
 			return ""

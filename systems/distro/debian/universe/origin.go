@@ -33,7 +33,8 @@ type Pin struct {
 type Origin struct {
 	// Input is the name of the input that the index belongs to.
 	Input string
-	// Archive is the name of the mirror that has the files.
+	// Archive is the name of the mirror that has the files, "" for files of the
+	// definition's own.
 	Archive string
 	Suite   string
 	// Pin is the priority of the packages that none of Pins fits; of several that fit,

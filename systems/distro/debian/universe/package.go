@@ -4,8 +4,11 @@ package universe
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -117,6 +120,46 @@ func (p *Package) field(name string, size, sha *string) *string {
 		return sha
 	}
 	return nil
+}
+
+// A File is where the file of a package is, and what it is.
+type File struct {
+	// Name stands for [Package.Filename].
+	Name   string
+	Size   int64
+	SHA256 store.Digest
+}
+
+// ReadControl reads the control file of a package: one stanza as in an index, but for what
+// is said there of the file.
+func ReadControl(text []byte, file File) (Package, error) {
+	reader := deb822.NewReader(bytes.NewReader(text))
+	stanza, err := reader.Next()
+	if err != nil {
+		return Package{}, fmt.Errorf("read control file: %w", err)
+	}
+	if err := stanza.CheckUnique(); err != nil {
+		return Package{}, fmt.Errorf("read control file: %w", err)
+	}
+	ofFile := func(f deb822.Field) bool {
+		return slices.ContainsFunc([]string{"Filename", "Size", "SHA256"}, func(name string) bool { return strings.EqualFold(string(f.Name), name) })
+	}
+	own := deb822.Stanza{Fields: append(slices.DeleteFunc(slices.Clone(stanza.Fields), ofFile),
+		deb822.Field{Name: []byte("Filename"), Value: []byte(file.Name)},
+		deb822.Field{Name: []byte("Size"), Value: strconv.AppendInt(nil, file.Size, 10)},
+		deb822.Field{Name: []byte("SHA256"), Value: []byte(file.SHA256.Hex())},
+	)}
+	p, _, err := fromStanza(&own, nil)
+	if err == nil && p.Architecture == "" {
+		err = fmt.Errorf("parse package %q: no architecture", p.Name)
+	}
+	if err != nil {
+		return Package{}, err
+	}
+	if _, err := reader.Next(); !errors.Is(err, io.EOF) {
+		return Package{}, fmt.Errorf("read control file of %q: more than one stanza", p.Name)
+	}
+	return p, nil
 }
 
 func appendFolded(dst, value []byte) []byte {

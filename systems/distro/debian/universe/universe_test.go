@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"sysc/store"
 	"sysc/systems/distro/debian/relation"
 )
 
@@ -190,6 +191,43 @@ func FuzzReadIndex(f *testing.F) {
 		if u, err := New("amd64", Index{&Origin{}, packages}); err == nil {
 			u.Suggest("abc", "")
 			u.Base("", true)
+		}
+	})
+}
+
+func TestReadControl(t *testing.T) {
+	file := File{Name: "a_1_all.deb", Size: 7, SHA256: store.DigestOf([]byte("a"))}
+	// What a control file says of a file is not to be believed.
+	text := "Package: a\nVersion: 1\nArchitecture: all\nDepends: b,\n c\nSize: 9\nFilename: /etc/passwd\nsha256: 00\nDescription: x\n y\n"
+	p, err := ReadControl([]byte(text), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Package{Name: "a", Version: "1", Architecture: "all", Source: "a", Depends: "b, c", Filename: file.Name, Size: 7, SHA256: file.SHA256}
+	if p != want {
+		t.Errorf("got %+v, want %+v", p, want)
+	}
+	for text, want := range map[string]string{
+		"":                                "EOF",
+		"Package: a\nVersion: 1\n":        "no architecture",
+		"Package: a\nArchitecture: all\n": "version",
+		"Package: A b\nVersion: 1\n":      "name",
+		"Package: a\nPackage: b\n":        "twice",
+		"Package: a\nVersion: 1\nArchitecture: all\n\nPackage: b\n": "more than one stanza",
+	} {
+		if _, err := ReadControl([]byte(text), file); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want error with %q", text, err, want)
+		}
+	}
+}
+
+func FuzzReadControl(f *testing.F) {
+	f.Add("Package: a\nVersion: 1\nArchitecture: all\nProvides: c (= 1)\nDepends: b,\n c\nSize: 9\n")
+	file := File{Name: "a.deb", SHA256: store.DigestOf(nil)}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := ReadControl([]byte(text), file)
+		if err == nil && (p.Filename != file.Name || p.Size != file.Size || p.SHA256 != file.SHA256 || p.Name == "" || p.Version == "") {
+			t.Errorf("%+v", p)
 		}
 	})
 }
