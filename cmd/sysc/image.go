@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sysc/derivations"
 	"sysc/derivations/build"
@@ -21,36 +22,26 @@ import (
 	"sysc/store/localstore"
 	"sysc/store/tree"
 	"sysc/systems"
-	"sysc/systems/erofs"
 	"sysc/systems/image"
+	"sysc/systems/tarball"
 )
-
-// An imageFormat is a form that a system can leave the store in.
-type imageFormat struct {
-	name, what string
-	write      func(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error
-}
-
-func imageFormats() []imageFormat {
-	return []imageFormat{
-		{"raw", "a disk that a machine with UEFI boots from", writeRaw},
-		{"erofs", "the root as a file system that is read only", writeErofs},
-	}
-}
 
 type imageFlags struct {
 	format, output string
+	compress       tarball.Compression
 	size, bootSize int64
+	params         []string // of the kernel, beside the system's
 }
 
 func (a *app) imageCommand() *cobra.Command {
 	flags := imageFlags{format: "raw", bootSize: image.DefaultBootSize}
 	var builds buildFlags
 	var names []string
+	const width = 8
 	long := "Build a system and write what a machine boots from, without privileges: the same system\ngives the same bytes. Formats:\n\n"
 	for _, f := range imageFormats() {
 		names = append(names, f.name)
-		long += fmt.Sprintf("  %-7s %s\n", f.name, f.what)
+		long += fmt.Sprintf("  %-*s %s\n", width, f.name, f.what)
 	}
 	cmd := &cobra.Command{
 		Use:   "image [SYSTEM]",
@@ -61,34 +52,51 @@ everything else: the system as generation 1, a store that it came from, and what
 machine will write. The system
 needs a kernel and a boot loader for it, such as from Debian's packages linux-image-amd64
 and systemd-boot-efi. Parts of the file that are empty take no room.`,
-		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs",
+		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs\n  sysc image --format tar --output root.tar.zst",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if flags.output == "" {
-				return errors.New("say with --output where the image is to go")
+			format, err := chooseFormat(cmd.Flags(), &flags)
+			if err != nil {
+				return err
 			}
-			return a.image(cmd.Context(), firstArg(args), flags, builds)
+			return a.image(cmd.Context(), firstArg(args), format, flags, builds)
 		},
 	}
 	a.projectFlags(cmd)
 	a.buildFlags(cmd, &builds)
 	cmd.Flags().StringVar(&flags.format, "format", flags.format, "write `FORMAT`: "+strings.Join(names, ", "))
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`")
+	cmd.Flags().StringVar((*string)(&flags.compress), "compress", "", "compress an archive by `METHOD`: gzip, zstd or none (default: what the file's name says)")
 	cmd.Flags().Var((*byteLimit)(&flags.size), "size", "make the disk `SIZE` large, as in 20G (default: what the system takes, and 2 GiB)")
 	cmd.Flags().Var((*byteLimit)(&flags.bootSize), "boot-size", "make its boot partition `SIZE` large")
 	return cmd
 }
 
-func (a *app) image(ctx context.Context, arg string, flags imageFlags, builds buildFlags) error {
+// chooseFormat returns the format that is asked for, and refuses what makes no sense of
+// it, before anything is built.
+func chooseFormat(set *pflag.FlagSet, flags *imageFlags) (*imageFormat, error) {
 	formats := imageFormats()
 	at := slices.IndexFunc(formats, func(f imageFormat) bool { return f.name == flags.format })
-	if at < 0 {
-		return fmt.Errorf("unknown format %q (see sysc image --help)", flags.format)
+	switch {
+	case flags.output == "":
+		return nil, errors.New("say with --output where the image is to go")
+	case at < 0:
+		return nil, fmt.Errorf("unknown format %q (see sysc image --help)", flags.format)
 	}
+	for _, name := range slices.Concat(diskFlags, archiveFlags) {
+		if set.Changed(name) && !slices.Contains(formats[at].flags, name) {
+			return nil, fmt.Errorf("--%s says nothing about the format %s", name, flags.format)
+		}
+	}
+	flags.compress = cmp.Or(flags.compress, tarball.CompressionOf(flags.output))
+	return &formats[at], flags.compress.Check()
+}
+
+func (a *app) image(ctx context.Context, arg string, format *imageFormat, flags imageFlags, builds buildFlags) error {
 	return a.withSystem(ctx, arg, builds, func(b *builtSystem) error {
 		const shared = 0o644
 		err := atomicfile.Write(flags.output, shared, func(f *os.File) error {
-			return formats[at].write(ctx, f, b, flags)
+			return format.write(ctx, f, b, flags)
 		})
 		if err != nil {
 			return err
@@ -144,29 +152,6 @@ func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn f
 		return err
 	}
 	return fn(b)
-}
-
-func writeRaw(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error {
-	return writeDisk(ctx, f, b, image.Options{Size: flags.size, BootSize: cmp.Or(flags.bootSize, image.DefaultBootSize)})
-}
-
-// writeDisk writes a disk image with what this program has for it.
-func writeDisk(ctx context.Context, f *os.File, b *builtSystem, opts image.Options) (err error) {
-	if opts.Store, err = b.machineStore(ctx); err != nil {
-		return err
-	}
-	if opts.Program, err = initProgram(b.Manifest.Platform); err != nil {
-		return err
-	}
-	return image.Raw(ctx, f, b.store, b.System, opts)
-}
-
-func writeErofs(ctx context.Context, f *os.File, b *builtSystem, _ imageFlags) error {
-	root, err := image.Root(ctx, b.store, b.System)
-	if err != nil {
-		return err
-	}
-	return erofs.Write(ctx, f, b.store, root)
 }
 
 // machineStore is the store that a machine has to begin with: the system, and what its

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sysc/systems/image"
 	"sysc/systems/vm"
 )
 
@@ -31,7 +30,7 @@ func (a *app) vmCommand() *cobra.Command {
 ends the machine, as does switching it off.
 
 With --disk the machine has a disk that stays: FILE, which is made from the system when it
-is missing. Else the disk is gone when the machine ends.
+is missing, as qcow2 when its name ends so. Else the disk is gone when the machine ends.
 
 QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 and ovmf.`,
 		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G",
@@ -92,7 +91,11 @@ func makeDisk(ctx context.Context, path string, b *builtSystem) error {
 	if err != nil {
 		return err
 	}
-	err = writeDisk(ctx, f, b, image.Options{Params: serialParams})
+	write := writeRaw
+	if vm.DiskFormat(path) == "qcow2" {
+		write = writeQcow2
+	}
+	err = write(ctx, f, b, imageFlags{params: serialParams})
 	err = errors.Join(err, f.Close())
 	if err != nil {
 		os.Remove(path) // half a disk would be taken for one

@@ -70,14 +70,18 @@ func Write(w io.WriterAt, size int64, disk GUID, parts []Partition) error {
 	table = table[:tableSize]
 	const first = 1
 	last := sectors - 1
-	for at, data := range map[int64][]byte{
-		0:                           protective(sectors),
-		first:                       header(first, last, first+1, sectors, disk, table),
-		first + 1:                   table,
-		last:                        header(last, first, last-tableSize/SectorSize, sectors, disk, table),
-		last - tableSize/SectorSize: table,
+	const copied = tableSize / SectorSize // sectors before the last one
+	for _, part := range []struct {
+		at   int64
+		data []byte
+	}{
+		{0, protective(sectors)},
+		{first, header(first, last, first+1, sectors, disk, table)},
+		{first + 1, table},
+		{last - copied, table},
+		{last, header(last, first, last-copied, sectors, disk, table)},
 	} {
-		if _, err := w.WriteAt(data, at*SectorSize); err != nil {
+		if _, err := w.WriteAt(part.data, part.at*SectorSize); err != nil {
 			return fmt.Errorf("write partition table: %w", err)
 		}
 	}

@@ -12,11 +12,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Options describe a machine.
 type Options struct {
-	// Disk is the file of its disk, raw, which the machine writes to.
+	// Disk is the file of its disk, which the machine writes to: raw, or of the format
+	// that [DiskFormat] sees in its name.
 	Disk string
 	// Temporary keeps what the machine writes in memory or a temporary file of QEMU's,
 	// until it ends.
@@ -80,7 +82,7 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		"-nodefaults", "-display", "none",
 		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + escape(code),
 		"-drive", "if=pflash,format=raw,unit=1,file=" + escape(vars),
-		"-drive", "if=virtio,format=raw,file=" + escape(o.Disk) + snapshot(o.Temporary),
+		"-drive", "if=virtio,format=" + DiskFormat(o.Disk) + ",file=" + escape(o.Disk) + snapshot(o.Temporary),
 		"-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
 	}
 	if monitor {
@@ -96,6 +98,16 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+escape(name)+"="+value)
 	}
 	return exec.CommandContext(ctx, qemu, args...), nil
+}
+
+// DiskFormat returns the format of a disk's file by its name: "qcow2" for one that ends
+// in ".qcow2", else "raw". What is in it does not count, as the machine can change that:
+// a file that it makes look like a qcow2 could name any other file as a part of it.
+func DiskFormat(path string) string {
+	if strings.HasSuffix(path, ".qcow2") {
+		return "qcow2"
+	}
+	return "raw"
 }
 
 func snapshot(temporary bool) string {
