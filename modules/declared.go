@@ -19,6 +19,7 @@ func (r *reader) declared(def *systems.Definition, ids *ids) {
 	boot := r.option(root, "boot")
 	def.KernelParams = r.texts(boot, "kernel_params")
 	def.Boot = systems.BootSettings{Limit: r.count(boot, "limit"), Tries: r.count(boot, "tries")}
+	def.Initrd = r.initrd(boot, def)
 	paths := map[string]diag.Range{}
 	for _, n := range r.instances("directory") {
 		r.claim(paths, n)

@@ -42,6 +42,10 @@ type Options struct {
 	// Overrides are directories to use in place of modules, by the paths of their
 	// names: "web", or "web.tls" for a module of that module.
 	Overrides map[string]string
+	// InitProgram returns the digest of the first program of sysc's initrds for a platform,
+	// zero where there is none; nil is a sysc without any. It is a part of the program
+	// that evaluates.
+	InitProgram func(platform string) store.Digest
 	// Reads, if not nil, notes everything that is read from files.
 	Reads *readlog.Log
 	// Texts take the place of the files that messages call so, which need not exist:

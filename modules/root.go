@@ -82,7 +82,7 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}
-	key := newRootKey(r.base.name(), r.arch, packages)
+	key := newRootKey(r, packages)
 	if ref, ok := w.roots[key]; ok && len(replaced) == 0 {
 		w.session.Trace().Note(usedBundle{ref.Derivation, o})
 		return packages, ref, diags
@@ -92,7 +92,7 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 	var ref derivations.Ref
 	var err error
 	w.session.Trace().Together(func() {
-		ref, err = debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Replaced: replaced, Origin: o})
+		ref, err = debian.Root(w.graph, debian.RootRequest{Name: r.base.label + "-root", Architecture: r.arch, Packages: packages, Replaced: replaced, Initrd: r.initrd, Origin: o})
 	}, func(events []eval.Event) any { return w.bundle(ref.Derivation, events, o) })
 	if err != nil {
 		return nil, ref, append(diags, diag.Errorf(r.at, "Cannot make a root", "%v.", err)...)
@@ -107,12 +107,13 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 // packages once for all that ask for the same, so its address will do.
 type rootKey struct {
 	input, arch string
+	initrd      bool
 	packages    *debian.Package // the first one, nil if there is none
 	n           int
 }
 
-func newRootKey(input, arch string, packages []debian.Package) rootKey {
-	k := rootKey{input: input, arch: arch, n: len(packages)}
+func newRootKey(r rootRequest, packages []debian.Package) rootKey {
+	k := rootKey{input: r.base.name(), arch: r.arch, initrd: r.initrd, n: len(packages)}
 	if k.n > 0 {
 		k.packages = &packages[0]
 	}

@@ -199,6 +199,9 @@ func (s *System) read(r *reader) diag.List {
 		}
 	}
 	r.declared(&def, newIDs(s.w.lock.Users, s.w.lock.Groups))
+	if program := s.w.p.opts.InitProgram; program != nil && def.Initrd != nil {
+		def.Initrd.Program = program(def.Platform)
+	}
 	s.Definition = def
 	return diags
 }
@@ -227,6 +230,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	diags = append(diags, more...)
 	req.replaced = r.replaced(s.w)
 	root := s.e.options.Root()
+	req.initrd = r.text(r.option(root, "boot"), "initrd") == initrdDistribution
 	req.basePackages = debian.Base(r.text(root, "base_packages"))
 	req.recommends = r.flag(root, "install_recommends")
 	if base == "" || s.e.platform == "" { // what is wrong with the platform is reported

@@ -187,7 +187,9 @@ type rootRequest struct {
 	// replaced has by name what is installed in place of the archive's. What is built is
 	// no matter of the lock file, package files are.
 	replaced map[string]replacement
-	at       diag.Range
+	// initrd is set when packages make the initrd.
+	initrd bool
+	at     diag.Range
 }
 
 // inputs are those that packages are from: the base, then the others by full name.

@@ -27,6 +27,7 @@ func Builtins() map[string]builtin.Func {
 type declareAttrs struct {
 	Kind        Kind        `json:"kind,omitempty"`
 	Root        string      `json:"root"`
+	Initrd      string      `json:"initrd,omitempty"` // the directory that it stands in
 	Hostname    string      `json:"hostname,omitempty"`
 	Files       []File      `json:"files,omitempty"`
 	Directories []Directory `json:"directories,omitempty"`
@@ -98,8 +99,12 @@ func Compose(g *derivations.Graph, definition Definition) (derivations.Ref, erro
 	if err != nil {
 		return derivations.Ref{}, fmt.Errorf("compose %s %s: %v", def.Kind, def.Name, err)
 	}
+	initrd, err := addInitrd(g, def, root, o)
+	if err != nil {
+		return derivations.Ref{}, fmt.Errorf("compose %s %s: %w", def.Kind, def.Name, err)
+	}
 	attrs := declareAttrs{
-		Kind: def.Kind, Root: root, Hostname: def.Hostname,
+		Kind: def.Kind, Root: root, Initrd: initrd, Hostname: def.Hostname,
 		Files: def.Files, Directories: def.Directories, Symlinks: def.Symlinks,
 		Users: def.Users, Groups: def.Groups, Units: def.Units,
 	}

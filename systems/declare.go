@@ -70,6 +70,9 @@ func (d *declarer) all(ctx context.Context, attrs *declareAttrs) error {
 	if err := d.moveDpkg(ctx); err != nil {
 		return err
 	}
+	if err := d.placeInitrds(ctx, attrs.Initrd); err != nil {
+		return err
+	}
 	if err := d.addAccounts(ctx, attrs); err != nil {
 		return err
 	}

@@ -32,6 +32,9 @@ type Definition struct {
 	// KernelParams are appended to the kernel's command line.
 	KernelParams []string
 	Boot         BootSettings
+	// Initrd is set when sysc makes the initrd of the newest kernel in Root; else the
+	// system has the one that is there, if any.
+	Initrd *Initrd
 	// HealthChecks are sorted by name.
 	HealthChecks []HealthCheck
 	// Provenance says where the definition came from.
@@ -46,6 +49,21 @@ type BootSettings struct {
 	// Tries is how often a new generation is booted at most until it is known to be
 	// good; 0 does not count.
 	Tries int `json:"tries,omitempty"`
+	// Initrd is [InitrdSysc] when sysc made the initrd, which mounts generations from a
+	// data partition; "" when it is what the root came with.
+	Initrd string `json:"initrd,omitempty"`
+}
+
+// InitrdSysc is [BootSettings.Initrd] of a system with an [Initrd].
+const InitrdSysc = "sysc"
+
+// An Initrd is what sysc makes of its own first program and modules of the kernel.
+type Initrd struct {
+	// Program is the digest of the first program for the system's platform; zero where
+	// this sysc has none, which only whoever makes the initrd reports.
+	Program store.Digest
+	// Modules are further modules for it, by name, sorted.
+	Modules []string
 }
 
 // A Package is one installed package, as the plan and the record show it.

@@ -17,7 +17,7 @@ const (
 )
 
 // IsInitrd reports whether a file of this name in /boot is an initrd, which is
-// made on the machine, or in a root, and belongs to no package.
+// made on the machine, in a root, or by sysc, and belongs to no package.
 func IsInitrd(name string) bool { return strings.HasPrefix(name, initrdPrefix) }
 
 func isNotExist(err error) bool { return errors.Is(err, store.ErrNotExist) }

@@ -317,6 +317,9 @@ func MakeManifest(def Definition, known func(text string) (string, bool)) (*Mani
 		Users: cloneList(def.Users), Groups: cloneList(def.Groups),
 		HealthChecks: slices.Clone(def.HealthChecks),
 	}
+	if def.Initrd != nil {
+		m.Boot.Initrd = InitrdSysc
+	}
 	contents := Contents{}
 	for _, f := range def.Files {
 		out := DeclaredFile{DeclaredEntry: declared(f.Path, f.Mode, f.User, f.Group, f.Position)}

@@ -54,9 +54,6 @@ func writeDisk(ctx context.Context, disk image.Disk, b *builtSystem, flags image
 	if opts.Store, err = b.machineStore(ctx); err != nil {
 		return err
 	}
-	if opts.Program, err = initProgram(b.Manifest.Platform); err != nil {
-		return err
-	}
 	return image.Raw(ctx, disk, b.store, b.System, opts)
 }
 

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"strings"
+
+	"sysc/store"
 )
 
 //go:embed initprogram
@@ -17,4 +19,14 @@ func initProgram(platform string) ([]byte, error) {
 		return nil, fmt.Errorf("this sysc was built without the first program of an initrd for %s: build it with make build", platform)
 	}
 	return data, nil
+}
+
+// initProgramDigest is the digest of that program, zero without one: that it is missing
+// is told when it is needed.
+func initProgramDigest(platform string) store.Digest {
+	data, err := initProgram(platform)
+	if err != nil {
+		return store.Digest{}
+	}
+	return store.DigestOf(data)
 }

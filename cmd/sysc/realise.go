@@ -30,6 +30,7 @@ func builtins() map[string]builtin.Func {
 	all := builtin.Standard()
 	maps.Copy(all, debian.Builtins())
 	maps.Copy(all, systems.Builtins())
+	maps.Copy(all, systems.InitrdBuiltins(initProgram))
 	return all
 }
 

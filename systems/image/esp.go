@@ -9,9 +9,9 @@ import (
 
 	"sysc/store"
 	"sysc/store/tree"
+	"sysc/systems"
 	"sysc/systems/boot"
 	"sysc/systems/generation"
-	"sysc/systems/initrd"
 )
 
 // loaders are the files of systemd-boot for each platform: where packages have it, and
@@ -36,16 +36,14 @@ func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest,
 	if m.Kernel == nil {
 		return store.Digest{}, errors.New("it has no kernel: add a package such as linux-image-amd64")
 	}
-	kernel := boot.FilesOf(m)[0]
-	initrd, err := r.initrd(ctx)
-	if err != nil {
-		return store.Digest{}, err
+	if m.Boot.Initrd != systems.InitrdSysc || m.Initrd == nil {
+		return store.Digest{}, errors.New("its initrd is the distribution's, which mounts no generation: an image needs boot.initrd = \"sysc\"")
 	}
 	b := tree.NewBuilder(r.st, store.Digest{})
 	if err := r.loader(ctx, b); err != nil {
 		return store.Digest{}, err
 	}
-	files := []boot.File{kernel, initrd}
+	files := boot.FilesOf(m)
 	for _, f := range files {
 		e := tree.Entry{Type: tree.File, Mode: 0o644, Digest: f.Digest, Size: f.Size}
 		if err := b.Put(ctx, strings.TrimPrefix(f.Path(), "/"), e); err != nil {
@@ -71,17 +69,6 @@ func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest,
 	}
 	d, _, err := b.Write(ctx, r.st)
 	return d, err
-}
-
-// initrd makes the initrd and adds it to the store.
-func (r *raw) initrd(ctx context.Context) (boot.File, error) {
-	var b bytes.Buffer
-	m := r.system.Manifest
-	if err := initrd.Make(ctx, &b, r.st, m.Root.Tree, m.Kernel.Version, r.opts.Program); err != nil {
-		return boot.File{}, err
-	}
-	d, n, err := r.st.AddBlob(ctx, &b)
-	return boot.File{Name: "initrd", Digest: d, Size: n}, err
 }
 
 // loader puts the boot loader in.

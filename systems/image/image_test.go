@@ -46,7 +46,7 @@ type lab struct {
 	system *systems.System
 }
 
-func newLab(t *testing.T, entries []string) *lab {
+func newLab(t *testing.T, entries []string, initrd *systems.Initrd) *lab {
 	t.Helper()
 	dir := t.TempDir()
 	t.Cleanup(func() { systemstest.MakeWritable(dir) })
@@ -62,7 +62,8 @@ func newLab(t *testing.T, entries []string) *lab {
 	}
 	ref, err := systems.Compose(g, systems.Definition{
 		Name: "test", Platform: "linux/amd64", Hostname: "testhost", Root: base, KernelParams: []string{"quiet"},
-		Files: []systems.File{{Path: "/etc/motd", Content: "hello\n", Mode: 0o644}},
+		Files:  []systems.File{{Path: "/etc/motd", Content: "hello\n", Mode: 0o644}},
+		Initrd: initrd,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +88,6 @@ const (
 func options() image.Options {
 	return image.Options{
 		Size: diskSize, BootSize: bootSize, Params: []string{"console=ttyS0"},
-		Program: []byte("the program"),
 	}
 }
 
@@ -114,7 +114,7 @@ func TestRawBootPartition(t *testing.T) {
 	if err != nil {
 		t.Skip("mtype is not installed: apt-get install mtools")
 	}
-	l := newLab(t, entries)
+	l := newLab(t, entries, systemstest.Initrd())
 	disk, err := l.raw(t.Context(), t, options())
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestRawBootPartition(t *testing.T) {
 // The initrd's own way to a root works with the data partition.
 func TestRawGeneration(t *testing.T) {
 	mounttest.OwnMounts(t)
-	l := newLab(t, entries)
+	l := newLab(t, entries, systemstest.Initrd())
 	disk, err := l.raw(t.Context(), t, options())
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func checkGeneration(t *testing.T, root string) {
 func TestRawSameBytes(t *testing.T) {
 	var images [2]store.Digest
 	for i := range images {
-		l := newLab(t, entries) // in another store, another time
+		l := newLab(t, entries, systemstest.Initrd()) // in another store, another time
 		path, err := l.raw(t.Context(), t, options())
 		if err != nil {
 			t.Fatal(err)
@@ -273,17 +273,20 @@ func TestRawRefuses(t *testing.T) {
 	without := func(word string) []string {
 		return slices.DeleteFunc(slices.Clone(entries), func(e string) bool { return strings.Contains(e, word) })
 	}
+	initrd := systemstest.Initrd()
 	for name, c := range map[string]struct {
 		entries []string
+		initrd  *systems.Initrd
 		change  func(o *image.Options)
 		want    string
 	}{
-		"no kernel":  {without("vmlinuz"), func(*image.Options) {}, "linux-image"},
-		"no loader":  {without("systemd-boot"), func(*image.Options) {}, "systemd-boot-efi"},
-		"small disk": {entries, func(o *image.Options) { o.Size = 42 << 20 }, "small"},
-		"small boot": {entries, func(o *image.Options) { o.BootSize = 1 << 20 }, "FAT"},
+		"no kernel":    {without("vmlinuz"), nil, func(*image.Options) {}, "linux-image"},
+		"other initrd": {append(slices.Clone(entries), "f boot/initrd.img-6.1 0644 initramfs"), nil, func(*image.Options) {}, "boot.initrd"},
+		"no loader":    {without("systemd-boot"), initrd, func(*image.Options) {}, "systemd-boot-efi"},
+		"small disk":   {entries, initrd, func(o *image.Options) { o.Size = 42 << 20 }, "small"},
+		"small boot":   {entries, initrd, func(o *image.Options) { o.BootSize = 1 << 20 }, "FAT"},
 	} {
-		l := newLab(t, c.entries)
+		l := newLab(t, c.entries, c.initrd)
 		opts := options()
 		c.change(&opts)
 		_, err := l.raw(t.Context(), t, opts)

@@ -30,8 +30,6 @@ type Options struct {
 	BootSize int64
 	// Params are further words of the kernel's command line.
 	Params []string
-	// Program is the initrd's first program, for the system's platform.
-	Program []byte
 	// Store is that of the machine.
 	Store MachineStore
 }

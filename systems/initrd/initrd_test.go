@@ -127,7 +127,7 @@ func TestMake(t *testing.T) {
 	w := newSample(t, kernelFiles(t))
 	var images [2]bytes.Buffer
 	for i := range images {
-		if err := Make(t.Context(), &images[i], w, w.root, "6.1", []byte("the program")); err != nil {
+		if err := Make(t.Context(), &images[i], w, w.root, Request{Kernel: "6.1", Program: []byte("the program"), Modules: []string{"noise", "erofs", "virtio-pci"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,6 +151,7 @@ func TestMake(t *testing.T) {
 		{Name: "virtio", File: "virtio.ko"},
 		{Name: "virtio_pci", File: "virtio_pci.ko", Needs: []string{"virtio"},
 			Aliases: []string{"pci:v00001AF4d*sv*", "pci:v00001AF4d00001000*"}},
+		{Name: "noise", File: "noise.ko", Aliases: []string{"snd*"}},
 	}
 	want := map[string]string{
 		"init": "the program", "modules": "", "modules/index": string(earlyboot.FormatModules(index)),
@@ -189,24 +190,25 @@ func readCpio(r io.Reader) (map[string]string, error) {
 
 func TestMakeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		version string
+		request Request
 		change  func(files map[string]string)
 		want    string
 	}{
-		"no kernel":    {"6.2", func(map[string]string) {}, "6.2"},
-		"no depmod":    {"6.1", func(f map[string]string) { delete(f, "usr/lib/modules/6.1/modules.dep") }, "kmod"},
-		"no overlayfs": {"6.1", func(f map[string]string) { f["usr/lib/modules/6.1/modules.dep"] = "" }, "overlay"},
-		"no module": {"6.1", func(f map[string]string) {
+		"no kernel":       {Request{Kernel: "6.2"}, func(map[string]string) {}, "6.2"},
+		"no depmod":       {Request{Kernel: "6.1"}, func(f map[string]string) { delete(f, "usr/lib/modules/6.1/modules.dep") }, "kmod"},
+		"no overlayfs":    {Request{Kernel: "6.1"}, func(f map[string]string) { f["usr/lib/modules/6.1/modules.dep"] = "" }, "overlay"},
+		"no asked module": {Request{Kernel: "6.1", Modules: []string{"raid-card"}}, func(map[string]string) {}, "raid_card"},
+		"no module": {Request{Kernel: "6.1"}, func(f map[string]string) {
 			delete(f, "usr/lib/modules/6.1/kernel/lib/xor.ko")
 		}, "xor.ko"},
-		"damaged module": {"6.1", func(f map[string]string) {
+		"damaged module": {Request{Kernel: "6.1"}, func(f map[string]string) {
 			f["usr/lib/modules/6.1/kernel/fs/overlayfs/overlay.ko.zst"] = "\x28\xb5\x2f\xfd damaged"
 		}, "overlay.ko.zst"},
 	} {
 		files := kernelFiles(t)
 		c.change(files)
 		w := newSample(t, files)
-		err := Make(t.Context(), io.Discard, w, w.root, c.version, nil)
+		err := Make(t.Context(), io.Discard, w, w.root, c.request)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want something about %s", name, err, c.want)
 		}

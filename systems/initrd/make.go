@@ -12,22 +12,32 @@ import (
 	"sysc/systems/earlyboot"
 )
 
-// Make writes an initrd: program as its first program, and the modules of a kernel
-// of the root, by its version. A kernel without those that are needed to mount a
-// generation is an error.
-func Make(ctx context.Context, w io.Writer, src Source, root store.Digest, version string, program []byte) error {
-	if err := write(ctx, w, src, root, version, program); err != nil {
-		return fmt.Errorf("make initrd of kernel %s: %w", version, err)
+// A Request says what is in an initrd.
+type Request struct {
+	// Kernel is the version of a kernel of the root.
+	Kernel string
+	// Program is the first program.
+	Program []byte
+	// Modules are further modules, by name, which are loaded where there is a device for
+	// them. The kernel has to have them, built in or not.
+	Modules []string
+}
+
+// Make writes an initrd for a kernel of the root. A kernel without the modules that are
+// needed to mount a generation is an error.
+func Make(ctx context.Context, w io.Writer, src Source, root store.Digest, r Request) error {
+	if err := write(ctx, w, src, root, r); err != nil {
+		return fmt.Errorf("make initrd of kernel %s: %w", r.Kernel, err)
 	}
 	return nil
 }
 
-func write(ctx context.Context, w io.Writer, src Source, root store.Digest, version string, program []byte) error {
-	m, err := openModules(ctx, src, root, version)
+func write(ctx context.Context, w io.Writer, src Source, root store.Digest, r Request) error {
+	m, err := openModules(ctx, src, root, r.Kernel)
 	if err != nil {
 		return err
 	}
-	list, err := m.choose(ctx)
+	list, err := m.choose(ctx, r.Modules)
 	if err != nil {
 		return err
 	}
@@ -37,7 +47,7 @@ func write(ctx context.Context, w io.Writer, src Source, root store.Digest, vers
 		return err
 	}
 	archive := &cpio{to: z}
-	archive.file("init", 0o755, program)
+	archive.file("init", 0o755, r.Program)
 	archive.dir(earlyboot.ModulesDir[1:])
 	var index []earlyboot.Module
 	for _, c := range list {

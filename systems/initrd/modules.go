@@ -113,9 +113,13 @@ func moduleName(p string) string {
 
 // choose returns the modules of an initrd, with all that they need, each after what it
 // needs. Those that the kernel has built in, or has not, are left out; of the
-// required ones none may be missing.
-func (m *modules) choose(ctx context.Context) ([]chosen, error) {
-	for _, name := range required {
+// required ones and of those that somebody asked for none may be missing.
+func (m *modules) choose(ctx context.Context, asked []string) ([]chosen, error) {
+	asked = slices.Clone(asked)
+	for i, name := range asked {
+		asked[i] = moduleName(name)
+	}
+	for _, name := range slices.Concat(required, asked) {
 		if _, ok := m.paths[name]; !ok && !m.builtIn[name] {
 			return nil, fmt.Errorf("the kernel has no module %s", name)
 		}
@@ -138,7 +142,7 @@ func (m *modules) choose(ctx context.Context) ([]chosen, error) {
 		c.File = c.Name + ".ko"
 		list = append(list, c)
 	}
-	for i, name := range slices.Concat(required, byName, drivers) {
+	for i, name := range slices.Concat(required, byName, drivers, asked) {
 		path, ok := m.paths[name]
 		if !ok {
 			continue

@@ -21,9 +21,18 @@ import (
 
 const rootBuilder = "builtin:test-root"
 
+// program stands for the first program of initrds.
+const program = "the program"
+
+// Initrd is an initrd whose first program is one that [Builtins] have.
+func Initrd(modules ...string) *systems.Initrd {
+	return &systems.Initrd{Program: store.DigestOf([]byte(program)), Modules: modules}
+}
+
 // Builtins returns the steps of package systems and the one that [AddRoot] needs.
 func Builtins() map[string]builtin.Func {
 	steps := maps.Clone(systems.Builtins())
+	maps.Copy(steps, systems.InitrdBuiltins(func(string) ([]byte, error) { return []byte(program), nil }))
 	steps[rootBuilder] = makeRoot
 	return steps
 }

@@ -25,6 +25,9 @@ type RootRequest struct {
 	// the store: of package files that are taken in place of the archive's, or of
 	// directories that have them.
 	Replaced map[string]string
+	// Initrd is set when the packages shall make their initrd, if they have the programs
+	// for it.
+	Initrd bool
 	// Origin is where the definition asks for the root.
 	Origin derivations.Origin
 }
@@ -92,20 +95,24 @@ func root(g *derivations.Graph, r RootRequest) (derivations.Ref, error) {
 // configure adds the run of the maintainer scripts in a root. files are names of
 // packages, each with its file's path behind it, that dpkg unpacks there first.
 func configure(g *derivations.Graph, r RootRequest, platform, root string, files []string) (derivations.Ref, error) {
+	env := map[string]string{
+		"DEBIAN_FRONTEND":             "noninteractive",
+		"DEBCONF_NONINTERACTIVE_SEEN": "true",
+		"DEBCONF_NOWARNINGS":          "yes",
+		"PATH":                        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"HOME":                        "/root",
+		"LC_ALL":                      "C.UTF-8",
+		"TZ":                          "UTC",
+		"SOURCE_DATE_EPOCH":           configureEpoch,
+		"SYSC_DEBIAN_ARCHITECTURE":    r.Architecture,
+	}
+	if !r.Initrd {
+		env["INITRD"] = "No" // also read by the scripts in /etc/kernel/postinst.d
+	}
 	hash, err := g.Add(derivations.Derivation{
 		Name: sanitise(r.Name), Platform: platform, Builder: "exec",
 		Args: append([]string{"/bin/sh", "-c", dpkg.ConfigureScript, "configure"}, files...),
-		Env: map[string]string{
-			"DEBIAN_FRONTEND":             "noninteractive",
-			"DEBCONF_NONINTERACTIVE_SEEN": "true",
-			"DEBCONF_NOWARNINGS":          "yes",
-			"PATH":                        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-			"HOME":                        "/root",
-			"LC_ALL":                      "C.UTF-8",
-			"TZ":                          "UTC",
-			"SOURCE_DATE_EPOCH":           configureEpoch,
-			"SYSC_DEBIAN_ARCHITECTURE":    r.Architecture,
-		},
+		Env:  env,
 		Root: root, WritableRoot: true,
 	}, r.Origin)
 	return derivations.Ref{Derivation: hash, Output: derivations.DefaultOutput}, err

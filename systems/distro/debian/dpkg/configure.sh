@@ -119,7 +119,9 @@ fi
 
 # The initrd is made once, when everything is configured: the kernel's postinst and
 # then the triggers of all packages that have a part in it would each make it, at
-# half a minute a time.
+# half a minute a time. With INITRD=No, which the kernel's hooks know as well, it is
+# not made at all. The program is moved, not diverted, so dpkg's database has nothing
+# of it.
 initramfs=/usr/sbin/update-initramfs
 if [ -x $initramfs ]; then
 	mv $initramfs $stage/update-initramfs
@@ -132,7 +134,7 @@ dpkg --configure -a
 
 if [ -e $stage/update-initramfs ]; then
 	mv -f $stage/update-initramfs $initramfs
-	if [ -e $stage/initramfs-wanted ]; then
+	if [ -e $stage/initramfs-wanted ] && [ "${INITRD:-}" != No ]; then
 		for kernel in /boot/vmlinuz-*; do
 			[ ! -e "$kernel" ] || $initramfs -c -k "${kernel#/boot/vmlinuz-}"
 		done
