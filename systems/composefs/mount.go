@@ -1,5 +1,5 @@
 // Package composefs mounts images that package erofs writes: a metadata image over a
-// directory of blobs ([Mount]), or an image that stands alone ([MountImage]). It needs
+// directory of blobs ([Mount]), or an image that stands alone ([MountImage]), also SquashFS. It needs
 // the rights to mount, and nothing but the kernel: an initrd uses it, where there
 // is no other program.
 //
@@ -30,7 +30,7 @@ func Mount(image, blobs, target string) error {
 func mount(image, blobs, target string) error {
 	// The overlay needs a path to the image's mount, which is there until the
 	// overlay is, and stays alive in it.
-	if err := MountImage(image, target); err != nil {
+	if err := MountImage("erofs", image, target); err != nil {
 		return err
 	}
 	overlay, err := overlay(target, blobs)
@@ -57,22 +57,23 @@ func overlay(meta, blobs string) (int, error) {
 	return -1, errors.Join(errs...)
 }
 
-// MountImage mounts an EROFS image at target, read-only: a file or a block device.
-func MountImage(image, target string) error {
-	fd, err := fsmount.New("erofs", true, fsmount.Option{"source", image})
+// MountImage mounts an image at target, read-only: a file or a block device with a file
+// system of a kind that mount(2) knows, such as "erofs" or "squashfs".
+func MountImage(kind, image, target string) error {
+	fd, err := fsmount.New(kind, true, fsmount.Option{"source", image})
 	if errors.Is(err, unix.ENOTBLK) || errors.Is(err, unix.EINVAL) {
-		// Files can be mounted as they are since Linux 6.12, on disks at least.
-		fd, err = mountLoop(image)
+		// Files of EROFS can be mounted as they are since Linux 6.12, on disks at least.
+		fd, err = mountLoop(kind, image)
 	}
 	if err != nil {
-		return fmt.Errorf("mount EROFS image %s: %w", image, err)
+		return fmt.Errorf("mount %s image %s: %w", kind, image, err)
 	}
 	defer unix.Close(fd)
 	return attach(fd, target)
 }
 
 // mountLoop mounts an image by a loop device, which goes when the mount goes.
-func mountLoop(image string) (int, error) {
+func mountLoop(kind, image string) (int, error) {
 	file, err := os.Open(image)
 	if err != nil {
 		return -1, err
@@ -83,7 +84,7 @@ func mountLoop(image string) (int, error) {
 		return -1, err
 	}
 	defer device.Close()
-	return fsmount.New("erofs", true, fsmount.Option{"source", device.Name()})
+	return fsmount.New(kind, true, fsmount.Option{"source", device.Name()})
 }
 
 // attachTries bounds how often another process may be faster.

@@ -58,7 +58,7 @@ func TestMountImage(t *testing.T) {
 	// In memory a file can be mounted by a loop device only.
 	for _, where := range []string{t.TempDir(), memory} {
 		dir := t.TempDir()
-		if err := composefs.MountImage(image(t, where, full), dir); err != nil {
+		if err := composefs.MountImage("erofs", image(t, where, full), dir); err != nil {
 			t.Fatal(err)
 		}
 		w.Compare(t, dir)

@@ -12,4 +12,7 @@
 //   - /etc, an overlay: what the generation has, below what the machine changed
 //   - each directory of the data partition that the root has, too, as /var
 //   - /sysc, where the machine's store and generations are
+//
+// A machine may as well run from memory: then the initrd has an image of the whole root,
+// and the machine's changes are kept in memory, too ([MountMemory]).
 package earlyboot

@@ -16,6 +16,9 @@ type Parameters struct {
 	// is named in the partition table, "UUID=…", as the file system is, or a path
 	// "/dev/…".
 	Data string
+	// Image is a file of the initrd that has the whole root, as SquashFS or EROFS
+	// (sysc.image): the machine runs from memory, and has neither generation nor data.
+	Image string
 	// Watchdog is after how much time a watchdog resets the machine unless the
 	// system takes it over, in whole seconds (sysc.watchdog). 0 arms none.
 	Watchdog time.Duration
@@ -35,6 +38,8 @@ func ParseParameters(line string) (*Parameters, error) {
 			p.Generation, err = parseNumber(value, 1, 1<<31-1)
 		case "sysc.data":
 			p.Data = value
+		case "sysc.image":
+			p.Image = value
 		case "sysc.watchdog":
 			var seconds int
 			seconds, err = parseNumber(value, 0, maxWatchdog)
@@ -45,6 +50,7 @@ func ParseParameters(line string) (*Parameters, error) {
 		}
 	}
 	switch {
+	case p.Image != "":
 	case p.Generation == 0:
 		return nil, fmt.Errorf("command line: sysc.generation is missing")
 	case p.Data == "":

@@ -10,8 +10,9 @@ import (
 
 // Directories of the initrd that things are mounted at.
 const (
-	dataMount = "/run/sysc/data"
-	rootMount = "/sysroot"
+	dataMount   = "/run/sysc/data"
+	memoryMount = "/run/sysc/memory"
+	rootMount   = "/sysroot"
 )
 
 // initPath is the program of a generation that becomes process 1.
@@ -62,6 +63,22 @@ func boot() error {
 			notice("%v", err) // a machine may have none
 		}
 	}
+	if p.Image != "" {
+		err = bootMemory(p.Image, modules)
+	} else {
+		err = bootGeneration(p, modules)
+	}
+	if err != nil {
+		return err
+	}
+	if err := enter(rootMount); err != nil {
+		return err
+	}
+	return fmt.Errorf("start %s: %w", initPath, unix.Exec(initPath, []string{initPath}, os.Environ()))
+}
+
+// bootGeneration waits for the disk and mounts a generation of it as the root.
+func bootGeneration(p *Parameters, modules *loader) error {
 	dev, err := waitForDevice(p.Data, func() { modules.loadFor(deviceAliases("/sys")) })
 	if err != nil {
 		return err
@@ -81,10 +98,22 @@ func boot() error {
 		return err
 	}
 	notice("booting generation %d from %s", p.Generation, dev.path)
-	if err := enter(rootMount); err != nil {
+	return nil
+}
+
+// bootMemory mounts an image of the initrd as the root.
+func bootMemory(image string, modules *loader) error {
+	for _, name := range []string{"squashfs", "erofs", "overlay", "loop"} {
+		modules.load(name)
+	}
+	if err := os.MkdirAll(rootMount, 0o755); err != nil {
 		return err
 	}
-	return fmt.Errorf("start %s: %w", initPath, unix.Exec(initPath, []string{initPath}, os.Environ()))
+	if err := MountMemory(image, memoryMount, rootMount); err != nil {
+		return err
+	}
+	notice("booting %s from memory", image)
+	return nil
 }
 
 // Levels of the kernel's log, see syslog(2).

@@ -11,20 +11,22 @@ import (
 // A filesystem is what the beginning of a disk says that it is.
 type filesystem struct {
 	kind string // as mount(2) has it
-	uuid string // lower case, with hyphens
+	uuid string // lower case, with hyphens; "" for one without
 }
 
-// superblocks are where the file systems that data may be on have their magic
+// superblocks are where the file systems that data may be on, or a root, have their magic
 // numbers and UUIDs, as offsets from the beginning of the disk.
 var superblocks = []struct {
 	kind    string
 	magic   []byte
 	magicAt int64
-	uuidAt  int64
+	uuidAt  int64 // 0 for one without
 }{
 	{kind: "ext4", magic: binary.LittleEndian.AppendUint16(nil, 0xEF53), magicAt: 1024 + 0x38, uuidAt: 1024 + 0x68},
 	{kind: "btrfs", magic: []byte("_BHRfS_M"), magicAt: 0x10040, uuidAt: 0x10020},
 	{kind: "xfs", magic: []byte("XFSB"), magicAt: 0, uuidAt: 32},
+	{kind: "erofs", magic: binary.LittleEndian.AppendUint32(nil, 0xE0F5E1E2), magicAt: 1024, uuidAt: 1024 + 0x30},
+	{kind: "squashfs", magic: []byte("hsqs"), magicAt: 0},
 }
 
 // probeSize is how much of a disk is looked at.
@@ -45,6 +47,9 @@ func probe(disk io.ReaderAt) (filesystem, error) {
 			continue
 		}
 		if bytes.HasPrefix(head[s.magicAt:], s.magic) {
+			if s.uuidAt == 0 {
+				return filesystem{kind: s.kind}, nil
+			}
 			return filesystem{s.kind, formatUUID(head[s.uuidAt : s.uuidAt+uuidSize])}, nil
 		}
 	}

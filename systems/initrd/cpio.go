@@ -11,7 +11,7 @@ import (
 type cpio struct {
 	to    io.Writer
 	pos   int64
-	inode int
+	inode int64
 	err   error
 }
 
@@ -39,20 +39,25 @@ func (c *cpio) close() error {
 }
 
 func (c *cpio) entry(name string, mode uint32, data []byte) {
+	c.head(name, mode, int64(len(data)))
+	c.write(data)
+	c.pad()
+}
+
+// head writes what stands before the contents of an entry.
+func (c *cpio) head(name string, mode uint32, size int64) {
 	c.inode++
-	links, mtime := 1, cpioTime
+	links, mtime := int64(1), int64(cpioTime)
 	if mode == 0 {
 		mtime = 0 // the trailer
 	}
-	fields := []int{c.inode, int(mode), 0, 0, links, mtime, len(data), 0, 0, 0, 0, len(name) + 1, 0}
+	fields := []int64{c.inode, int64(mode), 0, 0, links, mtime, size, 0, 0, 0, 0, int64(len(name) + 1), 0}
 	head := []byte(cpioMagic)
 	for _, f := range fields {
 		head = fmt.Appendf(head, "%08X", f)
 	}
 	head = append(head, name...)
 	c.write(append(head, 0))
-	c.pad()
-	c.write(data)
 	c.pad()
 }
 

@@ -239,3 +239,25 @@ func TestProgram(t *testing.T) {
 		t.Error(fmt.Sprintf("the program has %d bytes", n))
 	}
 }
+
+// What is appended to an initrd is a further archive, at a place where a kernel looks.
+func TestAppend(t *testing.T) {
+	for _, size := range []int64{0, 1, 3, 4, 8} {
+		var b bytes.Buffer
+		b.Write(make([]byte, size))
+		if err := Append(&b, size, "root", strings.NewReader("image"), 5); err != nil {
+			t.Fatal(err)
+		}
+		at := (size + 3) &^ 3
+		files, err := readCpio(bytes.NewReader(b.Bytes()[at:]))
+		if want := map[string]string{"root": "image"}; err != nil || cmp.Diff(want, files) != "" || b.Len()%4 != 0 {
+			t.Errorf("behind %d bytes: %q, %v", size, files, err)
+		}
+	}
+	if err := Append(io.Discard, 0, "root", strings.NewReader("image"), 6); err == nil {
+		t.Error("a file that is shorter than it should be was accepted")
+	}
+	if err := Append(io.Discard, 0, "root", nil, 1<<32); err == nil {
+		t.Error("a file that is longer than a field of its header holds was accepted")
+	}
+}

@@ -28,8 +28,8 @@ type Source interface {
 var required = []string{"erofs", "overlay"}
 
 // byName are further modules that are asked for by name: file systems of data
-// partitions, and what mounts files. A kernel may lack any of them.
-var byName = []string{"ext4", "btrfs", "xfs", "loop"}
+// partitions and of images, and what mounts files. A kernel may lack any of them.
+var byName = []string{"ext4", "btrfs", "xfs", "squashfs", "loop"}
 
 // drivers find the disks of most machines: buses, controllers, and watchdogs. Each is
 // loaded where there is a device for it. A kernel may lack any of them.
