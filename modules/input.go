@@ -54,6 +54,7 @@ func inputSettings() []option.Attr {
 		{Name: "snapshot", Type: snapshot, Optional: true, Default: cty.NullVal(cty.String)},
 		{Name: "url", Type: address, Optional: true, Default: cty.NullVal(cty.String)},
 		{Name: "mirrors", Type: option.List(address), Optional: true, Default: noTexts},
+		{Name: "history", Type: option.Either(mustPattern(debian.NoHistory), address), Optional: true, Default: cty.NullVal(cty.String)},
 		{Name: "keyring", Type: option.String(), Optional: true, Default: cty.NullVal(cty.String)},
 		{Name: "check_valid_until", Type: option.Bool(), Optional: true, Default: cty.True},
 		{Name: "priority", Type: priorityType(), Optional: true, Default: cty.NullVal(cty.Number)},
@@ -119,15 +120,12 @@ func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) 
 		Snapshot: textOf(values["snapshot"]),
 		URL:      textOf(values["url"]),
 		Mirrors:  texts(values["mirrors"]),
+		History:  textOf(values["history"]),
 
 		AllowExpired: values["check_valid_until"].False(),
 	}
 	if len(in.settings.Suites) == 0 {
 		return nil, append(diags, diag.Errorf(raw.Ranges["suites"], "Input without suites", "input %q needs at least one suite, as in suites = [\"trixie\"].", raw.Name)...)
-	}
-	if in.settings.Snapshot != "" && in.settings.URL == "" {
-		return nil, append(diags, diag.Errorf(raw.Ranges["snapshot"], "Snapshot without a place",
-			"Mirrors keep the present state only. Say with url where the archive's past is kept: the address of a snapshot service, up to what comes before /debian/%s.", in.settings.Snapshot)...)
 	}
 	if file := textOf(values["keyring"]); file != "" {
 		ring, err := readFile(w.p.opts.Reads, m.Dir(), file, maxKeyring)
@@ -135,6 +133,11 @@ func (w *work) decodeInput(m *lang.Module, raw *lang.Input) (*input, diag.List) 
 			return nil, append(diags, diag.Errorf(raw.Ranges["keyring"], "Cannot read the keyring", "%s: %v. The file lies in the directory of the module, as in keyring = \"archive.asc\".", file, cause(err))...)
 		}
 		in.settings.Keyring = ring
+	}
+	ofDebian := func(string) string { return "" } // whose past is kept somewhere in any case
+	if in.settings.Snapshot != "" && in.settings.URL == "" && debian.History(in.settings, ofDebian) == "" {
+		return nil, append(diags, diag.Errorf(raw.Ranges["snapshot"], "Snapshot without a place",
+			"Mirrors keep the present state only. Say with history where the archive's past is kept: the address of a snapshot service, up to what comes before /debian/%s.", in.settings.Snapshot)...)
 	}
 	digest, err := settingsDigest(in.settings)
 	if err != nil {

@@ -587,38 +587,3 @@ func contradiction(r rootRequest, e *debian.UnsatisfiableError) *diag.Diagnostic
 	d.Related = related
 	return d
 }
-
-// Mirrors returns the addresses of all inputs' mirrors by name, for fetching
-// packages: see debian.Mirrors.
-func (p *Project) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
-	all, diags := p.archives()
-	return mirrorsOf(all, env, hostRoot), diags
-}
-
-// archives returns the settings of all inputs.
-func (p *Project) archives() ([]debian.Settings, diag.List) {
-	var all []debian.Settings
-	var diags diag.List
-	for _, m := range p.work.modules() {
-		for _, label := range labels(m.Definition.Inputs) {
-			in, more := p.anyInput(m, label, diag.Range{})
-			diags = append(diags, more...)
-			if in != nil && in.fetched == nil {
-				all = append(all, in.settings)
-			}
-		}
-	}
-	return all, diags.Sort()
-}
-
-func mirrorsOf(archives []debian.Settings, env func(string) string, hostRoot string) map[string][]string {
-	out := map[string][]string{}
-	for _, s := range archives {
-		// The security archive of input "debian" is called like an input
-		// "debian-security"; files are known by their hashes, wherever they are.
-		for name, addresses := range debian.Mirrors(s, env, hostRoot) {
-			out[name] = append(out[name], addresses...)
-		}
-	}
-	return out
-}

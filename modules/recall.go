@@ -21,7 +21,6 @@ import (
 	"sysc/modules/evalcache"
 	"sysc/store"
 	"sysc/systems"
-	"sysc/systems/distro/debian"
 )
 
 // A Memory remembers what definitions gave. A nil one remembers nothing.
@@ -49,7 +48,7 @@ type Answer struct {
 	dir      string
 	graph    *derivations.Graph
 	files    map[string][]byte
-	archives []debian.Settings
+	archives []archive
 	diags    diag.List // of archives
 	given    given
 }
@@ -71,7 +70,7 @@ func (a *Answer) Graph() *derivations.Graph { return a.graph }
 func (a *Answer) Files() map[string][]byte { return a.files }
 
 // Mirrors is [Project.Mirrors].
-func (a *Answer) Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List) {
+func (a *Answer) Mirrors(env func(string) string, hostRoot string) (Mirrors, diag.List) {
 	return mirrorsOf(a.archives, env, hostRoot), a.diags
 }
 
@@ -195,14 +194,14 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 }
 
 // memoVersion is that of memo, and of what stands before and behind it.
-const memoVersion = "2"
+const memoVersion = "3"
 
 // A memo is what is kept beside the graph.
 type memo struct {
 	Targets    []memoTarget      `json:"targets"`
 	Shown      []diag.List       `json:"shown,omitempty"`
 	Files      map[string][]byte `json:"files,omitempty"`
-	Archives   []debian.Settings `json:"archives,omitempty"`
+	Archives   []archive         `json:"archives,omitempty"`
 	LockDigest string            `json:"lock_digest,omitempty"`
 	// Given are values of variables; sensitive ones are not remembered.
 	Given map[string]json.RawMessage `json:"given,omitempty"`
@@ -254,7 +253,9 @@ func written(a *Answer, p *Project) (about, graph []byte, at map[derivations.Has
 	}
 	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values}
 	for i := range kept.Archives {
-		kept.Archives[i].Keyring = nil // no mirror depends on it
+		if keyring := &kept.Archives[i].Settings.Keyring; len(*keyring) > 0 {
+			*keyring = []byte("own") // no mirror depends on what is in it
+		}
 	}
 	graph, at = a.graph.Snapshot(refs)
 	for _, t := range a.Targets {

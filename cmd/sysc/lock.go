@@ -168,6 +168,7 @@ func (a *app) indexFetcher(status *statusLine) (func(debian.Settings) debian.Fet
 		return &debian.Downloads{
 			Client:   client,
 			Mirrors:  debian.Mirrors(s, a.getenv, "/"),
+			Past:     func(signed map[string][]time.Time) map[string][]string { return debian.Past(s, signed, a.getenv) },
 			Dir:      filepath.Join(storeDir, "indexes"),
 			Progress: status.download,
 		}
@@ -183,7 +184,7 @@ func (a *app) inputFetcher(project *modules.Project, status *statusLine) (*sourc
 	}
 	mirrors, _ := project.Mirrors(a.getenv, "/") // what is wrong with inputs, locking says
 	return &source.Inputs{
-		Download: client, Registries: registries(client), Mirrors: mirrors, Progress: status.download,
+		Download: client, Registries: registries(client), Mirrors: mirrors.Now, Past: mirrors.Past, Progress: status.download,
 		Store: func(ctx context.Context) (source.InputStore, error) { return a.storeOfModules(ctx) },
 	}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"sysc/derivations/builtin"
 	"sysc/internal/cgroup"
 	"sysc/lang/diag"
+	"sysc/modules"
 	"sysc/store"
 	"sysc/store/localstore"
 	"sysc/systems"
@@ -52,7 +53,7 @@ type definition interface {
 	Dir() string
 	Graph() *derivations.Graph
 	Files() map[string][]byte
-	Mirrors(env func(string) string, hostRoot string) (map[string][]string, diag.List)
+	Mirrors(env func(string) string, hostRoot string) (modules.Mirrors, diag.List)
 }
 
 // realise builds what is wanted, with progress, and shows what failed.
@@ -85,7 +86,8 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, def definition,
 		Builtins:    builtins(),
 		Client:      client,
 		Registries:  registries(client),
-		Mirrors:     mirrors,
+		Mirrors:     mirrors.Now,
+		Past:        mirrors.Past,
 		DownloadDir: st.DownloadDir(),
 		Events:      progress.event,
 		Drain:       drain,

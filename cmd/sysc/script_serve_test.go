@@ -39,6 +39,41 @@ func serve(ts *testscript.TestScript, neg bool, args []string) {
 	serveHandler(ts, args[0], dir, http.FileServer(http.Dir(dir)), args[2:])
 }
 
+// serveHistory serves the past of archives as services do that keep it: below a directory
+// there are states as NAME/TIME, and what is asked for at any other time is redirected to
+// the last state before it.
+//
+//	servehistory VARIABLE DIR [OPTION...]
+func serveHistory(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: servehistory VARIABLE DIR [OPTION...]")
+	}
+	dir := ts.MkAbs(args[1])
+	files := http.FileServer(http.Dir(dir))
+	serveHandler(ts, args[0], dir, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		parts := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
+		if len(parts) < 3 {
+			http.NotFound(w, r)
+			return
+		}
+		states, err := os.ReadDir(filepath.Join(dir, parts[0])) // sorted
+		last := ""
+		for _, s := range states {
+			if s.Name() <= parts[1] {
+				last = s.Name()
+			}
+		}
+		switch {
+		case err != nil || last == "":
+			http.NotFound(w, r)
+		case last != parts[1]:
+			http.Redirect(w, r, "/"+parts[0]+"/"+last+"/"+parts[2], http.StatusFound)
+		default:
+			files.ServeHTTP(w, r)
+		}
+	}), args[2:])
+}
+
 // serveHandler serves what a handler has, with options of serve.
 func serveHandler(ts *testscript.TestScript, variable, dir string, handler http.Handler, options []string) {
 	certificate := ""

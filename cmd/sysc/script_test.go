@@ -78,18 +78,19 @@ func makeRemovable(dir string) {
 }
 
 var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
-	"mkarchive":  mkarchive,
-	"mkzip":      mkzip,
-	"serve":      serve,
-	"servegit":   serveGit,
-	"serveoci":   serveOCI,
-	"pushimage":  pushImage,
-	"servessh":   serveSSH,
-	"substitute": substitute,
-	"flip":       flip,
-	"within":     within,
-	"await":      await,
-	"schema":     checkSchema,
+	"mkarchive":    mkarchive,
+	"mkzip":        mkzip,
+	"serve":        serve,
+	"servehistory": serveHistory,
+	"servegit":     serveGit,
+	"serveoci":     serveOCI,
+	"pushimage":    pushImage,
+	"servessh":     serveSSH,
+	"substitute":   substitute,
+	"flip":         flip,
+	"within":       within,
+	"await":        await,
+	"schema":       checkSchema,
 }
 
 func scriptCondition(name string) (bool, error) {

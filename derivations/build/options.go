@@ -46,6 +46,8 @@ type Options struct {
 	Registries *ocifetch.Client
 	// Mirrors are what "mirror://" addresses mean.
 	Mirrors builtin.Mirrors
+	// Past are asked for what those have no longer.
+	Past builtin.Mirrors
 	// DownloadDir is a private directory where interrupted downloads stay for the
 	// next run. "" means that they do not stay.
 	DownloadDir string

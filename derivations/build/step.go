@@ -176,7 +176,7 @@ func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *step
 		return nil, fmt.Errorf("this sysc has no builder %q", j.d.Builder)
 	}
 	step := &builtin.Step{
-		Derivation: j.resolved, Places: j.origin.Places, Store: r.store, Download: r.opts.Client, Registries: r.opts.Registries, Mirrors: r.opts.Mirrors,
+		Derivation: j.resolved, Places: j.origin.Places, Store: r.store, Download: r.opts.Client, Registries: r.opts.Registries, Mirrors: r.opts.Mirrors, Past: r.opts.Past,
 		TempDir: temp.path, DownloadDir: r.opts.DownloadDir, Progress: r.progress(j),
 		Parallel: r.parallel, Log: log,
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"sysc/derivations"
 	"sysc/internal/download"
@@ -88,8 +89,20 @@ func (s *Step) FetchFile(ctx context.Context, f FileSource) (int64, error) {
 			return 0, err
 		}
 		request.URLs = append(request.URLs, expanded...)
+		if u.Scheme == mirrorScheme && len(s.Past[u.Host]) > 0 {
+			past, err := s.Past.Expand(address)
+			if err != nil {
+				return 0, err
+			}
+			request.Past = append(request.Past, past...)
+		}
 	}
 	blob, size, err := s.fetchOnce(ctx, s.Download, request)
+	if gone, ok := errors.AsType[*download.GoneError](err); ok && len(f.URLs) == 1 {
+		if u, parseErr := url.Parse(f.URLs[0]); parseErr == nil && u.Scheme == mirrorScheme {
+			err = Gone(u.Host, strings.TrimPrefix(u.Path, "/"), gone)
+		}
+	}
 	if err == nil && blob != f.SHA256 {
 		err = fmt.Errorf("fetch %q: the file changed on disk, it has %s now", f.Name, blob)
 	}

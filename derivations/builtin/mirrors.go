@@ -13,9 +13,12 @@ import (
 // uses is thereby no part of a derivation.
 type Mirrors map[string][]string
 
+// mirrorScheme is that of addresses below mirrors.
+const mirrorScheme = "mirror"
+
 // Expand returns the addresses that an address stands for.
 func (m Mirrors) Expand(address string) ([]string, error) {
-	rest, ok := strings.CutPrefix(address, "mirror://")
+	rest, ok := strings.CutPrefix(address, mirrorScheme+"://")
 	if !ok {
 		return []string{address}, nil
 	}
@@ -35,6 +38,13 @@ func (m Mirrors) Expand(address string) ([]string, error) {
 		out = append(out, strings.TrimSuffix(base, "/")+"/"+path)
 	}
 	return out, nil
+}
+
+// Gone says of a file that no mirror of a name has any more, nor the archive's past, what
+// can be done.
+func Gone(mirror, path string, cause error) error {
+	return fmt.Errorf("the archive %q has %s no longer:\n%w\n  sysc update takes what it has now; where a service keeps its past, the input names it with history = \"https://…\"",
+		mirror, path, cause)
 }
 
 // known lists the names that there are, for messages.

@@ -47,6 +47,8 @@ type Step struct {
 	Store    Store
 	Download *download.Client
 	Mirrors  Mirrors
+	// Past are base addresses of the past of mirrors, for what those have no longer.
+	Past Mirrors
 	// Git fetches repositories.
 	Git gitfetch.Client
 	// Registries gets images; nil means one that uses Download and has no passwords but

@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -82,6 +83,9 @@ type Request struct {
 	SHA256 [sha256.Size]byte
 	// Size is the file's length in bytes, -1 when it is not known.
 	Size int64
+	// Past are asked, in their order, when none of URLs has the file, or only another one of
+	// its name: what keeps files for long need not be asked for all of them.
+	Past []string
 	// MaxSize is the most bytes to accept; 0 means any number when Size is -1.
 	MaxSize int64
 	// Progress, if not nil, is told how many bytes are there of how many; total is
@@ -92,8 +96,8 @@ type Request struct {
 
 // Fetch gets the file. The result is not synced to disk.
 //
-// When every address failed, the error wraps what each of them said:
-// [*HashError], [*StatusError], [*TruncatedError], [*SizeError], what net/http
+// When every address failed, the error wraps what each of them said, in a [*GoneError]
+// when none of them has such a file: [*HashError], [*StatusError], [*TruncatedError], [*SizeError], what net/http
 // returns, or ctx's error.
 func (c *Client) Fetch(ctx context.Context, r Request) error {
 	if len(r.URLs) == 0 {
@@ -102,24 +106,44 @@ func (c *Client) Fetch(ctx context.Context, r Request) error {
 	if at, ok := c.here(r.SHA256); ok {
 		return c.fetchFrom(ctx, at, r)
 	}
-	var failures []error
-	for _, address := range r.URLs {
+	failures, err := c.fetchAny(ctx, r.URLs, r)
+	if err != nil || failures == nil {
+		return err
+	}
+	if !slices.ContainsFunc(failures, func(err error) bool { return !isElsewhere(err) }) && len(r.Past) > 0 {
+		past, err := c.fetchAny(ctx, r.Past, r)
+		if err != nil || past == nil {
+			return err
+		}
+		failures = append(failures, past...)
+	}
+	err = failures[0]
+	if len(failures) > 1 {
+		err = errors.Join(failures...)
+	}
+	if !slices.ContainsFunc(failures, func(err error) bool { return !IsGone(err) }) {
+		err = &GoneError{err}
+	}
+	return err
+}
+
+// fetchAny asks several addresses until one of them works, and returns why the others did
+// not: nil when one has. The error is what no other address would help with.
+func (c *Client) fetchAny(ctx context.Context, addresses []string, r Request) (failures []error, err error) {
+	for _, address := range addresses {
 		err := c.fetchFrom(ctx, address, r)
 		if err == nil {
-			return nil
+			return nil, nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("download %s: %w", redact(address), context.Cause(ctx))
+			return nil, fmt.Errorf("download %s: %w", redact(address), context.Cause(ctx))
 		}
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			return err // no other address will help
+			return nil, err
 		}
 		failures = append(failures, err)
 	}
-	if len(failures) == 1 {
-		return failures[0]
-	}
-	return errors.Join(failures...)
+	return failures, nil
 }
 
 // here returns the address of a file that is in one of the client's directories.

@@ -211,6 +211,48 @@ func TestMirrors(t *testing.T) {
 	}
 }
 
+// TestPast: what keeps files for long is asked when no mirror has the file, or another
+// one, and not when a mirror has it or may have it later.
+func TestPast(t *testing.T) {
+	missing, _ := serve(t, http.NotFound)
+	another, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("another")) })
+	busy, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	good, _ := serve(t, whole)
+	past, asked := serve(t, whole)
+	want := 0
+	for _, urls := range [][]string{{missing + "/a"}, {missing + "/a", another + "/a"}, {missing + "/a", good + "/a"}, {busy + "/a", missing + "/a"}} {
+		r := request(t, urls...)
+		r.Past = []string{missing + "/b", past + "/b"}
+		err := quick.Fetch(t.Context(), r)
+		switch urls[0] {
+		case busy + "/a":
+			checkNothing(t, r)
+			if !IsTransient(err) {
+				t.Errorf("%v: %v", urls, err)
+			}
+		default:
+			checkDone(t, r, err)
+		}
+		if urls[len(urls)-1] != good+"/a" && urls[0] != busy+"/a" {
+			want++
+		}
+		if got := len(asked()); got != want {
+			t.Errorf("%v: the past was asked %d times, want %d", urls, got, want)
+		}
+	}
+	var gone *GoneError
+	var status *StatusError
+	r := request(t, missing+"/a")
+	r.Past = []string{missing + "/b"}
+	if err := quick.Fetch(t.Context(), r); !errors.As(err, &gone) || !errors.As(err, &status) || IsTransient(err) {
+		t.Errorf("nobody has it: %v", err)
+	}
+	r.Past = []string{another + "/b"}
+	if err := quick.Fetch(t.Context(), r); errors.As(err, &gone) || !strings.Contains(err.Error(), "wrong content") {
+		t.Errorf("there is another file: %v", err)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	status := func(code int) string {
 		url, _ := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) })

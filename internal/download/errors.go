@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"slices"
@@ -66,6 +67,30 @@ func (e *SizeError) Error() string {
 		return fmt.Sprintf("download %s: the file has %d bytes, and not %d", e.URL, e.Got, e.Limit)
 	}
 	return fmt.Sprintf("download %s: longer than %d bytes", e.URL, e.Limit)
+}
+
+// A GoneError says that no address has a file, each in its own words.
+type GoneError struct{ Cause error }
+
+func (e *GoneError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns what each address said.
+func (e *GoneError) Unwrap() error { return e.Cause }
+
+// IsGone reports whether an address has no such file, or will not give it: mirrors answer
+// 403 for what they do not have.
+func IsGone(err error) bool {
+	if status, ok := errors.AsType[*StatusError](err); ok {
+		return status.Code == http.StatusNotFound || status.Code == http.StatusGone || status.Code == http.StatusForbidden
+	}
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// isElsewhere reports whether an address does not have the file, but nothing or another.
+func isElsewhere(err error) bool {
+	var wrong *HashError
+	var length *SizeError
+	return IsGone(err) || errors.As(err, &wrong) || errors.As(err, &length)
 }
 
 func (e *HashError) address() string      { return e.URL }

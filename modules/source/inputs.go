@@ -39,6 +39,8 @@ type Inputs struct {
 	Registries *ocifetch.Client
 	// Mirrors are what addresses mirror://NAME/PATH of files stand for.
 	Mirrors builtin.Mirrors
+	// Past are asked for what those have no longer.
+	Past builtin.Mirrors
 	// Progress, if not nil, is told how many bytes of how many have arrived; total is -1
 	// when it is not known.
 	Progress func(what string, done, total int64)
@@ -152,7 +154,7 @@ func (f *Inputs) with(ctx context.Context, what string, get func(*builtin.Step) 
 	}
 	defer func() { err = errors.Join(err, remove()) }()
 	step := &builtin.Step{
-		Store: st, Download: f.Download, Git: f.Git, Registries: f.Registries, Mirrors: f.Mirrors, DownloadDir: st.DownloadDir(), Log: io.Discard,
+		Store: st, Download: f.Download, Git: f.Git, Registries: f.Registries, Mirrors: f.Mirrors, Past: f.Past, DownloadDir: st.DownloadDir(), Log: io.Discard,
 		TempDir: func() (string, error) { return dir, nil },
 		Progress: func(done, total int64) {
 			if f.Progress != nil {

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"sysc/derivations/builtin"
 	"sysc/internal/download"
 	"sysc/store"
 )
@@ -34,6 +36,9 @@ type FetchRequest struct {
 	Size   int64
 	// MaxSize bounds the file when its size is not known, in bytes.
 	MaxSize int64
+	// Signed is when the state of the archive was signed that has the file, zero when that
+	// is the present one.
+	Signed time.Time
 }
 
 // A Downloads fetches files over the network and keeps those whose digest is
@@ -43,6 +48,9 @@ type Downloads struct {
 	Client *download.Client
 	// Mirrors are base addresses by mirror name, as from [Mirrors].
 	Mirrors map[string][]string
+	// Past returns base addresses of the past of an archive in a state that was signed at a
+	// time, by mirror name; nil for none.
+	Past func(signed map[string][]time.Time) map[string][]string
 	// Dir is where files are kept. It is made when it is not there.
 	Dir string
 	// Progress, if not nil, is told how many bytes of a file are there; total is
@@ -103,6 +111,11 @@ func (d *Downloads) download(ctx context.Context, r FetchRequest, dest string) e
 			request.URLs = append(request.URLs, base+"/"+escapePath(p))
 		}
 	}
+	if d.Past != nil && !r.Signed.IsZero() && len(r.Paths) > 0 {
+		for _, base := range d.Past(map[string][]time.Time{r.Mirror: {r.Signed}})[r.Mirror] {
+			request.Past = append(request.Past, base+"/"+escapePath(r.Paths[0]))
+		}
+	}
 	if d.Progress != nil && len(r.Paths) > 0 {
 		name := r.Paths[len(r.Paths)-1]
 		request.Progress = func(done, total int64) { d.Progress(name, done, total) }
@@ -111,7 +124,17 @@ func (d *Downloads) download(ctx context.Context, r FetchRequest, dest string) e
 	if client == nil {
 		client = &download.Client{}
 	}
-	return client.Fetch(ctx, request)
+	err := client.Fetch(ctx, request)
+	var gone *download.GoneError
+	var wrong *download.HashError
+	var length *download.SizeError
+	switch {
+	case r.Signed.IsZero() || len(r.Paths) == 0 || err == nil:
+	case errors.As(err, &gone), len(r.Paths) > 1 && (errors.As(err, &wrong) || errors.As(err, &length)):
+		// Under the name that does not tell its digest there is that of a newer state.
+		return builtin.Gone(r.Mirror, r.Paths[len(r.Paths)-1], err)
+	}
+	return err
 }
 
 // escapePath makes an address of a path, segment by segment.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -96,6 +97,9 @@ Components: main
 			},
 		},
 	}
+	tests = append(tests, tests[len(tests)-1])
+	last := &tests[len(tests)-1]
+	last.name, last.settings = "snapshot where the past is kept", debian.Settings{Snapshot: "20260901T000000Z", History: "http://snap.example.org/archive"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			root := t.TempDir()
@@ -110,6 +114,9 @@ Components: main
 			}
 			tt.settings.Name = main
 			env := func(name string) string {
+				if name == debian.HistoryVariable {
+					return ""
+				}
 				if name != debian.MirrorVariable {
 					t.Errorf("$%s is read", name)
 				}
@@ -119,5 +126,44 @@ Components: main
 				t.Errorf("mirrors (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestPast(t *testing.T) {
+	date := func(day int) time.Time { return time.Date(2026, 9, day, 3, 0, 0, 0, time.UTC) }
+	r := debian.Revision{
+		Indexes: []debian.Index{{Archive: "d", Date: date(1)}, {Archive: "d", Date: date(9)}, {Archive: "d-security", Date: date(8)}},
+		Earlier: []debian.Index{{Archive: "d", Date: date(3)}, {Archive: "d", Date: date(4)}, {Archive: "d", Date: date(4)}},
+	}
+	signed := r.Signed()
+	want := map[string][]time.Time{"d": {date(9), date(4), date(3)}, "d-security": {date(8)}}
+	if diff := cmp.Diff(want, signed); diff != "" {
+		t.Errorf("signed (-want +got):\n%s", diff)
+	}
+	env := func(variable string) func(string) string {
+		return func(name string) string { return map[string]string{debian.HistoryVariable: variable}[name] }
+	}
+	got := debian.Past(debian.Settings{Name: "d", History: "http://p.example.org/a/"}, map[string][]time.Time{"d": {date(1)}, "d-security": {date(2)}}, env(""))
+	addresses := map[string][]string{
+		"d":          {"http://p.example.org/a/debian/20260901T150000Z", "http://p.example.org/a/debian/20260901T090000Z"},
+		"d-security": {"http://p.example.org/a/debian-security/20260902T150000Z", "http://p.example.org/a/debian-security/20260902T090000Z"},
+	}
+	if diff := cmp.Diff(addresses, got); diff != "" {
+		t.Errorf("past (-want +got):\n%s", diff)
+	}
+	for _, tt := range []struct {
+		settings       debian.Settings
+		variable, want string
+	}{
+		{want: debian.DefaultHistory},
+		{variable: "http://ours/", want: "http://ours"},
+		{variable: debian.NoHistory},
+		{settings: debian.Settings{Keyring: []byte("own")}, variable: "http://ours"},
+		{settings: debian.Settings{Keyring: []byte("own"), History: "http://theirs"}, want: "http://theirs"},
+		{settings: debian.Settings{History: debian.NoHistory}},
+	} {
+		if got := debian.History(tt.settings, env(tt.variable)); got != tt.want {
+			t.Errorf("%+v, %q: %q, want %q", tt.settings, tt.variable, got, tt.want)
+		}
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"net/http"
 	"path"
 	"strings"
 	"time"
@@ -53,7 +51,7 @@ func fetchSigned(ctx context.Context, a Archive, f Fetcher, ring *archive.Ring, 
 		text, err = archive.Verify(name, data, ring, now)
 		return text, name, err
 	}
-	if !isMissing(err) {
+	if !download.IsGone(err) {
 		return nil, "", err
 	}
 	signature, sigErr := fetch("Release.gpg")
@@ -65,15 +63,6 @@ func fetchSigned(ctx context.Context, a Archive, f Fetcher, ring *archive.Ring, 
 		return nil, "", err
 	}
 	return text, name, archive.VerifyDetached(name, text, signature, ring, now)
-}
-
-// isMissing reports whether a mirror says that it has no such file.
-func isMissing(err error) bool {
-	var status *download.StatusError
-	if errors.As(err, &status) {
-		return status.Code == http.StatusNotFound || status.Code == http.StatusGone || status.Code == http.StatusForbidden
-	}
-	return errors.Is(err, fs.ErrNotExist)
 }
 
 // isFlat reports whether the archive is a flat repository: what stands in place of a

@@ -24,11 +24,14 @@ type Settings struct {
 	// Architecture is Debian's name, as in "amd64".
 	Architecture string
 	// URL is the base of the mirror; "" means what [Mirrors] finds. With Snapshot
-	// it is that of the service which keeps the archive's past, and must be given.
+	// it is that of the service which keeps the archive's past, "" for that of [History].
 	URL string
 	// Mirrors are the bases of further mirrors, tried in their order when the first one
 	// does not have a file.
 	Mirrors []string
+	// History is the base of a service that keeps the archive's past: it is asked for what
+	// the mirrors have no longer. "" means what [History] finds.
+	History string
 	// Keyring holds the keys that the archive is trusted by, armored or not; nil
 	// means Debian's own.
 	Keyring []byte

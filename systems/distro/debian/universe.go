@@ -166,7 +166,7 @@ func (i *Index) priority() int {
 
 // Request names the index's file.
 func (i Index) Request() FetchRequest {
-	request := FetchRequest{Mirror: i.Archive, SHA256: i.SHA256, Size: i.Size, MaxSize: i.Size}
+	request := FetchRequest{Mirror: i.Archive, SHA256: i.SHA256, Size: i.Size, MaxSize: i.Size, Signed: i.Date}
 	if i.ByHash != "" {
 		request.Paths = append(request.Paths, i.ByHash)
 	}
