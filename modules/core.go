@@ -50,6 +50,7 @@ func coreOptions(system string) []coreOption {
 	account := mustPattern(accountPattern).Called("a name of lower-case letters, digits, - and _")
 	owner := mustPattern(accountPattern + `|[0-9]{1,10}`).Called("a name of lower-case letters, digits, - and _, or a number,")
 	unit := mustPattern(unitPattern).Called("a unit's name with its suffix, such as hello.service,")
+	packageVersion := mustPattern(`[A-Za-z0-9.+~:-]+\*?`).Called("a version, or the beginning of one and *,")
 	noStrings := cty.ListValEmpty(cty.String)
 	return []coreOption{
 		{path: "hostname", typ: mustPattern(hostnamePattern).Called("a label of 1 to 63 letters, digits and hyphens"),
@@ -69,7 +70,11 @@ func coreOptions(system string) []coreOption {
 			description: "Whether packages that installed ones recommend are installed as well."},
 
 		{path: "package", labels: []string{"name"}, labelType: mustPattern(`[a-z0-9][a-z0-9+.-]+`).Called("the name of a package"),
-			description: "A package file of the definition's own: in place of the one of an archive, or of a package that no archive has."},
+			description: "Another form of a package than its archive's: in another version, with patches, or a package file of the definition's own, also of what no archive has."},
+		{path: "package.version", typ: option.Nullable(packageVersion), value: null,
+			description: "The version that is taken, or the beginning of one and *, whatever asks for the package. Null takes the best one."},
+		{path: "package.patch", typ: option.Nullable(option.Either(str, list(str))), value: cty.NullVal(cty.DynamicPseudoType),
+			description: "The store path of a patch, or a list of them, with which the package is built from its source package, as source(\"./x.patch\") returns it. They are applied in their order, by patch -p1. Null takes the package as it is."},
 		{path: "package.from", typ: nullText, value: null,
 			description: "The store path of the package file (.deb) that is installed, or of a directory with one file NAME_*.deb, as a derivation makes it. What such a file of the module, or one that is fetched, says of itself is what is resolved; of what is built it is what the archive's says. Null takes the archive's."},
 

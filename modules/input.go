@@ -250,9 +250,9 @@ func hasArchitecture(r debian.Revision, arch string) bool {
 		if index.Architecture == arch {
 			return true
 		}
-		others = others || index.Architecture != "all"
+		others = others || index.Architecture != debian.ArchitectureAll && index.Architecture != debian.ArchitectureSource
 	}
-	return !others && len(r.Indexes) > 0
+	return !others && len(r.Indexes) > 0 && arch != debian.ArchitectureSource
 }
 
 // A host answers the language's questions about inputs and packages of one

@@ -27,8 +27,8 @@ func (e *RefusedError) Error() string {
 }
 
 // kept returns the locked packages of a root that have to stay as they are: those that
-// are held, and with [LockOptions.Only] all others than these. What is a file of the
-// definition's own is what that is.
+// are held, and with [LockOptions.Only] all others than these. What the
+// definition chooses itself is what that says.
 func (l *locker) kept(r *rootRequest, before *lock.Resolution) ([]debian.Package, error) {
 	var keep []debian.Package
 	for _, p := range before.List() {
@@ -37,12 +37,18 @@ func (l *locker) kept(r *rootRequest, before *lock.Resolution) ([]debian.Package
 		switch {
 		case held >= 0 && only:
 			return nil, &RefusedError{r.address, fmt.Sprintf("%s is to move, and is held (%s)", p.Name, position(r.held[held].at))}
-		case r.replaced[p.Name].file != nil && r.native(p):
+		case r.chooses(p):
 		case held >= 0 || len(l.opts.Only) > 0 && !only:
 			keep = append(keep, p)
 		}
 	}
 	return keep, nil
+}
+
+// chooses reports whether the definition says itself which form of a package is taken.
+func (r *rootRequest) chooses(p debian.Package) bool {
+	_, version := r.versions[p.Name]
+	return version || r.replaced[p.Name].file != nil && r.native(p)
 }
 
 // unknownPackages reports names of packages to move that nothing has.

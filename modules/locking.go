@@ -213,6 +213,9 @@ func foreignArchitectures(requests map[string]rootRequest) map[string][]string {
 		for _, ref := range r.inputs() {
 			out[ref.name()] = append(append(out[ref.name()], r.foreign()...), r.arch)
 		}
+		for _, ref := range r.patchedInputs() {
+			out[ref.name()] = append(out[ref.name()], debian.ArchitectureSource)
+		}
 	}
 	for name := range out {
 		slices.Sort(out[name])
@@ -299,7 +302,7 @@ func (l *locker) input(ctx context.Context, w *work, m *lang.Module, label strin
 	}
 	if l.opts.check {
 		if missing && locked {
-			return append(diags, diag.Errorf(in.at, "Lock entry out of date", "sysc.lock does not have all architectures of input %q.", name)...), nil
+			return append(diags, diag.Errorf(in.at, "Lock entry out of date", "sysc.lock does not have all architectures of input %q, or not its source packages.", name)...), nil
 		}
 		return append(diags, checkInput(l.p.lock, name, in.digest, in.at)...), nil
 	}
@@ -448,6 +451,9 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 			if err != nil {
 				return diags, err
 			}
+			if more := r.unknownVersions(u); more.HasErrors() {
+				return append(diags, more...), nil
+			}
 			l.opts.Progress("resolve", r.address)
 			wants := r.wants()
 			wants.Keep = keep
@@ -473,7 +479,8 @@ func (l *locker) resolve(ctx context.Context, w *work, r rootRequest) (diag.List
 		l.file.Resolutions = map[string]*lock.Resolution{}
 	}
 	l.file.Resolutions[r.address] = entry
-	return diags, nil
+	more, err := l.resolvePatched(ctx, inputs, &r, entry.Packages)
+	return append(diags, more...), err
 }
 
 // same reports whether the file on disk holds what would be written; what is not

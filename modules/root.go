@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"maps"
 	"strings"
 
 	"sysc/derivations"
@@ -52,6 +53,11 @@ func (w *work) checkInputs(r rootRequest) diag.List {
 	if w.pending != nil || diags.HasErrors() {
 		return diags
 	}
+	for _, ref := range r.patchedInputs() {
+		if _, _, more := w.lockedInput(ref.module, ref.label, debian.ArchitectureSource, r.at); more.HasErrors() {
+			return more
+		}
+	}
 	for _, ref := range r.inputs() {
 		for _, arch := range append([]string{r.arch}, r.foreign()...) {
 			_, _, more := w.lockedInput(ref.module, ref.label, arch, r.at)
@@ -79,9 +85,12 @@ func (w *work) packagesRoot(r rootRequest, o derivations.Origin) ([]debian.Packa
 		return nil, derivations.Ref{}, diags
 	}
 	replaced, more := r.replacements(packages)
+	diags = append(diags, more...)
+	rebuilt, more := w.rebuilt(r, packages, o)
 	if diags = append(diags, more...); diags.HasErrors() {
 		return nil, derivations.Ref{}, diags
 	}
+	maps.Copy(replaced, rebuilt)
 	key := newRootKey(r, packages)
 	if ref, ok := w.roots[key]; ok && len(replaced) == 0 {
 		w.session.Trace().Note(usedBundle{ref.Derivation, o})

@@ -228,7 +228,7 @@ func (s *System) request(r *reader) (rootRequest, []string, diag.List) {
 	diags = append(diags, more...)
 	req.held, more = r.bareNames("hold_packages", "a version is held as it is")
 	diags = append(diags, more...)
-	req.replaced = r.replaced(s.w)
+	req.replaced, req.patched, req.versions = r.replaced(s.w), r.patched(), r.versions()
 	root := s.e.options.Root()
 	req.initrd = r.text(r.option(root, "boot"), "initrd") == initrdDistribution
 	req.basePackages = debian.Base(r.text(root, "base_packages"))

@@ -39,6 +39,9 @@ func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *ro
 	for _, in := range inputs {
 		key += "/" + in.name
 	}
+	for _, name := range sortedKeys(r.versions) {
+		key += "/" + name + "=" + r.versions[name].version
+	}
 	for _, file := range own {
 		key += "/" + file.Only().SHA256.Hex()
 	}
@@ -55,6 +58,17 @@ func (u *universes) of(ctx context.Context, f *lock.File, inputs []*input, r *ro
 	}
 	u.made[key] = made
 	return made, nil
+}
+
+// versionPins are what makes the chosen versions of packages be taken, and no others.
+func (r *rootRequest) versionPins() []debian.Pin {
+	var pins []debian.Pin
+	for _, name := range sortedKeys(r.versions) {
+		pins = append(pins,
+			debian.Pin{Packages: []string{name}, Version: r.versions[name].version, Priority: debian.PinChosen},
+			debian.Pin{Packages: []string{name}, Priority: -1})
+	}
+	return pins
 }
 
 // ownParts make a request's own files packages of every input, whichever of them it is
@@ -76,6 +90,7 @@ func (u *universes) parts(ctx context.Context, f *lock.File, inputs []*input, r 
 	var parts []debian.Part
 	for _, in := range inputs {
 		part := in.part()
+		part.Pins = append(r.versionPins(), part.Pins...)
 		for _, arch := range architectures {
 			revision := f.Inputs[in.name].Revision
 			if u.earlier {

@@ -187,6 +187,9 @@ type rootRequest struct {
 	// replaced has by name what is installed in place of the archive's. What is built is
 	// no matter of the lock file, package files are.
 	replaced map[string]replacement
+	// patched has by name what is built again, and versions which versions are taken.
+	patched  map[string]patching
+	versions map[string]chosenVersion
 	// initrd is set when packages make the initrd.
 	initrd bool
 	at     diag.Range
@@ -235,6 +238,9 @@ func (r *rootRequest) lockRequest(decoded []*input, revision func(input string) 
 			request.With = append(request.With, lock.InputState{Input: in.name, Revision: revision(in.name)})
 		}
 		request.Pins = append(request.Pins, in.pinTexts()...)
+	}
+	for _, name := range sortedKeys(r.versions) {
+		request.Pins = append(request.Pins, name+": "+r.versions[name].version)
 	}
 	for _, p := range r.named {
 		request.Packages = append(request.Packages, p.lockText(base))
@@ -336,7 +342,7 @@ func staleness(have, want lock.Request, address string) string {
 	case !slices.Equal(have.Files, want.Files):
 		return fmt.Sprintf("The packages of %s were locked with other package files of the definition's own.", address)
 	case !slices.Equal(have.Pins, want.Pins):
-		return fmt.Sprintf("The packages of %s were locked with other priorities.", address)
+		return fmt.Sprintf("The packages of %s were locked with other priorities, or versions.", address)
 	case !have.Equal(want):
 		return fmt.Sprintf("Other inputs than the base have moved since the packages of %s were locked.", address)
 	}

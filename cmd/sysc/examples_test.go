@@ -23,6 +23,30 @@ func TestExamples(t *testing.T) {
 	newExamples(t).build(t)
 }
 
+// TestExamplePatched composes a system with a package of Debian's that is built with a
+// patch, and runs it.
+func TestExamplePatched(t *testing.T) {
+	e := &examples{dir: t.TempDir()}
+	t.Cleanup(func() { makeRemovable(e.dir) })
+	dir, root := filepath.Join(e.dir, "patched"), filepath.Join(e.dir, "root")
+	if err := os.CopyFS(dir, os.DirFS("../../examples/patched")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "sysc.lock")); err != nil {
+		t.Fatal(err)
+	}
+	store := filepath.Join(e.dir, "store")
+	e.sysc(t, "lock", "-C", dir, "--store", store)
+	e.sysc(t, "switch", "system.demo", "-C", dir, "--store", store, "--root", root)
+	program, err := os.ReadFile(filepath.Join(root, "usr/bin/figlet-figlet"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(program, []byte("2.2.5, ours")) {
+		t.Error("the program is the archive's")
+	}
+}
+
 // examples are locked copies of the examples that have derivations.
 type examples struct {
 	dir string

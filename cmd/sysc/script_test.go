@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -127,6 +128,12 @@ func mkarchive(ts *testscript.TestScript, neg bool, args []string) {
 	keyName := flags.String("key", "", "")
 	days := flags.Int("days", 0, "")
 	foreign := flags.String("foreign", "", "")
+	programs := flags.String("programs", "", "")
+	flags.Func("source", "", func(dir string) error {
+		s, err := debiantest.ReadSource(ts.MkAbs(dir))
+		a.Sources = append(a.Sources, s)
+		return err
+	})
 	if err := flags.Parse(args); neg || err != nil || flags.NArg() == 0 {
 		ts.Fatalf("usage: mkarchive [FLAG...] DIR [PACKAGE-DIR...]: %v", err)
 	}
@@ -139,6 +146,9 @@ func mkarchive(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if !*bare {
 		p, err := theTools()
+		if *programs != "" {
+			p, err = debiantest.Tools(runtime.GOARCH, append(slices.Clone(debiantest.Programs), strings.Split(*programs, ",")...))
+		}
 		ts.Check(err)
 		a.Packages = append(a.Packages, p)
 	}

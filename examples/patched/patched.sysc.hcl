@@ -2,11 +2,32 @@
 # the result in place of the archive's.
 #
 #   sysc lock
-#   sysc switch --root /tmp/machine
+#   sysc switch system.demo --root /tmp/machine
 
 input "debian" {
   type   = "debian"
   suites = ["trixie"]
+}
+
+# sysc lock finds the source package, and what its build needs.
+system "demo" {
+  base     = input.debian
+  packages = ["figlet"]
+
+  # Delete the block to have the archive's again.
+  package "figlet" {
+    patch = source("./version.patch")
+  }
+}
+
+# The same by hand, for what is built in a way of its own.
+system "by_hand" {
+  base     = input.debian
+  packages = ["figlet"]
+
+  package "figlet" {
+    from = derivation.figlet.out
+  }
 }
 
 # The files that figlet_2.2.5-3.dsc names, with the hashes that it has; its own is what
@@ -46,16 +67,6 @@ derivation "figlet" {
     mkdir "$out"
     cp ../figlet_*.deb "$out"
   EOT
-}
-
-system "demo" {
-  base     = input.debian
-  packages = ["figlet"]
-
-  # Delete the block to have the archive's again.
-  package "figlet" {
-    from = derivation.figlet.out
-  }
 }
 
 derivation "check" {

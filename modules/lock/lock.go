@@ -73,6 +73,9 @@ type Resolution struct {
 	Request Request
 	// Packages are sorted by name, then by architecture.
 	Packages []debian.Package
+	// Source is what is built in a root of the packages; nil for all roots but those of
+	// packages that are built again, whose requests say so.
+	Source *debian.Source
 }
 
 // List returns the packages, of nil none.
@@ -92,6 +95,8 @@ type Request struct {
 	// Base is "required", "essential" or "none".
 	Base       string `json:"base"`
 	Recommends bool   `json:"recommends,omitempty"`
+	// Build asks for what building the only one of Packages needs, in place of itself.
+	Build bool `json:"build,omitempty"`
 	// With are the other inputs that packages are from, sorted by name.
 	With []InputState `json:"with,omitempty"`
 	// Pins say which priorities packages had that an archive does not give them itself,
@@ -123,7 +128,7 @@ type InputState struct {
 // Equal reports whether two requests ask for the same.
 func (r Request) Equal(o Request) bool {
 	return r.Input == o.Input && r.Revision == o.Revision && r.Architecture == o.Architecture &&
-		r.Base == o.Base && r.Recommends == o.Recommends && slices.Equal(r.With, o.With) &&
+		r.Base == o.Base && r.Recommends == o.Recommends && r.Build == o.Build && slices.Equal(r.With, o.With) &&
 		slices.Equal(r.Pins, o.Pins) && slices.Equal(r.Exclude, o.Exclude) &&
 		slices.Equal(r.Files, o.Files) && slices.Equal(r.Packages, o.Packages)
 }

@@ -50,6 +50,13 @@ func sample() *File {
 				Files: []OwnFile{{"ours", store.DigestOf([]byte("ours"))}},
 			},
 			Packages: []debian.Package{pkg("git"), pkg("libc6"), own, pkg("vim")},
+		}, "system.laptop.package.vim": {
+			Request:  Request{Input: "debian", Revision: rev.ID(), Architecture: "amd64", Base: "essential", Build: true, Packages: []string{"vim=1:2.0-1~x"}},
+			Packages: []debian.Package{pkg("build-essential")},
+			Source: &debian.Source{Name: "vim", Version: "1:2.0-1", Archive: "debian", Files: []debian.SourceFile{
+				{Filename: "pool/main/v/vim/vim_2.0-1.dsc", Size: 7, SHA256: store.DigestOf([]byte("dsc"))},
+				{Filename: "pool/main/v/vim/vim_2.0.orig.tar.gz", Size: 8, SHA256: store.DigestOf([]byte("orig"))},
+			}},
 		}},
 		Users:  map[string]uint32{"alice": 1000, "build": 899},
 		Groups: map[string]uint32{"media": 1001},

@@ -97,6 +97,7 @@ type inputJSON struct {
 type resolutionJSON struct {
 	Request  *Request         `json:"request"`
 	Packages []debian.Package `json:"packages"`
+	Source   *debian.Source   `json:"source"`
 	SameAs   string           `json:"same_as"`
 }
 
@@ -280,14 +281,14 @@ func (raw *fileJSON) resolutions(f *File) error {
 		if err := checkResolution(&r); err != nil {
 			return fmt.Errorf("%s: %v", name, err)
 		}
-		put(&f.Resolutions, name, &Resolution{Request: *r.Request, Packages: r.Packages})
+		put(&f.Resolutions, name, &Resolution{Request: *r.Request, Packages: r.Packages, Source: r.Source})
 	}
 	for _, name := range names {
 		r := raw.Resolutions[name]
 		if r.SameAs == "" {
 			continue
 		}
-		if r.Request != nil || r.Packages != nil {
+		if r.Request != nil || r.Packages != nil || r.Source != nil {
 			return fmt.Errorf("%s: packages of its own, and the same as %s", name, r.SameAs)
 		}
 		if raw.Resolutions[r.SameAs].Request == nil {
@@ -329,6 +330,14 @@ func checkResolution(r *resolutionJSON) error {
 	if len(r.Packages) > maxEntries || len(r.Request.Packages) > maxEntries {
 		return fmt.Errorf("more than %d packages", maxEntries)
 	}
+	if r.Request.Build != (r.Source != nil) {
+		return errors.New("a source package without a request for a build, or a build without one")
+	}
+	if r.Source != nil {
+		if err := checkSource(r.Source); err != nil {
+			return err
+		}
+	}
 	// A merge by git may have put lines in another order.
 	slices.Sort(r.Request.Packages)
 	r.Request.Packages = slices.Compact(r.Request.Packages)
@@ -349,6 +358,22 @@ func checkResolution(r *resolutionJSON) error {
 		}
 		if i > 0 && r.Packages[i-1].Name == p.Name && r.Packages[i-1].Architecture == p.Architecture {
 			return fmt.Errorf("package %q twice", p.Name)
+		}
+	}
+	return nil
+}
+
+// checkSource checks a source package as checkResolution does others.
+func checkSource(s *debian.Source) error {
+	if s.Name == "" || s.Version == "" || s.Archive == "" || len(s.Files) == 0 {
+		return errors.New("a source package without name, version, archive or files")
+	}
+	for _, f := range s.Files {
+		if f.Filename == "" || f.SHA256.IsZero() || f.Size < 0 {
+			return fmt.Errorf("source package %q: a file without name, hash or size", s.Name)
+		}
+		if err := checkPath(f.Filename); err != nil {
+			return fmt.Errorf("source package %q: %v", s.Name, err)
 		}
 	}
 	return nil

@@ -183,6 +183,20 @@ func (w *writer) resolution(name string, r *Resolution) {
 		w.value(p)
 	}
 	w.close("]")
+	if s := r.Source; s != nil {
+		w.key("source")
+		w.open("{")
+		w.entry("name", s.Name)
+		w.entry("version", s.Version)
+		w.entry("archive", s.Archive)
+		w.key("files")
+		w.open("[")
+		for _, f := range s.Files {
+			w.value(f)
+		}
+		w.close("]")
+		w.close("}")
+	}
 	w.close("}")
 }
 
@@ -195,6 +209,9 @@ func (w *writer) request(r Request) {
 	w.entry("base", r.Base)
 	if r.Recommends {
 		w.entry("recommends", true)
+	}
+	if r.Build {
+		w.entry("build", true)
 	}
 	if len(r.With) > 0 {
 		w.key("with")

@@ -11,9 +11,10 @@ import (
 	"sysc/systems/distro/debian/universe"
 )
 
-// ownPriority is that of package files that a definition names: above what any archive
-// can have by default, as it is for a file that apt is given (apt_preferences(5)).
-const ownPriority = 1001
+// PinChosen is the priority of what a definition chooses itself, a version or a package
+// file of its own: above what any archive has by default, as it is for a file that apt is
+// given (apt_preferences(5)).
+const PinChosen = 1001
 
 // An OwnFile is a package file that a definition names: it is in no archive.
 type OwnFile struct {
@@ -49,7 +50,7 @@ func Own(input string, files []*OwnFile) Part {
 	for i, f := range files {
 		list[i] = f.p
 	}
-	return Part{Input: input, Priority: ownPriority, Packages: []*Packages{{indexes: []Index{{}}, lists: [][]universe.Package{list}}}}
+	return Part{Input: input, Priority: PinChosen, Packages: []*Packages{{indexes: []Index{{}}, lists: [][]universe.Package{list}}}}
 }
 
 // Only is what [Request.Keep] takes for no other package of the name to be there than the

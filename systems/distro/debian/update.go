@@ -175,11 +175,14 @@ func (a *Archive) indexes(release *archive.Release) ([]Index, error) {
 		}
 		for _, architecture := range architectures {
 			file, ok := release.Index(component, architecture)
+			if architecture == ArchitectureSource {
+				file, ok = release.Sources(component)
+			}
 			if !ok && architecture == ArchitectureAll {
 				continue
 			}
 			if !ok {
-				return nil, fmt.Errorf("the Release file has no SHA-256 of the Packages of %s for %s", component, architecture)
+				return nil, fmt.Errorf("the Release file has no SHA-256 of the index of %s for %s", component, architecture)
 			}
 			indexes = append(indexes, a.index(release, file, component, architecture))
 		}
@@ -191,6 +194,8 @@ func (a *Archive) indexes(release *archive.Release) ([]Index, error) {
 // has indexes of its own, or where there is nothing else.
 func (a *Archive) architectures(release *archive.Release) ([]string, error) {
 	switch have := slices.Contains(release.Architectures, a.Architecture); {
+	case a.Architecture == ArchitectureSource:
+		return []string{ArchitectureSource}, nil
 	case have && release.SeparateAll:
 		return []string{a.Architecture, ArchitectureAll}, nil
 	case have:
@@ -217,6 +222,13 @@ func (a *Archive) index(release *archive.Release, file archive.File, component, 
 // flatIndex returns the one index of a flat repository, which has packages of every
 // architecture in it.
 func (a *Archive) flatIndex(release *archive.Release) ([]Index, error) {
+	if a.Architecture == ArchitectureSource {
+		file, ok := release.FlatSources()
+		if !ok {
+			return nil, errors.New("the Release file has no SHA-256 of Sources")
+		}
+		return []Index{a.index(release, file, "", ArchitectureSource)}, nil
+	}
 	file, ok := release.FlatIndex()
 	if !ok {
 		return nil, errors.New("the Release file has no SHA-256 of Packages")

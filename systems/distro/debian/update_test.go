@@ -207,7 +207,7 @@ func TestUpdateErrors(t *testing.T) {
 			m.release = strings.Replace(m.release, "Components: main", "Components: contrib", 1)
 			m.write()
 		}, nil, `no component "main", there is contrib`},
-		{"no index", func(m *mirror) { m.files = map[string][]byte{"x": nil}; m.write() }, nil, "no SHA-256 of the Packages of main for amd64"},
+		{"no index", func(m *mirror) { m.files = map[string][]byte{"x": nil}; m.write() }, nil, "no SHA-256 of the index of main for amd64"},
 		{"nothing there", func(m *mirror) {}, nil, "dists/trixie/InRelease"},
 	}
 	for _, tt := range tests {

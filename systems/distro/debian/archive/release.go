@@ -177,6 +177,14 @@ func (r *Release) Index(component, architecture string) (File, bool) {
 // components nor directories of architectures, as Index does.
 func (r *Release) FlatIndex() (File, bool) { return r.cheapest("Packages") }
 
+// Sources returns the Sources index of a component, as Index does.
+func (r *Release) Sources(component string) (File, bool) {
+	return r.cheapest(path.Join(component, "source", "Sources"))
+}
+
+// FlatSources returns the one Sources index of a flat repository.
+func (r *Release) FlatSources() (File, bool) { return r.cheapest("Sources") }
+
 // Contents returns the list of the files of the packages of a component and an
 // architecture, or "all", as Index does.
 func (r *Release) Contents(component, architecture string) (File, bool) {

@@ -32,6 +32,7 @@ type Archive struct {
 	// Date is the Release file's; ValidUntil is left out when zero.
 	Date, ValidUntil time.Time
 	Packages         []*Package
+	Sources          []*Source
 	// Backports makes its packages a last resort.
 	Backports bool
 	// Detached has the signature beside the Release file, and no InRelease.
@@ -40,6 +41,52 @@ type Archive struct {
 	Key *Key
 	// Index, if not nil, changes Packages files before they are signed.
 	Index func(text string) string
+}
+
+// A Source is a source package.
+type Source struct {
+	// Control is what the index says of it, but for where its files are.
+	Control string
+	// Files are its files by name.
+	Files map[string][]byte
+}
+
+// ReadSource reads a source package from a directory: the file "control", and its files.
+func ReadSource(dir string) (*Source, error) {
+	s := &Source{Files: map[string][]byte{}}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read source package: %v", err)
+	}
+	for _, e := range list {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, fmt.Errorf("read source package: %v", err)
+		}
+		if e.Name() == "control" {
+			s.Control = strings.TrimSpace(string(data)) + "\n"
+			continue
+		}
+		s.Files[e.Name()] = data
+	}
+	return s, nil
+}
+
+// writeSources writes the source packages and returns their index.
+func (a *Archive) writeSources(dir string) ([]byte, error) {
+	var index bytes.Buffer
+	for _, s := range a.Sources {
+		fmt.Fprintf(&index, "%sDirectory: pool/main\nChecksums-Sha256:\n", s.Control)
+		for _, name := range slices.Sorted(maps.Keys(s.Files)) {
+			data := s.Files[name]
+			fmt.Fprintf(&index, " %x %d %s\n", sha256.Sum256(data), len(data), name)
+			if err := writeFile(filepath.Join(dir, "pool/main", name), data); err != nil {
+				return nil, err
+			}
+		}
+		index.WriteByte('\n')
+	}
+	return index.Bytes(), nil
 }
 
 // NewKey makes a signing key.
@@ -116,6 +163,17 @@ func (a *Archive) indexFiles(dir string) ([]indexFile, error) {
 		return nil, err
 	}
 	files := []indexFile{{"main/Contents-" + a.Architecture + ".gz", contents}}
+	if len(a.Sources) > 0 {
+		index, err := a.writeSources(dir)
+		if err != nil {
+			return nil, err
+		}
+		packed, err := compress(index)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, indexFile{"main/source/Sources.xz", packed})
+	}
 	for _, architecture := range append([]string{a.Architecture}, a.Foreign...) {
 		index, err := a.writePool(dir, architecture, "all")
 		if err != nil {

@@ -4,6 +4,7 @@ package relation
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sysc/systems/distro/debian/version"
@@ -81,6 +82,80 @@ func ParseList(field string) ([]Relation, error) {
 		list = append(list, g[0])
 	}
 	return list, nil
+}
+
+// Restrict leaves out of a field of a source package what does not count for an
+// architecture, in a build without profiles (policy 7.1, "Build-Depends"): alternatives
+// behind which there is "[ARCHITECTURE… ]" or "[!ARCHITECTURE… ]" of others, or "<PROFILE…>"
+// of other builds. What remains is a field of a binary package.
+func Restrict(field, architecture string) (string, error) {
+	var groups []string
+	for text := range strings.SplitSeq(field, ",") {
+		var group []string
+		for alternative := range strings.SplitSeq(text, "|") {
+			plain, counts, err := restrictOne(alternative, architecture)
+			if err != nil {
+				return "", fmt.Errorf("parse relation %q: %v", strings.TrimSpace(text), err)
+			}
+			if counts && plain != "" {
+				group = append(group, plain)
+			}
+		}
+		if len(group) > 0 {
+			groups = append(groups, strings.Join(group, " | "))
+		}
+	}
+	return strings.Join(groups, ", "), nil
+}
+
+// restrictOne takes the restrictions off an alternative. Of several "<…>" one has to hold.
+func restrictOne(text, architecture string) (plain string, counts bool, err error) {
+	text = strings.TrimSpace(text)
+	counts = true
+	plain, rest := text, ""
+	// Operators of versions have angle brackets as well, inside of their parentheses.
+	if i := strings.IndexAny(text, "[(<"); i >= 0 && text[i] == '(' {
+		end := strings.IndexByte(text, ')')
+		if end < 0 {
+			return "", false, fmt.Errorf("%q has no end", text[i:])
+		}
+		plain, rest = text[:end+1], text[end+1:]
+	} else if i >= 0 {
+		plain, rest = text[:i], text[i:]
+	}
+	formulas, holds := 0, false
+	for rest = strings.TrimSpace(rest); rest != ""; rest = strings.TrimSpace(rest) {
+		closing := map[byte]string{'[': "]", '<': ">"}[rest[0]]
+		inside, after, ok := strings.Cut(rest[1:], closing)
+		if closing == "" || !ok {
+			return "", false, fmt.Errorf("%q is no restriction", rest)
+		}
+		words := strings.Fields(inside)
+		if rest[0] == '[' {
+			counts = counts && matchesArchitecture(words, architecture)
+		} else {
+			formulas++
+			// Without profiles every "!PROFILE" is true.
+			holds = holds || !slices.ContainsFunc(words, func(w string) bool { return !strings.HasPrefix(w, "!") })
+		}
+		rest = after
+	}
+	return strings.TrimSpace(plain), counts && (formulas == 0 || holds), nil
+}
+
+// matchesArchitecture reports whether one is in a list of a restriction: names, "any",
+// "linux-any", "any-amd64", or all of them with "!".
+func matchesArchitecture(words []string, architecture string) bool {
+	negated := false
+	for _, w := range words {
+		name, not := strings.CutPrefix(w, "!")
+		negated = negated || not
+		switch name {
+		case architecture, "any", "linux-any", "any-" + architecture, "linux-" + architecture:
+			return !not
+		}
+	}
+	return negated
 }
 
 // parseOne reads "name[:arch] [(op version)]".

@@ -140,3 +140,36 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRestrict(t *testing.T) {
+	for field, want := range map[string]string{
+		"": "",
+		"debhelper-compat (= 13), a:native, b (>= 1:2) | c":                                                           "debhelper-compat (= 13), a:native, b (>= 1:2) | c",
+		"a [amd64 arm64], b [!amd64], c [any], d[linux-any]":                                                          "a, c, d",
+		"a (<< 2) [i386] | b (>> 1) [!i386]":                                                                          "b (>> 1)",
+		"a <!nocheck>, b <nocheck>, c <cross> <!stage1>, d <!nocheck cross>, e (>= 1) [any-amd64] <!nodoc !nopython>": "a, c, e (>= 1)",
+	} {
+		if got, err := Restrict(field, "amd64"); err != nil || got != want {
+			t.Errorf("%q: %q, %v, want %q", field, got, err, want)
+		}
+	}
+	for _, field := range []string{"a [amd64", "a (= 1", "a <x", "a (= 1) x"} {
+		if got, err := Restrict(field, "amd64"); err == nil {
+			t.Errorf("%q is taken for %q", field, got)
+		}
+	}
+}
+
+func FuzzRestrict(f *testing.F) {
+	f.Add("a (<< 2) [i386] | b (>> 1) [!i386], c <!nocheck> <x>")
+	f.Fuzz(func(t *testing.T, field string) {
+		plain, err := Restrict(field, "amd64")
+		if err != nil {
+			return
+		}
+		// Nothing is restricted any more.
+		if again, err := Restrict(plain, "i386"); err != nil || again != plain {
+			t.Errorf("%q: %q, and then %q, %v", field, plain, again, err)
+		}
+	})
+}

@@ -46,14 +46,15 @@ type Origin struct {
 // PinOf returns the priority of a version of a package.
 func (o *Origin) PinOf(name, version string) int {
 	for i := range o.Pins {
-		if o.Pins[i].fits(name, version, o.Suite) {
+		if o.Pins[i].Fits(name, version, o.Suite) {
 			return o.Pins[i].Priority
 		}
 	}
 	return o.Pin
 }
 
-func (pin *Pin) fits(name, version, suite string) bool {
+// Fits reports whether a pin is for a version of a package in a suite.
+func (pin *Pin) Fits(name, version, suite string) bool {
 	if pin.Suite != "" && pin.Suite != suite {
 		return false
 	}

@@ -25,8 +25,8 @@ type Package struct {
 	Name         string
 	Version      string
 	Architecture string
-	// Source is the source package's name.
-	Source string
+	// Source is the source package's name, SourceVersion its version.
+	Source, SourceVersion string
 	// Priority is "required", "important", "standard", "optional" or "extra".
 	Priority  string
 	Essential bool
@@ -180,7 +180,12 @@ func (p *Package) finish(size, sha string) error {
 	if p.Source == "" {
 		p.Source = p.Name
 	}
-	p.Source, _, _ = strings.Cut(p.Source, " ")
+	// "NAME (VERSION)" where either is another one than the package's (policy 5.6.1).
+	p.Source, p.SourceVersion, _ = strings.Cut(p.Source, " ")
+	p.SourceVersion = strings.Trim(p.SourceVersion, " ()")
+	if p.SourceVersion == "" {
+		p.SourceVersion = p.Version
+	}
 	if p.Filename == "" || strings.HasPrefix(p.Filename, "/") || path.Clean("/"+p.Filename) != "/"+strings.TrimPrefix(p.Filename, "./") {
 		return fmt.Errorf("parse package %q: file name %q leads elsewhere", p.Name, p.Filename)
 	}

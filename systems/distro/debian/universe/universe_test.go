@@ -40,7 +40,7 @@ func TestReadIndex(t *testing.T) {
 	}
 	got.SHA256 = [32]byte{}
 	want := Package{
-		Name: "a", Version: "1:1.0-1+b1", Architecture: "all", Source: "s", Priority: "required", Essential: true, MultiArch: "same",
+		Name: "a", Version: "1:1.0-1+b1", Architecture: "all", Source: "s", SourceVersion: "1.0", Priority: "required", Essential: true, MultiArch: "same",
 		Depends: "b, c (>= 1)", Filename: "pool/a.deb", Size: 10,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -203,7 +203,7 @@ func TestReadControl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Package{Name: "a", Version: "1", Architecture: "all", Source: "a", Depends: "b, c", Filename: file.Name, Size: 7, SHA256: file.SHA256}
+	want := Package{Name: "a", Version: "1", Architecture: "all", Source: "a", SourceVersion: "1", Depends: "b, c", Filename: file.Name, Size: 7, SHA256: file.SHA256}
 	if p != want {
 		t.Errorf("got %+v, want %+v", p, want)
 	}
