@@ -19,7 +19,7 @@ var evaluating = []string{
 
 // notEvaluating are packages below these, and files, that no evaluation comes to.
 var notEvaluating = []string{
-	"derivations/build", "derivations/builtin", "derivations/sandbox", "store/localstore", "store/sign", "store/export", "store/storetest", // building and storing
+	"derivations/build", "derivations/builtin", "derivations/sandbox", "store/localstore", "store/sign", "store/export", "store/cache", "store/storetest", // building and storing
 	"systems/activate", "systems/boot", "systems/composefs", "systems/health", "systems/livemount", "systems/rootdir", "systems/systemstest", // machines
 	"systems/earlyboot", "systems/erofs", "systems/ext4", "systems/fat", "systems/image", "systems/initrd", "systems/mounttest",
 	"systems/squashfs", "systems/tarball", "systems/vm", // and what boots them

@@ -18,8 +18,9 @@ import (
 type Definition struct {
 	// Module is the text.
 	Module *syntax.Module
-	// Settings are the sysc blocks.
+	// Settings are the sysc blocks, and Caches what they say about caches.
 	Settings []*syntax.Block
+	Caches   CacheSettings
 	// Inputs, Variables and Derivations have one label, no two the same.
 	Inputs, Variables, Derivations []*syntax.Block
 	// Outputs and Functions have one label, no two the same. Functions are right but
@@ -111,6 +112,7 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 	diags = append(diags, duplicates(d.Inputs, d.Variables, d.Derivations, d.Systems, d.Homes, d.Outputs, d.Functions, d.Environments, useBlocks(d.Uses))...)
 	diags = append(diags, duplicateLocals(d.Locals)...)
 	diags = append(diags, d.checkFunctions()...)
+	diags = append(diags, d.caches()...)
 	if diags.HasErrors() {
 		return nil, diags
 	}
@@ -137,9 +139,7 @@ func (d *Definition) add(b *syntax.Block) diag.List {
 	switch b.Type {
 	case "sysc":
 		d.Settings = append(d.Settings, b)
-		return append(b.CheckLabels(), b.Body.Check("a sysc block", syntax.Schema{
-			Attrs: []syntax.AttrSchema{{Name: "required_version"}},
-		})...)
+		return append(b.CheckLabels(), b.Body.Check("a sysc block", settingsSchema)...)
 	case "input":
 		return name(&d.Inputs)
 	case "variable":

@@ -362,3 +362,7 @@ func readFile(reads *readlog.Log, dir, name string, limit int64) ([]byte, error)
 	}
 	return root.ReadFile(name, limit)
 }
+
+// Caches returns what the root module says about caches: a module that it uses cannot
+// make anybody's word count.
+func (p *Project) Caches() lang.CacheSettings { return p.def.Caches }

@@ -51,6 +51,7 @@ type Answer struct {
 	archives []archive
 	diags    diag.List // of archives
 	given    given
+	caches   lang.CacheSettings
 }
 
 // given is what [Project.Given] returns.
@@ -73,6 +74,9 @@ func (a *Answer) Files() map[string][]byte { return a.files }
 func (a *Answer) Mirrors(env func(string) string, hostRoot string) (Mirrors, diag.List) {
 	return mirrorsOf(a.archives, env, hostRoot), a.diags
 }
+
+// Caches is [Project.Caches].
+func (a *Answer) Caches() lang.CacheSettings { return a.caches }
 
 // Given is [Project.Given].
 func (a *Answer) Given() (values map[string]json.RawMessage, sensitive []string, diags diag.List) {
@@ -134,6 +138,7 @@ func (p *Project) answer(ctx context.Context, diags diag.List, r Request) (*Answ
 		a.graph = p.Graph()
 		if err == nil {
 			a.archives, a.diags = p.archives()
+			a.caches = p.Caches()
 			a.given.values, a.given.sensitive, a.given.diags = p.Given()
 		}
 	}
@@ -194,15 +199,18 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 }
 
 // memoVersion is that of memo, and of what stands before and behind it.
-const memoVersion = "3"
+const memoVersion = "4"
 
 // A memo is what is kept beside the graph.
 type memo struct {
-	Targets    []memoTarget      `json:"targets"`
-	Shown      []diag.List       `json:"shown,omitempty"`
-	Files      map[string][]byte `json:"files,omitempty"`
-	Archives   []archive         `json:"archives,omitempty"`
-	LockDigest string            `json:"lock_digest,omitempty"`
+	Targets  []memoTarget      `json:"targets"`
+	Shown    []diag.List       `json:"shown,omitempty"`
+	Files    map[string][]byte `json:"files,omitempty"`
+	Archives []archive         `json:"archives,omitempty"`
+	// Caches and TrustedKeys are lang.CacheSettings.
+	Caches      []string `json:"caches,omitempty"`
+	TrustedKeys []string `json:"trusted_keys,omitempty"`
+	LockDigest  string   `json:"lock_digest,omitempty"`
 	// Given are values of variables; sensitive ones are not remembered.
 	Given map[string]json.RawMessage `json:"given,omitempty"`
 }
@@ -251,7 +259,7 @@ func written(a *Answer, p *Project) (about, graph []byte, at map[derivations.Has
 	for _, h := range a.graph.Hashes() {
 		refs = append(refs, derivations.Ref{Derivation: h})
 	}
-	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values}
+	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values, Caches: a.caches.Addresses, TrustedKeys: a.caches.Keys}
 	for i := range kept.Archives {
 		if keyring := &kept.Archives[i].Settings.Keyring; len(*keyring) > 0 {
 			*keyring = []byte("own") // no mirror depends on what is in it
@@ -369,7 +377,7 @@ func (o *Options) answer(about, graph string) (*Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recall an evaluation: %w", err)
 	}
-	a := &Answer{Shown: kept.Shown, Remembered: true, graph: g, files: kept.Files, archives: kept.Archives, given: given{values: kept.Given}}
+	a := &Answer{Shown: kept.Shown, Remembered: true, graph: g, files: kept.Files, archives: kept.Archives, given: given{values: kept.Given}, caches: lang.CacheSettings{Addresses: kept.Caches, Keys: kept.TrustedKeys}}
 	hashes := g.Hashes()
 	ref := func(r *memoRef) (derivations.Ref, error) {
 		if r == nil || r.At < 0 || r.At >= len(hashes) {

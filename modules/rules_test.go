@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"sysc/lang"
 	"sysc/lang/diag"
 )
 
@@ -186,5 +189,20 @@ func (r rule) checkMessages(t *testing.T, text string, diags diag.List) {
 	}
 	if len(r.says) == 0 && len(diags) > 0 || strings.Contains(rest, "Error: ") {
 		t.Errorf("more is said than expected:\n%s", text)
+	}
+}
+
+// TestCachesAreTheRoots: a module that is used cannot say whose word counts.
+func TestCachesAreTheRoots(t *testing.T) {
+	block := func(name string) string {
+		return "sysc {\n  caches       = [\"https://" + name + ".example.org\"]\n  trusted_keys = [\"" + name + ":AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"]\n}\n"
+	}
+	p, _ := loadText(t, "-- main.sysc.hcl --\n"+block("own")+"module \"m\" {\n  source = \"./m\"\n}\nsystem \"s\" {\n  modules = [module.m]\n}\n-- m/m.sysc.hcl --\n"+block("strange"))
+	if _, diags := p.System(t.Context(), "s"); diags.HasErrors() {
+		t.Fatal(rendered(diags, p))
+	}
+	want := lang.CacheSettings{Addresses: []string{"https://own.example.org"}, Keys: []string{"own:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}
+	if diff := cmp.Diff(want, p.Caches()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -119,7 +119,7 @@ func (a *app) command() *cobra.Command {
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),
 		}},
-		{"store", "The store:", []*cobra.Command{a.storeCommand(), a.gcCommand(), a.whyDependsCommand()}},
+		{"store", "The store:", []*cobra.Command{a.storeCommand(), a.cacheCommand(), a.gcCommand(), a.whyDependsCommand()}},
 		{"sysc", "sysc itself:", []*cobra.Command{a.doctorCommand(), versionCommand()}},
 	} {
 		root.AddGroup(&cobra.Group{ID: g.id, Title: g.title})

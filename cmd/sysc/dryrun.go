@@ -33,13 +33,22 @@ type buildPlan struct {
 // planBuild prints what a build would do.
 func (a *app) planBuild(ctx context.Context, st *localstore.Store, def *modules.Answer, want []derivations.Ref, flags buildFlags) error {
 	plan := buildPlan{Build: []plannedStep{}, Fetch: []plannedStep{}}
-	_, err := build.Realise(ctx, st, def.Graph(), want, &build.Options{
+	client, err := a.client()
+	if err != nil {
+		return err
+	}
+	caches, err := a.caches(st, def, client)
+	if err != nil {
+		return err
+	}
+	_, err = build.Realise(ctx, st, def.Graph(), want, &build.Options{
 		DryRun:  true,
+		Cache:   caches,
 		Rebuild: flags.rebuild,
 		Check:   flags.check,
 		Events: func(e build.Event) {
 			step := plannedStep{Name: e.Name, Derivation: e.Hash.String(), Builder: e.Builder, Origin: e.Origin.Label}
-			if builtin.Fetches(e.Builder) {
+			if builtin.Fetches(e.Builder) || e.Builder == build.BuilderCache {
 				step.Size = max(e.Total, 0)
 				plan.Fetch = append(plan.Fetch, step)
 			} else {

@@ -91,7 +91,7 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	p, err := a.makePlan(ctx, st, def.Graph(), target)
+	p, err := a.makePlan(ctx, st, def, target)
 	if err != nil {
 		return err
 	}
@@ -110,13 +110,13 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 }
 
 // makePlan compares a system with what is current.
-func (a *app) makePlan(ctx context.Context, st *localstore.Store, g *derivations.Graph, target *modules.Target) (*planned, error) {
+func (a *app) makePlan(ctx context.Context, st *localstore.Store, def definition, target *modules.Target) (*planned, error) {
 	p := &planned{target: target}
 	old, err := a.currentManifest(p)
 	if err != nil {
 		return nil, err
 	}
-	known, err := a.lookUp(ctx, st, g, p)
+	known, err := a.lookUp(ctx, st, def, p)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,16 @@ func (a *app) currentManifest(p *planned) (*systems.Manifest, error) {
 // lookUp finds out, without building, what realising the target takes. The
 // function that it returns replaces placeholders in a text by the paths of
 // objects, as far as they are known.
-func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.Graph, p *planned) (func(string) (string, bool), error) {
+func (a *app) lookUp(ctx context.Context, st *localstore.Store, def definition, p *planned) (func(string) (string, bool), error) {
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	caches, err := a.caches(st, def, client)
+	if err != nil {
+		return nil, err
+	}
+	g := def.Graph()
 	want := []derivations.Ref{p.target.Ref}
 	for _, f := range p.target.System.Files {
 		want = append(want, g.Refs(f.Content)...)
@@ -176,7 +185,7 @@ func (a *app) lookUp(ctx context.Context, st *localstore.Store, g *derivations.G
 		want = append(want, g.Refs(u.Content)...)
 	}
 	paths, err := build.Realise(ctx, st, g, want, &build.Options{
-		Builtins: builtins(), DryRun: true,
+		Builtins: builtins(), DryRun: true, Cache: caches,
 		Events: func(e build.Event) {
 			if e.Kind == build.Planned {
 				p.work.Steps++

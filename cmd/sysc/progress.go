@@ -23,6 +23,7 @@ type progress struct {
 	total    int // steps that will run
 	done     int // of these, however they ended:
 	built    int
+	taken    int // from caches
 	cached   int // somebody else did them, or nothing that they need has changed
 	failed   int
 	whole    bool  // everything that was wanted is there
@@ -144,6 +145,8 @@ func (p *progress) above(write func()) {
 // count takes note of how a step ended.
 func (p *progress) count(e build.Event) {
 	switch {
+	case e.Kind == build.Finished && e.Builder == build.BuilderCache:
+		p.taken++
 	case e.Kind == build.Finished && e.Cached:
 		p.cached++
 	case e.Kind == build.Finished:
@@ -208,15 +211,15 @@ func (p *progress) name(e build.Event) string {
 // outcome is the last line: what was done, and what of that which might have been did
 // not have to be, because an input came out as it was.
 func (p *progress) outcome() string {
-	unchanged, undone := p.cached, max(p.total-p.built-p.cached-p.failed, 0)
+	unchanged, undone := p.cached, max(p.total-p.built-p.taken-p.cached-p.failed, 0)
 	if p.whole {
-		unchanged, undone = max(p.total-p.built, 0), 0
+		unchanged, undone = max(p.total-p.built-p.taken, 0), 0
 	}
 	line := fmt.Sprintf("%d built", p.built)
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{unchanged, "unchanged"}, {p.failed, "failed"}, {undone, "not done"}} {
+	}{{p.taken, "from caches"}, {unchanged, "unchanged"}, {p.failed, "failed"}, {undone, "not done"}} {
 		if part.n > 0 {
 			line += fmt.Sprintf(", %d %s", part.n, part.what)
 		}

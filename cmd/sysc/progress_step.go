@@ -30,7 +30,7 @@ func newStep(e build.Event) *step {
 
 // fetches reports whether the step is the download of a file.
 func (s *step) fetches() bool {
-	return s.builder == builtin.BuilderFetch || s.builder == builtin.BuilderImage
+	return s.builder == builtin.BuilderFetch || s.builder == builtin.BuilderImage || s.builder == build.BuilderCache
 }
 
 // runsProgram reports whether the step runs a program, so that nobody knows
@@ -68,7 +68,7 @@ func (s *step) toFetch() int64 {
 func stepTitle(builder, name string) string {
 	verb := strings.TrimPrefix(builder, derivations.BuiltinPrefix)
 	switch builder {
-	case builtin.BuilderGit, builtin.BuilderImage:
+	case builtin.BuilderGit, builtin.BuilderImage, build.BuilderCache:
 		verb = "fetch"
 	case derivations.BuilderExec:
 		verb = "build"

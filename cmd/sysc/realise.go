@@ -17,6 +17,7 @@ import (
 	"sysc/derivations/build"
 	"sysc/derivations/builtin"
 	"sysc/internal/cgroup"
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/modules"
 	"sysc/store"
@@ -54,6 +55,7 @@ type definition interface {
 	Graph() *derivations.Graph
 	Files() map[string][]byte
 	Mirrors(env func(string) string, hostRoot string) (modules.Mirrors, diag.List)
+	Caches() lang.CacheSettings
 }
 
 // realise builds what is wanted, with progress, and shows what failed.
@@ -63,6 +65,10 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, def definition,
 		return nil, err
 	}
 	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	caches, err := a.caches(st, def, client)
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +94,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, def definition,
 		Registries:  registries(client),
 		Mirrors:     mirrors.Now,
 		Past:        mirrors.Past,
+		Cache:       caches,
 		DownloadDir: st.DownloadDir(),
 		Events:      progress.event,
 		Drain:       drain,

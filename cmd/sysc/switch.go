@@ -72,7 +72,7 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	p, err := a.makePlan(ctx, st, def.Graph(), target)
+	p, err := a.makePlan(ctx, st, def, target)
 	if err != nil {
 		return err
 	}

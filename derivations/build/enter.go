@@ -58,7 +58,7 @@ func Develop(ctx context.Context, st Store, g *derivations.Graph, ref derivation
 		return result, fmt.Errorf("develop %s: %w", d.Name, err)
 	}
 	defer done()
-	p, err := newPlanner(ctx, st, g, []derivations.Ref{ref})
+	p, err := newPlanner(ctx, st, g, []derivations.Ref{ref}, nil)
 	if err != nil {
 		return result, fmt.Errorf("develop %s: %w", d.Name, err)
 	}

@@ -19,7 +19,7 @@ type Known struct {
 // FindKnown returns what is known of the outputs in want and of all behind them. Results
 // that are known beforehand need no record.
 func FindKnown(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*Known, error) {
-	p, err := newPlanner(ctx, st, g, want)
+	p, err := newPlanner(ctx, st, g, want, nil)
 	if err != nil {
 		return nil, fmt.Errorf("find what is known: %w", err)
 	}

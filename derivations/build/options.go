@@ -44,6 +44,8 @@ type Options struct {
 	// Registries gets images. nil means one that uses Client and has no passwords but
 	// those of netrc.
 	Registries *ocifetch.Client
+	// Cache has what need not be built. nil means that nothing has.
+	Cache Cache
 	// Mirrors are what "mirror://" addresses mean.
 	Mirrors builtin.Mirrors
 	// Past are asked for what those have no longer.

@@ -22,8 +22,8 @@ const maxRecalls = 64
 
 // recallingPlanner is [newPlanner] without what only those outputs need that are known
 // and valid. Their jobs are done.
-func recallingPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
-	p, err := emptyPlanner(st, g, want)
+func recallingPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref, cache Cache) (*planner, error) {
+	p, err := emptyPlanner(st, g, want, cache)
 	if err != nil {
 		return nil, err
 	}

@@ -90,8 +90,8 @@ func (w *world) comparePlans(want []derivations.Ref) (recalled, left int) {
 	ctx := w.t.Context()
 	var plans [2]string
 	var jobs [2]int
-	for i, plan := range []func(context.Context, Store, *derivations.Graph, []derivations.Ref) (*planner, error){newPlanner, recallingPlanner} {
-		p, err := plan(ctx, w.store, w.graph, want)
+	for i, plan := range []func(context.Context, Store, *derivations.Graph, []derivations.Ref, Cache) (*planner, error){newPlanner, recallingPlanner} {
+		p, err := plan(ctx, w.store, w.graph, want, nil)
 		if err != nil {
 			w.t.Fatal(err)
 		}

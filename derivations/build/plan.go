@@ -33,6 +33,9 @@ type job struct {
 	key      store.DerivationHash
 
 	recalled bool // what is behind it was not looked at, and need not be
+	offered  bool // the cache says that it has all outputs
+	fetching bool // they are to be taken from there
+	tried    bool // and could not be
 
 	needed  map[string]bool // outputs that somebody asked for
 	rebuild bool            // run although the result is there
@@ -75,6 +78,7 @@ type planner struct {
 	jobs  map[derivations.Hash]*job
 	list  []*job // in the order of the graph
 	valid map[store.Path]bool
+	cache Cache // nil for none
 	// age is that of the outcomes, if some were looked up.
 	age *localstore.OutcomeAge
 }
@@ -83,8 +87,9 @@ type planner struct {
 const weightPerSecond = 64 << 20
 
 // newPlanner finds the jobs behind what is wanted, and what is known of them.
-func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
-	p, err := emptyPlanner(st, g, want)
+// cache may be nil.
+func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref, cache Cache) (*planner, error) {
+	p, err := emptyPlanner(st, g, want, cache)
 	if err != nil {
 		return nil, err
 	}
@@ -92,8 +97,8 @@ func newPlanner(ctx context.Context, st Store, g *derivations.Graph, want []deri
 	return p, p.lookAllUp(ctx)
 }
 
-func emptyPlanner(st Store, g *derivations.Graph, want []derivations.Ref) (*planner, error) {
-	p := &planner{store: st, graph: g, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
+func emptyPlanner(st Store, g *derivations.Graph, want []derivations.Ref, cache Cache) (*planner, error) {
+	p := &planner{store: st, graph: g, cache: cache, jobs: make(map[derivations.Hash]*job), valid: make(map[store.Path]bool)}
 	for _, ref := range want {
 		if _, err := g.Placeholder(ref); err != nil {
 			return nil, err
@@ -121,6 +126,9 @@ func (p *planner) addJobs(hashes []derivations.Hash) {
 func (p *planner) lookAllUp(ctx context.Context) error {
 	for _, level := range p.levels() {
 		if err := p.lookUp(ctx, level...); err != nil {
+			return err
+		}
+		if err := p.learn(ctx, level); err != nil {
 			return err
 		}
 	}
@@ -352,7 +360,9 @@ func (p *planner) missing(ctx context.Context, refs []derivations.Ref) ([]*job, 
 		}
 		if !run[j] {
 			run[j] = true
-			todo = append(todo, j.d.Inputs...)
+			if !j.offered || stale[j] || j.check {
+				todo = append(todo, j.d.Inputs...)
+			}
 		}
 	}
 	var out []*job

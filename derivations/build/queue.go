@@ -17,7 +17,7 @@ const (
 )
 
 func (j *job) class() class {
-	if builtin.Fetches(j.d.Builder) {
+	if j.fetching || builtin.Fetches(j.d.Builder) {
 		return network
 	}
 	return processor

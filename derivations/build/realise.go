@@ -33,7 +33,7 @@ func Realise(ctx context.Context, st Store, g *derivations.Graph, want []derivat
 	if len(opts.Rebuild)+len(opts.Check) > 0 {
 		plan = newPlanner // what runs again may be behind what is there
 	}
-	p, err := plan(ctx, st, g, want)
+	p, err := plan(ctx, st, g, want, opts.Cache)
 	if err != nil {
 		return nil, fmt.Errorf("realise: %w", err)
 	}
@@ -207,10 +207,17 @@ func (r *realiser) handle(ctx context.Context, m message) error {
 	j := m.job
 	if m.slot {
 		r.free[j.class()]++
-		r.memory.release(j)
+		if !j.fetching {
+			r.memory.release(j)
+		}
 		if m.err == nil {
 			return nil
 		}
+	}
+	if errors.Is(m.err, errNotCached) {
+		r.active--
+		j.fetching, j.tried, j.state = false, true, blocked
+		return r.advance(ctx, j)
 	}
 	r.active--
 	if m.err != nil {
@@ -282,6 +289,11 @@ func (r *realiser) advance(ctx context.Context, j *job) error {
 	} else if ok && !j.again() {
 		return r.finish(ctx, j, true)
 	}
+	if r.fetchable(j) {
+		j.fetching, j.state = true, queued
+		r.ready[network].push(j)
+		return nil
+	}
 	err := wait(func(in derivations.Ref) (bool, error) {
 		ok, err := r.isValid(ctx, r.path(in))
 		return !ok, err
@@ -302,6 +314,7 @@ func (r *realiser) advance(ctx context.Context, j *job) error {
 func (r *realiser) finish(ctx context.Context, j *job, cached bool) error {
 	j.state = done
 	r.emit(j, Event{Kind: Finished, Cached: cached})
+	j.fetching = false
 	waiting := j.waiting
 	j.waiting = nil
 	for _, w := range waiting {
@@ -394,7 +407,11 @@ func (r *realiser) next(c class) *job {
 // work runs a job in a goroutine of its own. It uses of the job what does not
 // change any more.
 func (r *realiser) work(ctx context.Context, j *job) {
-	c, err := r.step(ctx, j)
+	do := r.step
+	if j.fetching {
+		do = r.take
+	}
+	c, err := do(ctx, j)
 	if err != nil {
 		// In one message, or the slot would be taken before the failure is known.
 		r.messages <- message{job: j, slot: true, err: err}
@@ -410,6 +427,9 @@ func (r *realiser) emit(j *job, e Event) {
 		return
 	}
 	e.Hash, e.Name, e.Builder, e.Origin = j.hash, j.d.Name, j.d.Builder, j.origin
+	if j.offered && !j.tried || j.fetching && e.Kind == Finished {
+		e.Builder = BuilderCache
+	}
 	if e.Kind == Planned || e.Kind == Started {
 		e.Expected, e.Behind = j.expected, j.behind
 	}

@@ -53,6 +53,9 @@ func (r *realiser) result(ctx context.Context, j *job) (*commit, error) {
 		} else if c != nil {
 			return c, nil
 		}
+		if c := r.learned(ctx, j); c != nil {
+			return c, nil
+		}
 	}
 	log := newStepLog(LogPath(r.store.LogDir(), j.key), func(line string) {
 		r.emit(j, Event{Kind: LogLine, Line: line})

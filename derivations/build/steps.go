@@ -21,7 +21,7 @@ type Step struct {
 
 // Steps returns all steps that are behind what is wanted, inputs first.
 func Steps(ctx context.Context, st Store, g *derivations.Graph, want []derivations.Ref) ([]Step, error) {
-	p, err := newPlanner(ctx, st, g, want)
+	p, err := newPlanner(ctx, st, g, want, nil)
 	if err != nil {
 		return nil, fmt.Errorf("look steps up: %w", err)
 	}

@@ -18,6 +18,8 @@ type word struct {
 var vocabulary = map[string]word{
 	"sysc": {top: true, doc: "Settings of the definition.", args: map[string]string{
 		"required_version": "The versions of sysc that the definition works with, as in `\"~> 0.3\"`.",
+		"caches":           "Where results are taken from that need not be built then, as in `[\"https://cache.example.org/sysc\"]`.",
+		"trusted_keys":     "The keys whose word counts for what caches have: what `sysc store generate-key` prints.",
 	}},
 	"input": {top: true, labels: []string{"name"}, doc: "Something outside that `sysc.lock` pins, as a package archive.", args: map[string]string{
 		"type":       "What kind of thing it is: `\"debian\"`, `\"oci\"`, `\"git\"`, `\"archive\"` or `\"file\"`.",

@@ -16,6 +16,8 @@ type ImportOptions struct {
 	// Trusted are the keys one of which has to vouch for each object and each
 	// realisation that the store does not have yet.
 	Trusted sign.TrustedKeys
+	// Beside are signatures of objects that did not come with the stream.
+	Beside map[store.Path][]sign.Signature
 	// AllowUnsigned takes everything, whoever vouches for it.
 	AllowUnsigned bool
 	// Progress may be nil.

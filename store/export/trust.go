@@ -74,6 +74,7 @@ func (m *importer) admit(ctx context.Context, t *table) error {
 	}
 	for i := range t.objects {
 		one := &t.objects[i]
+		one.signatures = sign.Merge(one.signatures, m.opts.Beside[one.object.Path])
 		if valid[one.object.Path] {
 			err = m.compare(ctx, &one.object)
 		} else {

@@ -37,6 +37,8 @@ type ExportResult struct {
 	Trees        int `json:"trees"`
 	// Bytes is the length of the stream.
 	Bytes int64 `json:"bytes"`
+	// Needs are the objects that the receiver has to have, sorted.
+	Needs []store.Path `json:"-"`
 }
 
 // Export writes the closure of paths to w. What the source lacks is
@@ -91,6 +93,7 @@ func (e *exporter) write(ctx context.Context) error {
 		}
 		e.tell()
 	}
+	e.result.Needs = e.plan.needs
 	e.result.Objects, e.result.Realisations = len(e.plan.objects), len(e.plan.realisations)
 	sum := e.sum()
 	if err := e.frame(kindEnd, sum[:]); err != nil {
