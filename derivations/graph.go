@@ -29,11 +29,13 @@ type Graph struct {
 	unindexed int
 	index     sync.Once
 	watcher   Watcher
-	// written is the last snapshot of all derivations.
+	// read is the snapshot that the graph was read from, "" for none.
+	read string
+	// written is a snapshot of all derivations, nil for none, of when there were so many.
 	written struct {
 		sync.Mutex
 		data  []byte
-		index map[Hash]int
+		count int
 	}
 }
 
@@ -114,7 +116,7 @@ func (g *Graph) insert(d *Derivation, o Origin) (Hash, error) {
 		}
 		if d.Fixed != nil && known.derivation.Fixed.Size == 0 {
 			known.derivation.Fixed.Size = d.Fixed.Size
-			g.written.index = nil
+			g.read, g.written.data = "", nil
 		}
 		return h, nil
 	}
@@ -145,6 +147,22 @@ func (g *Graph) Take(from *Graph, h Hash, o Origin) bool {
 	g.nodes[h] = &node{derivation: n.derivation, origin: o, position: len(g.order)}
 	g.order = append(g.order, h)
 	g.addOutputs(h, n.derivation)
+	return true
+}
+
+// Borrow adds a derivation as another graph has it, if it has it, without its inputs and
+// without telling the watcher. That gives a graph in which derivations can be made that
+// need it, and nothing that can be built.
+func (g *Graph) Borrow(from *Graph, h Hash) bool {
+	n, ok := from.nodes[h]
+	if !ok {
+		return false
+	}
+	if _, there := g.nodes[h]; !there {
+		g.nodes[h] = &node{derivation: n.derivation, origin: n.origin, position: len(g.order)}
+		g.order = append(g.order, h)
+		g.addOutputs(h, n.derivation)
+	}
 	return true
 }
 
@@ -270,6 +288,15 @@ func (g *Graph) Derivation(h Hash) (*Derivation, bool) {
 		return nil, false
 	}
 	return n.derivation, true
+}
+
+// Position returns where a derivation stands among [Graph.Hashes].
+func (g *Graph) Position(h Hash) (int, bool) {
+	n, ok := g.nodes[h]
+	if !ok {
+		return 0, false
+	}
+	return n.position, true
 }
 
 // Origin returns where a derivation comes from, empty when that is not known.

@@ -15,53 +15,111 @@ import (
 
 // snapshotVersion begins a snapshot. Another encoding, and another meaning of what is
 // encoded, has another version.
-const snapshotVersion = "sysc-graph-2\n"
+const snapshotVersion = "sysc-graph-3\n"
+
+// A snapshot is the version, the number of derivations, their hashes, the rows of their
+// origins, the rows of what they are, and their sources. Numbers are varints, texts and
+// lists stand behind their lengths, inputs are positions of derivations earlier in the
+// snapshot.
 
 // Snapshot returns the derivations behind refs, with their origins and the sources
-// that they use, for [ReadSnapshot], and the positions of the derivations in it. It may
-// be called while others read the graph.
-//
-// Numbers are varints, texts and lists stand behind their lengths, inputs are
-// positions of derivations earlier in the snapshot. What is returned must not be changed.
-func (g *Graph) Snapshot(refs []Ref) (data []byte, index map[Hash]int) {
+// that they use, for [ReadSnapshot]. It may be called while others read the graph. What
+// is returned must not be changed.
+func (g *Graph) Snapshot(refs []Ref) []byte {
 	hashes := g.Behind(refs)
-	whole := len(hashes) == len(g.order)
-	if whole {
-		g.written.Lock()
-		defer g.written.Unlock()
-		if g.written.index != nil && len(g.written.index) == len(hashes) {
-			return g.written.data, g.written.index
-		}
+	if len(hashes) == len(g.order) {
+		return g.SnapshotAll()
 	}
-	const typical = 400 // bytes of a derivation
-	e := make(snapshotEncoder, 0, len(snapshotVersion)+typical*len(hashes))
-	e = append(e, snapshotVersion...)
-	index = make(map[Hash]int, len(hashes))
-	used := make(map[store.Path]bool)
-	e.uint(uint64(len(hashes)))
+	index := make(map[Hash]int, len(hashes))
 	for i, h := range hashes {
-		n := g.nodes[h]
 		index[h] = i
-		e = append(e, h[:]...)
-		e.text(n.origin.Label)
-		e.text(n.origin.Position)
-		e.pairs(n.origin.Places)
-		e.derivation(n.derivation, index)
+	}
+	return g.snapshot(hashes, func(h Hash) int { return index[h] })
+}
+
+// SnapshotAll is [Graph.Snapshot] of all derivations: each has its [Graph.Position] there.
+func (g *Graph) SnapshotAll() []byte {
+	g.written.Lock()
+	defer g.written.Unlock()
+	if g.written.data == nil || g.written.count != len(g.order) {
+		g.written.data = g.snapshot(g.order, func(h Hash) int { return g.nodes[h].position })
+		g.written.count = len(g.order)
+	}
+	return g.written.data
+}
+
+func (g *Graph) snapshot(hashes []Hash, position func(Hash) int) []byte {
+	used := make(map[store.Path]bool)
+	var origins, derivations rowsEncoder
+	for _, h := range hashes {
+		n := g.nodes[h]
+		origins.begin()
+		origins.bytes.origin(n.origin)
+		derivations.begin()
+		derivations.bytes.derivation(n.derivation, position)
 		for _, p := range n.derivation.Sources {
 			if _, ok := g.source[p]; ok {
 				used[p] = true
 			}
 		}
 	}
+	e := make(snapshotEncoder, 0, len(snapshotVersion)+binary.MaxVarintLen64+len(hashes)*len(Hash{})+origins.size()+derivations.size())
+	e = append(e, snapshotVersion...)
+	e.uint(uint64(len(hashes)))
+	for _, h := range hashes {
+		e = append(e, h[:]...)
+	}
+	e = origins.append(e)
+	e = derivations.append(e)
 	e.uint(uint64(len(used)))
 	for _, p := range slices.Sorted(maps.Keys(used)) {
 		e.text(string(p))
 		e.source(g.source[p])
 	}
-	if whole {
-		g.written.data, g.written.index = e, index
+	return e
+}
+
+// A rowsEncoder writes something for each derivation: where each ends, in 8 bytes, and
+// then all of them. So one can be replaced without reading the others.
+type rowsEncoder struct {
+	begins []int
+	bytes  snapshotEncoder
+}
+
+const rowEnd = 8 // bytes
+
+func (r *rowsEncoder) begin() { r.begins = append(r.begins, len(r.bytes)) }
+
+func (r *rowsEncoder) size() int { return len(r.begins)*rowEnd + len(r.bytes) }
+
+func (r *rowsEncoder) append(e snapshotEncoder) snapshotEncoder {
+	for i := range r.begins {
+		end := len(r.bytes)
+		if i+1 < len(r.begins) {
+			end = r.begins[i+1]
+		}
+		e = binary.LittleEndian.AppendUint64(e, uint64(end))
 	}
-	return e, index
+	return append(e, r.bytes...)
+}
+
+// rows are what a rowsEncoder wrote.
+type rows struct{ ends, bytes string }
+
+func (r rows) end(i int) int {
+	return int(binary.LittleEndian.Uint64([]byte(r.ends[i*rowEnd:])))
+}
+
+// at is a row. Of rows that are not in order it is empty.
+func (r rows) at(i int) string {
+	begin, end := 0, r.end(i)
+	if i > 0 {
+		begin = r.end(i - 1)
+	}
+	if begin < 0 || begin > end || end > len(r.bytes) {
+		return ""
+	}
+	return r.bytes[begin:end]
 }
 
 // A snapshotEncoder appends to a snapshot.
@@ -106,7 +164,13 @@ func (e *snapshotEncoder) bools(values ...bool) {
 	e.uint(bits)
 }
 
-func (e *snapshotEncoder) derivation(d *Derivation, index map[Hash]int) {
+func (e *snapshotEncoder) origin(o Origin) {
+	e.text(o.Label)
+	e.text(o.Position)
+	e.pairs(o.Places)
+}
+
+func (e *snapshotEncoder) derivation(d *Derivation, position func(Hash) int) {
 	l, run := &d.Limits, &d.RunLimits
 	e.bools(d.WritableRoot, d.Fixed != nil, l.References != nil, l.Requisites != nil)
 	e.text(d.Name)
@@ -118,7 +182,7 @@ func (e *snapshotEncoder) derivation(d *Derivation, index map[Hash]int) {
 	e.text(string(d.Attrs))
 	e.count(len(d.Inputs), d.Inputs == nil)
 	for _, in := range d.Inputs {
-		e.uint(uint64(index[in.Derivation]))
+		e.uint(uint64(position(in.Derivation)))
 		e.text(in.Output)
 	}
 	e.count(len(d.Sources), d.Sources == nil)
@@ -169,6 +233,7 @@ func ReadSnapshot(data string) (*Graph, error) {
 	d := &snapshotDecoder{rest: rest, graph: NewGraph()}
 	d.derivations()
 	d.sources()
+	d.graph.read = data
 	if !d.failed && d.rest != "" {
 		d.fail(errors.New("something follows"))
 	}
@@ -221,8 +286,12 @@ func (d *snapshotDecoder) length() int {
 
 // count reads what [snapshotEncoder.count] wrote.
 func (d *snapshotDecoder) count() (n int, isNil bool) {
-	n = d.length()
-	return max(n-1, 0), n == 0
+	size := d.uint()
+	if size > uint64(len(d.rest))+1 {
+		d.fail(errCut)
+		return 0, true
+	}
+	return max(int(size)-1, 0), size == 0
 }
 
 func (d *snapshotDecoder) take(n int) string {
@@ -268,25 +337,56 @@ func (d *snapshotDecoder) pairs() map[string]string {
 	return m
 }
 
+// layout is where the pieces of a snapshot are.
+type layout struct {
+	count                int
+	hashes               string
+	origins, derivations rows
+}
+
+// layout reads all but the sources.
+func (d *snapshotDecoder) layout() (l layout) {
+	if l.count = d.length(); l.count > len(d.rest)/len(Hash{}) {
+		d.fail(errCut)
+		return layout{}
+	}
+	l.hashes = d.take(l.count * len(Hash{}))
+	l.origins, l.derivations = d.rows(l.count), d.rows(l.count)
+	return l
+}
+
+func (d *snapshotDecoder) rows(n int) (r rows) {
+	if n > len(d.rest)/rowEnd {
+		d.fail(errCut)
+		return rows{}
+	}
+	if r.ends = d.take(n * rowEnd); n > 0 && !d.failed {
+		r.bytes = d.take(max(r.end(n-1), 0))
+	}
+	return r
+}
+
 func (d *snapshotDecoder) derivations() {
-	n := d.length()
 	type pair struct {
 		node       node
 		derivation Derivation
 	}
-	if n > len(d.rest)/len(Hash{}) {
-		d.fail(errCut)
+	l := d.layout()
+	if d.failed {
 		return
 	}
-	pairs := make([]pair, n)
+	pairs := make([]pair, l.count)
 	g := d.graph
-	g.nodes, g.order = make(map[Hash]*node, n), make([]Hash, 0, n)
+	g.nodes, g.order = make(map[Hash]*node, l.count), make([]Hash, 0, l.count)
+	after := d.rest
 	for i := range pairs {
 		p := &pairs[i]
-		var h Hash
-		copy(h[:], d.take(len(h)))
+		d.rest = l.origins.at(i)
 		p.node = node{&p.derivation, Origin{Label: d.text(), Position: d.text(), Places: d.pairs()}, i}
+		d.rowEnds()
+		d.rest = l.derivations.at(i)
 		d.derivation(&p.derivation)
+		d.rowEnds()
 		if d.failed {
 			return
 		}
@@ -298,13 +398,22 @@ func (d *snapshotDecoder) derivations() {
 			d.fail(err)
 			return
 		}
+		h := Hash([]byte(l.hashes[i*len(Hash{}):][:len(Hash{})]))
 		g.nodes[h] = &p.node
 		g.order = append(g.order, h)
 	}
-	if len(g.nodes) != n {
+	d.rest = after
+	if len(g.nodes) != l.count {
 		d.fail(errors.New("a derivation occurs twice"))
 	}
-	g.unindexed = n
+	g.unindexed = l.count
+}
+
+// rowEnds fails when a row has more than what was read.
+func (d *snapshotDecoder) rowEnds() {
+	if d.rest != "" {
+		d.fail(errors.New("something follows in a row"))
+	}
 }
 
 func (d *snapshotDecoder) derivation(to *Derivation) {

@@ -67,21 +67,21 @@ func snapshotExample(t testing.TB) (*Graph, Ref) {
 }
 
 func snapshotOf(g *Graph, refs ...Ref) string {
-	data, _ := g.Snapshot(refs)
+	data := g.Snapshot(refs)
 	return string(data)
 }
 
 func TestSnapshot(t *testing.T) {
 	g, top := snapshotExample(t)
-	data, index := g.Snapshot([]Ref{top})
+	data := g.Snapshot([]Ref{top})
 	got, err := ReadSnapshot(string(data))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := g.Behind([]Ref{top})
 	for i, h := range want {
-		if index[h] != i {
-			t.Errorf("%s is at %d, want %d", h, index[h], i)
+		if at, ok := got.Position(h); at != i || !ok {
+			t.Errorf("%s is at %d, want %d", h, at, i)
 		}
 	}
 	if !slices.Equal(got.Hashes(), want) || len(want) != g.Len()-1 {

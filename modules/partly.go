@@ -12,6 +12,7 @@ import (
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
+	"sysc/modules/evalcache"
 )
 
 // When nothing has changed of a definition but derivations, the others need not be
@@ -26,52 +27,96 @@ import (
 
 // A patch is what is known of an evaluation before a change.
 type patch struct {
-	old   *parts
+	old   *keptParts
 	graph *derivations.Graph
-	// stubs are the labels of derivations that need not be evaluated.
-	stubs []string
+	// files are what the definition says now, and texts the same in parts. affected is
+	// what may have other values: see [keptParts.affected].
+	files    map[string][]byte
+	texts    []patchedText
+	affected []bool
+	// stubs are derivations that are not evaluated, do what happens in their place.
+	stubs []stub
+	do    func(stub) (derivations.Hash, bool)
 	lines map[string][]lineRun // by file, in order
 	work  *work
 	// failed is set when something could not be done once more.
 	failed bool
 }
 
+// A stub stands for a derivation of which is known what evaluating it does.
+type stub struct {
+	file string
+	part *textPart
+}
+
 // A lineRun is a run of lines that are where others were.
 type lineRun struct{ from, to, count int }
 
-// partly evaluates what a change affects, of an evaluation that was recalled. It returns
-// nothing when everything is to be evaluated.
-func (m *Memory) partly(ctx context.Context, dir string, opts Options, r Request, found recalled) (*Answer, *Project) {
+// partly evaluates what a change affects, of an evaluation that was recalled, and keeps
+// the answer. It returns nothing when everything is to be evaluated.
+func (m *Memory) partly(ctx context.Context, key evalcache.Key, dir string, opts Options, r Request, found recalled) *Answer {
 	if !found.changed || found.parts == "" {
-		return nil, nil
+		return nil
 	}
 	g, err := derivations.ReadSnapshot(found.graph)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	old, err := decodeParts(found.parts, g.Hashes())
 	if err != nil || !old.cost.Small() {
-		return nil, nil
+		return nil
 	}
 	opts.Reads = readlog.After(found.reads)
-	opts.trace = eval.NewTrace(true)
-	opts.patch = &patch{old: old, graph: g, lines: map[string][]lineRun{}}
-	text, ok := opts.patch.read(opts.Reads, dir)
+	q := &patch{old: old, graph: g, lines: map[string][]lineRun{}}
+	if !q.read(opts.Reads, dir) {
+		return nil
+	}
+	if v := q.revise(ctx, dir, opts); v != nil {
+		return m.revised(key, dir, opts, found, v)
+	}
+	a, p := q.replayed(ctx, dir, opts, r)
+	if a != nil {
+		opts.Reads.Adopt(found.reads)
+		a.Kept = m.remember(key, a, p)
+	}
+	return a
+}
+
+// replayed evaluates what is affected, and does what was done for the other derivations
+// once more.
+func (q *patch) replayed(ctx context.Context, dir string, opts Options, r Request) (*Answer, *Project) {
+	text, ok := q.module(dir, func(o *textPart) treatment {
+		if q.affected[o.address] {
+			return toEvaluate
+		}
+		return toReplace
+	})
 	if !ok {
 		return nil, nil
 	}
+	p, diags := q.begin(ctx, dir, opts, text, q.replay)
+	if p == nil {
+		return nil, nil
+	}
+	a, p, err := p.answer(ctx, diags, r)
+	if err != nil || p == nil || len(a.Shown)+len(a.diags) > 0 || q.failed || !p.cost().Small() {
+		return nil, nil
+	}
+	a.Partly = true
+	return a, p
+}
+
+// begin begins to evaluate a text, in which there are derivations that are not
+// evaluated. do takes their place.
+func (q *patch) begin(ctx context.Context, dir string, opts Options, text *syntax.Module, do func(stub) (derivations.Hash, bool)) (*Project, diag.List) {
 	def, diags := lang.Define(text, opts.Version)
 	if def == nil || len(diags) > 0 {
 		return nil, nil
 	}
+	q.do = do
+	opts.patch, opts.trace = q, eval.NewTrace(true)
 	p := newProject(dir, &opts)
-	a, p, err := p.answer(ctx, p.begin(ctx, def), r)
-	if err != nil || p == nil || len(a.Shown)+len(a.diags) > 0 || opts.patch.failed || !p.cost().Small() {
-		return nil, nil
-	}
-	opts.Reads.Adopt(found.reads)
-	a.Partly = true
-	return a, p
+	return p, p.begin(ctx, def)
 }
 
 // cost is what evaluating everything would have cost, or a little more.
@@ -83,27 +128,42 @@ func (p *Project) cost() eval.Cost {
 	return cost
 }
 
-// read reads the definition, and parses what may have another value. It returns false
+// read reads the definition, and finds what may have another value. It returns false
 // when that may be anything.
-func (q *patch) read(reads *readlog.Log, dir string) (*syntax.Module, bool) {
+func (q *patch) read(reads *readlog.Log, dir string) bool {
 	files, diags := syntax.ReadFiles(reads, dir)
 	if len(diags) > 0 || len(files) != len(q.old.files) {
-		return nil, false
+		return false
 	}
-	texts := make([]patchedText, len(q.old.files))
+	q.files, q.texts = files, make([]patchedText, len(q.old.files))
 	var changed []string
 	for i, f := range q.old.files {
 		src, ok := files[f.name]
-		if !ok || !texts[i].compare(f, src) {
-			return nil, false
+		if !ok || !q.texts[i].compare(f, src) {
+			return false
 		}
-		changed = append(changed, texts[i].changed...)
-		q.lines[f.name] = texts[i].lines
+		changed = append(changed, q.texts[i].changed...)
+		q.lines[f.name] = q.texts[i].lines
 	}
-	affected := q.old.affected(changed)
-	m := &syntax.Module{Dir: dir, Files: files}
-	for i := range texts {
-		blocks, ok := texts[i].blocks(q, affected)
+	q.affected = q.old.affected(changed)
+	return true
+}
+
+// A treatment is what is done with the block of a derivation that has not changed.
+type treatment int
+
+const (
+	toEvaluate treatment = iota
+	toReplace            // it has no body
+	toLeaveOut
+)
+
+// module parses what is to be evaluated.
+func (q *patch) module(dir string, how func(*textPart) treatment) (*syntax.Module, bool) {
+	q.stubs = nil
+	m := &syntax.Module{Dir: dir, Files: q.files}
+	for i := range q.texts {
+		blocks, ok := q.texts[i].blocks(q, how)
 		if !ok {
 			return nil, false
 		}
@@ -120,7 +180,8 @@ type patchedText struct {
 	text           *syntax.Text
 	prefix, suffix int
 	between        []*syntax.Block
-	// after is the byte and the line where the suffix begins.
+	// from and fromLine are where these begin, after and afterLine where the suffix does.
+	from, fromLine   int
 	after, afterLine int
 	changed          []string // labels of derivations
 	lines            []lineRun
@@ -159,6 +220,7 @@ func (t *patchedText) compare(f partsFile, src []byte) bool {
 			t.changed = append(t.changed, o.label)
 		}
 	}
+	t.from, t.fromLine = from, line
 	t.afterLine = line + bytes.Count(src[from:t.after], []byte{'\n'})
 	t.lines = append(t.lines, lineRun{oldLine, t.afterLine, math.MaxInt})
 	if t.between, ok = t.text.Parse(from, t.after, line); !ok {
@@ -173,9 +235,8 @@ func (t *patchedText) compare(f partsFile, src []byte) bool {
 	return true
 }
 
-// blocks returns the blocks of the file. Those of derivations that need not be
-// evaluated have no bodies.
-func (t *patchedText) blocks(q *patch, affected map[string]bool) ([]*syntax.Block, bool) {
+// blocks returns the blocks of the file.
+func (t *patchedText) blocks(q *patch, how func(*textPart) treatment) ([]*syntax.Block, bool) {
 	var out []*syntax.Block
 	from, line := 0, 1
 	for i := 0; i <= len(t.file.parts); i++ {
@@ -187,9 +248,14 @@ func (t *patchedText) blocks(q *patch, affected map[string]bool) ([]*syntax.Bloc
 			break
 		}
 		o := &t.file.parts[i]
+		do := toEvaluate
+		if o.label != "" {
+			do = how(o)
+		}
 		switch {
-		case o.label != "" && !affected[derivationAddress(o.label)]:
-			q.stubs = append(q.stubs, o.label)
+		case do == toLeaveOut:
+		case do == toReplace:
+			q.stubs = append(q.stubs, stub{t.file.name, o})
 			b := o.header(t.file.name, from, line)
 			b.Body.End.End = diag.Pos{Byte: from + o.size, Line: line + o.lines}
 			if t.src[from+o.size-1] == '\n' {
@@ -216,20 +282,20 @@ func (q *patch) remembered(w *work) map[string]*lang.Remembered {
 	q.work = w
 	out := make(map[string]*lang.Remembered, len(q.stubs))
 	all := make([]lang.Remembered, len(q.stubs))
-	for i, label := range q.stubs {
+	for i, s := range q.stubs {
 		all[i].Replay = func() (derivations.Hash, bool) {
-			hash, ok := q.replay(label)
+			hash, ok := q.do(s)
 			q.failed = q.failed || !ok
 			return hash, ok
 		}
-		out[label] = &all[i]
+		out[s.part.label] = &all[i]
 	}
 	return out
 }
 
 // replay does what evaluating a derivation did.
-func (q *patch) replay(label string) (derivations.Hash, bool) {
-	r, ok := q.old.records[label]
+func (q *patch) replay(s stub) (derivations.Hash, bool) {
+	r, ok := q.old.record(s.part, s.file)
 	if !ok {
 		return derivations.Hash{}, false
 	}

@@ -2,20 +2,18 @@ package modules
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
 
 	"sysc/derivations"
 	"sysc/internal/varint"
+	"sysc/lang"
 	"sysc/lang/diag"
 	"sysc/lang/eval"
 	"sysc/lang/syntax"
-	"sysc/store"
 )
 
 // What is kept beside an answer so that a definition of which only derivations have
@@ -41,12 +39,18 @@ type textPart struct {
 	plain bool
 	// Where the block begins: bytes and lines from the beginning of the part, column.
 	at, line, column int
+	// Of what was kept: the number of the part, the line where it began, the number of
+	// the text that is the derivation's address, and its record, "" for none.
+	number, begin, address int
+	record                 string
 }
 
 // A partsFile is a file of the definition.
 type partsFile struct {
 	name  string
 	parts []textPart
+	// number is that of the text that is its name, of what was kept.
+	number int
 }
 
 // A record is what evaluating a derivation did.
@@ -60,11 +64,11 @@ type parts struct {
 	cost    eval.Cost
 	files   []partsFile
 	records map[string]record // by label
-	// asks are the cells that cells asked for, by address, of an evaluation before, and
-	// cells the events of one of now; bundles as in [work].
-	asks    map[string][]string
+	// cells are the events of cells by address; bundles as in [work].
 	cells   map[string][]eval.Event
 	bundles map[derivations.Hash][]derivations.Hash
+	// closed is set when nothing but cells has asked for cells, or added to the graph.
+	closed bool
 }
 
 const derivationBlock = "derivation"
@@ -77,9 +81,9 @@ func (p *Project) parts() *parts {
 	if t == nil || t.HasGaps() {
 		return nil
 	}
-	out := &parts{cost: p.cost(), records: map[string]record{}, bundles: p.bundles}
+	out := &parts{cost: p.cost(), records: map[string]record{}, bundles: p.bundles, closed: !t.Ambiguous() && onlyCells(p.def)}
 	for name := range p.def.Module.Files {
-		out.files = append(out.files, partsFile{name, p.fileParts(name)})
+		out.files = append(out.files, partsFile{name: name, parts: p.fileParts(name)})
 	}
 	slices.SortFunc(out.files, func(a, b partsFile) int { return strings.Compare(a.name, b.name) })
 	for _, f := range out.files {
@@ -96,6 +100,11 @@ func (p *Project) parts() *parts {
 	}
 	out.cells = t.Cells
 	return out
+}
+
+// onlyCells reports whether a definition has nothing that is evaluated and is no cell.
+func onlyCells(d *lang.Definition) bool {
+	return len(d.Asserts)+len(d.Uses)+len(d.Systems)+len(d.Homes)+len(d.Environments) == 0
 }
 
 // asked returns the addresses of the cells that were asked for, each once.
@@ -122,17 +131,34 @@ func (p *Project) fileParts(name string) []textPart {
 	text := p.def.Module.Files[name]
 	var out []textPart
 	for _, one := range p.def.Module.Parts(name) {
-		piece := text[one.From:one.To]
-		o := textPart{size: len(piece), lines: bytes.Count(piece, []byte{'\n'}), sum: sumOf(piece), plain: len(one.Blocks) == 0}
-		if len(one.Blocks) == 1 {
-			if b := one.Blocks[0]; b.Type == derivationBlock && b.Body.Attr("for_each") == nil {
-				o.label, o.plain = b.Labels[0], true
-				o.at, o.line, o.column = b.Range.Start.Byte-one.From, b.Range.Start.Line-one.Line, b.Range.Start.Column
-			}
-		}
-		out = append(out, o)
+		out = append(out, newTextPart(text, one))
 	}
 	return out
+}
+
+func newTextPart(text []byte, one syntax.Part) textPart {
+	piece := text[one.From:one.To]
+	o := textPart{size: len(piece), lines: bytes.Count(piece, []byte{'\n'}), sum: sumOf(piece), plain: len(one.Blocks) == 0}
+	if len(one.Blocks) == 1 {
+		if b := one.Blocks[0]; b.Type == derivationBlock && b.Body.Attr("for_each") == nil {
+			o.label, o.plain = b.Labels[0], true
+			o.at, o.line, o.column = b.Range.Start.Byte-one.From, b.Range.Start.Line-one.Line, b.Range.Start.Column
+		}
+	}
+	return o
+}
+
+// own is the origin of what the derivation of a part adds, that begins at a line of a
+// file.
+func (o *textPart) own(file string, line int) derivations.Origin {
+	return derivations.Origin{Label: derivationAddress(o.label), Position: o.header(file, 0, line).Range.String()}
+}
+
+// within tells where an origin is in a part that begins at a line of a file: in which of
+// its lines, from 0 on, and column. ok is false when it is not there.
+func (o *textPart) within(file string, line int, of derivations.Origin) (at int, column string, ok bool) {
+	in, n, column, ok := splitPosition(of.Position)
+	return n - line, column, ok && in == file && of.Places == nil && line <= n && n <= line+o.lines
 }
 
 // header is the block of a part that begins at a byte and line of a file, without its
@@ -144,44 +170,15 @@ func (o *textPart) header(file string, from, line int) *syntax.Block {
 		Body: &syntax.Body{Open: start, End: at}}
 }
 
-// affected returns the addresses of the cells whose values may be others when those of
-// some derivations are. Nobody knows that of cells that ask for others of which nothing
-// is known.
-func (p *parts) affected(labels []string) map[string]bool {
-	askers := map[string][]string{}
-	var todo []string
-	for addr, asked := range p.asks {
-		for _, a := range asked {
-			askers[a] = append(askers[a], addr)
-			if _, known := p.asks[a]; !known {
-				todo = append(todo, addr)
-			}
-		}
-	}
-	for _, label := range labels {
-		todo = append(todo, derivationAddress(label))
-	}
-	out := map[string]bool{}
-	for len(todo) > 0 {
-		addr := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		if !out[addr] {
-			out[addr] = true
-			todo = append(todo, askers[addr]...)
-		}
-	}
-	return out
-}
-
 // Kinds of events, as they are written.
 const (
-	eventCell = iota
-	eventOwn  // a step whose origin is its block
+	eventCell   = iota
+	eventOwn    // a step whose origin is its block
+	eventInside // a step whose origin is within its block
 	eventStep
 	eventSource
 	eventOwnBundle
 	eventBundle
-	eventEnd
 )
 
 // A partsEncoder writes parts. Texts are written once, hashes as positions in a
@@ -190,7 +187,7 @@ type partsEncoder struct {
 	out   []byte
 	texts []string
 	index map[string]int
-	at    map[derivations.Hash]int
+	at    func(derivations.Hash) (int, bool)
 	// recorded are the addresses of derivations whose records are written.
 	recorded map[string]bool
 }
@@ -209,11 +206,9 @@ func (e *partsEncoder) text(s string) {
 
 // encode writes parts down for a snapshot in which derivations have the positions at.
 // What is not in it cannot be replayed, and is left out.
-func (p *parts) encode(at map[derivations.Hash]int) []byte {
+func (p *parts) encode(at func(derivations.Hash) (int, bool)) []byte {
 	e := &partsEncoder{index: map[string]int{}, at: at, recorded: map[string]bool{}}
-	for _, n := range []int{p.cost.Spent, p.cost.Made, p.cost.Text, p.cost.Members, p.cost.Depth, len(p.files)} {
-		e.uint(n)
-	}
+	e.uint(len(p.files))
 	for _, f := range p.files {
 		e.text(f.name)
 		e.uint(len(f.parts))
@@ -223,8 +218,37 @@ func (p *parts) encode(at map[derivations.Hash]int) []byte {
 			line += f.parts[i].lines
 		}
 	}
-	var others []string // what recorded cells ask for is among their events
-	for addr := range p.cells {
+	e.others(p.cells)
+	e.bundles(p.bundles)
+	return append(appendHead(nil, p.closed, p.cost, e.allTexts()), e.out...)
+}
+
+// appendHead appends what parts begin with.
+func appendHead(out []byte, closed bool, cost eval.Cost, texts string) []byte {
+	flag := 0
+	if closed {
+		flag = 1
+	}
+	for _, n := range []int{flag, cost.Spent, cost.Made, cost.Text, cost.Members, cost.Depth} {
+		out = binary.AppendUvarint(out, uint64(n))
+	}
+	return varint.AppendText(out, texts)
+}
+
+// allTexts are the texts that have been used.
+func (e *partsEncoder) allTexts() string {
+	out := binary.AppendUvarint(nil, uint64(len(e.texts)))
+	for _, s := range e.texts {
+		out = varint.AppendText(out, s)
+	}
+	return string(out)
+}
+
+// others writes what the cells without a record ask for, and what they have added to
+// the graph. What recorded ones do is in their records.
+func (e *partsEncoder) others(cells map[string][]eval.Event) {
+	var others []string
+	for addr := range cells {
 		if !e.recorded[addr] {
 			others = append(others, addr)
 		}
@@ -232,102 +256,139 @@ func (p *parts) encode(at map[derivations.Hash]int) []byte {
 	slices.Sort(others)
 	e.uint(len(others))
 	for _, addr := range others {
-		list := asked(p.cells[addr])
 		e.text(addr)
+		list := asked(cells[addr])
 		e.uint(len(list))
 		for _, a := range list {
 			e.text(a)
 		}
+		var added []int
+		for _, event := range cells[addr] {
+			if step, ok := event.Made.(addedStep); ok {
+				if at, known := e.at(step.hash); known {
+					added = append(added, at)
+				}
+			}
+		}
+		e.uint(len(added))
+		for _, at := range added {
+			e.uint(at)
+		}
 	}
-	e.bundles(p.bundles)
-	var texts []byte
-	texts = binary.AppendUvarint(texts, uint64(len(e.texts)))
-	for _, s := range e.texts {
-		texts = varint.AppendText(texts, s)
-	}
-	return append(texts, e.out...)
 }
 
 func (e *partsEncoder) bundles(all map[derivations.Hash][]derivations.Hash) {
 	var known []derivations.Hash
 	for last, hashes := range all {
-		if !slices.ContainsFunc(append(slices.Clone(hashes), last), func(h derivations.Hash) bool { _, ok := e.at[h]; return !ok }) {
+		if e.knowsAll(append(slices.Clone(hashes), last)) {
 			known = append(known, last)
 		}
 	}
-	sort.Slice(known, func(i, k int) bool { return e.at[known[i]] < e.at[known[k]] })
+	slices.SortFunc(known, func(a, b derivations.Hash) int { return cmp.Compare(e.position(a), e.position(b)) })
 	e.uint(len(known))
 	for _, last := range known {
-		e.uint(e.at[last])
+		e.uint(e.position(last))
 		e.uint(len(all[last]))
 		for _, h := range all[last] {
-			e.uint(e.at[h])
+			e.uint(e.position(h))
 		}
 	}
 }
 
-func (e *partsEncoder) part(p *parts, file string, o *textPart, line int) {
+func (e *partsEncoder) position(h derivations.Hash) int {
+	at, _ := e.at(h)
+	return at
+}
+
+func (e *partsEncoder) knowsAll(hashes []derivations.Hash) bool {
+	return !slices.ContainsFunc(hashes, func(h derivations.Hash) bool { _, ok := e.at(h); return !ok })
+}
+
+// Flags of parts, as they are written.
+const (
+	partPlain = 1 << iota
+	partDerivation
+	partRecorded
+)
+
+func (o *textPart) flags(recorded bool) int {
 	flags := 0
 	if o.plain {
-		flags = 1
+		flags |= partPlain
 	}
+	if o.label != "" {
+		flags |= partDerivation
+	}
+	if recorded {
+		flags |= partRecorded
+	}
+	return flags
+}
+
+func (e *partsEncoder) part(p *parts, file string, o *textPart, line int) {
 	r, recorded := p.records[o.label]
 	recorded = recorded && e.knows(p, &r)
-	if recorded {
-		flags |= 2
-	}
-	e.uint(flags)
-	e.uint(o.size)
-	e.uint(o.lines)
-	e.out = append(e.out, o.sum[:]...)
-	e.text(o.label)
+	e.uint(o.flags(recorded))
+	e.place(o)
 	if o.label == "" {
 		return
 	}
-	e.uint(o.at)
-	e.uint(o.line)
-	e.uint(o.column)
+	address := derivationAddress(o.label)
+	e.text(address)
 	if !recorded {
 		return
 	}
-	e.recorded[derivationAddress(o.label)] = true
-	e.uint(e.at[r.hash])
-	own := derivations.Origin{Label: derivationAddress(o.label), Position: o.header(file, 0, line).Range.String()}
+	e.recorded[address] = true
+	out := e.out
+	e.out = nil
+	e.uint(e.position(r.hash))
 	for _, event := range r.events {
-		e.event(event, own)
+		e.event(event, o, file, line)
 	}
-	e.uint(eventEnd)
+	e.out = varint.AppendText(out, string(e.out))
+}
+
+// place writes where a part is, and which text it has.
+func (e *partsEncoder) place(o *textPart) {
+	for _, n := range []int{o.size, o.lines, o.at, o.line, o.column} {
+		e.uint(n)
+	}
+	e.out = append(e.out, o.sum[:]...)
 }
 
 // knows reports whether all that a record is about is in the snapshot.
 func (e *partsEncoder) knows(p *parts, r *record) bool {
-	_, ok := e.at[r.hash]
+	hashes := []derivations.Hash{r.hash}
 	for _, event := range r.events {
 		switch made := event.Made.(type) {
 		case addedStep:
-			_, known := e.at[made.hash]
-			ok = ok && known
+			hashes = append(hashes, made.hash)
 		case usedBundle:
-			for _, h := range p.bundles[made.last] {
-				_, known := e.at[h]
-				ok = ok && known
-			}
-			_, known := e.at[made.last]
-			ok = ok && known
+			hashes = append(append(hashes, made.last), p.bundles[made.last]...)
 		}
 	}
-	return ok
+	return e.knowsAll(hashes)
 }
 
-func (e *partsEncoder) event(event eval.Event, own derivations.Origin) {
+// event writes what the derivation of a part did.
+func (e *partsEncoder) event(event eval.Event, part *textPart, file string, line int) {
+	own := part.own(file, line)
 	origin := func(kind, ownKind int, h derivations.Hash, o derivations.Origin) {
 		if o.Label == own.Label && o.Position == own.Position {
 			e.uint(ownKind)
-			e.uint(e.at[h])
+			e.uint(e.position(h))
+			return
+		}
+		if at, column, ok := part.within(file, line, o); ok && kind == eventStep {
+			e.uint(eventInside)
+			e.uint(e.position(h))
+			e.text(o.Label)
+			e.uint(at)
+			e.text(column)
 			return
 		}
 		e.uint(kind)
-		e.uint(e.at[h])
+		e.uint(e.position(h))
 		e.text(o.Label)
 		e.text(o.Position)
 	}
@@ -343,170 +404,4 @@ func (e *partsEncoder) event(event eval.Event, own derivations.Origin) {
 		e.uint(eventCell)
 		e.text(event.Cell)
 	}
-}
-
-var errParts = errors.New("recall an evaluation: its parts are damaged")
-
-// A partsDecoder reads what a partsEncoder wrote. After the first thing that is not
-// there it has failed and returns nothing.
-type partsDecoder struct {
-	rest   string
-	failed bool
-	texts  []string
-	hashes []derivations.Hash
-}
-
-func (d *partsDecoder) fail() { d.rest, d.failed = "", true }
-
-func (d *partsDecoder) uint() int {
-	n, rest, ok := varint.Cut(d.rest)
-	const most = 1 << 40
-	if !ok || n > most {
-		d.fail()
-		return 0
-	}
-	d.rest = rest
-	return int(n)
-}
-
-// count reads the number of things that follow, each of which has a byte at least.
-func (d *partsDecoder) count() int {
-	n := d.uint()
-	if n > len(d.rest) {
-		d.fail()
-		return 0
-	}
-	return n
-}
-
-func (d *partsDecoder) text() string {
-	if i := d.uint(); i < len(d.texts) {
-		return d.texts[i]
-	}
-	d.fail()
-	return ""
-}
-
-func (d *partsDecoder) hash() derivations.Hash {
-	if i := d.uint(); i < len(d.hashes) {
-		return d.hashes[i]
-	}
-	d.fail()
-	return derivations.Hash{}
-}
-
-// decodeParts reads parts; hashes are the derivations of the snapshot, in order.
-func decodeParts(data string, hashes []derivations.Hash) (*parts, error) {
-	d := &partsDecoder{rest: data, hashes: hashes}
-	d.texts = make([]string, d.count())
-	for i := range d.texts {
-		s, rest, ok := varint.CutText(d.rest)
-		if !ok {
-			return nil, errParts
-		}
-		d.texts[i], d.rest = s, rest
-	}
-	p := &parts{records: map[string]record{}, asks: map[string][]string{}, bundles: map[derivations.Hash][]derivations.Hash{}}
-	for _, n := range []*int{&p.cost.Spent, &p.cost.Made, &p.cost.Text, &p.cost.Members, &p.cost.Depth} {
-		*n = d.uint()
-	}
-	for range d.count() {
-		f := partsFile{name: d.text()}
-		n, line := d.count(), 1
-		f.parts = make([]textPart, n)
-		for i := range f.parts {
-			d.part(p, f.name, &f.parts[i], line)
-			line += f.parts[i].lines
-		}
-		p.files = append(p.files, f)
-	}
-	for range d.count() {
-		addr := d.text()
-		asked := make([]string, d.count())
-		for i := range asked {
-			asked[i] = d.text()
-		}
-		p.asks[addr] = asked
-	}
-	for range d.count() {
-		last := d.hash()
-		all := make([]derivations.Hash, d.count())
-		for i := range all {
-			all[i] = d.hash()
-		}
-		p.bundles[last] = all
-	}
-	if d.failed || d.rest != "" {
-		return nil, errParts
-	}
-	return p, nil
-}
-
-func (d *partsDecoder) part(p *parts, file string, o *textPart, line int) {
-	flags := d.uint()
-	o.plain = flags&1 != 0
-	o.size, o.lines = d.uint(), d.uint()
-	if len(d.rest) < len(o.sum) {
-		d.fail()
-		return
-	}
-	copy(o.sum[:], d.rest)
-	d.rest = d.rest[len(o.sum):]
-	if o.label = d.text(); o.label == "" {
-		return
-	}
-	o.at, o.line, o.column = d.uint(), d.uint(), d.uint()
-	if flags&2 == 0 {
-		return
-	}
-	r := record{hash: d.hash()}
-	own := derivations.Origin{Label: derivationAddress(o.label), Position: o.header(file, 0, line).Range.String()}
-	for !d.failed {
-		e, ok := d.event(own)
-		if !ok {
-			break
-		}
-		r.events = append(r.events, e)
-	}
-	p.records[o.label] = r
-	var asked []string
-	for _, e := range r.events {
-		if e.Cell != "" {
-			asked = append(asked, e.Cell)
-		}
-	}
-	p.asks[own.Label] = asked
-}
-
-func (d *partsDecoder) event(own derivations.Origin) (e eval.Event, ok bool) {
-	switch d.uint() {
-	case eventCell:
-		e.Cell = d.text()
-	case eventOwn:
-		e.Made = addedStep{d.hash(), own}
-	case eventStep:
-		e.Made = addedStep{d.hash(), derivations.Origin{Label: d.text(), Position: d.text()}}
-	case eventOwnBundle:
-		e.Made = usedBundle{d.hash(), own}
-	case eventBundle:
-		e.Made = usedBundle{d.hash(), derivations.Origin{Label: d.text(), Position: d.text()}}
-	case eventSource:
-		e.Made = addedSource{store.Path(d.text())}
-	case eventEnd:
-		return e, false
-	default:
-		d.fail()
-	}
-	return e, !d.failed
-}
-
-// splitPosition is the reverse of diag.Range.String.
-func splitPosition(position string) (file string, line int, column string, ok bool) {
-	i := strings.LastIndexByte(position, ':')
-	if i < 0 {
-		return "", 0, "", false
-	}
-	text, column, ok := strings.Cut(position[i+1:], ",")
-	line, err := strconv.Atoi(text)
-	return position[:i], line, column, ok && err == nil
 }

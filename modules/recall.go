@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,8 @@ type Answer struct {
 	// Remembered is set when nothing was evaluated, and nothing parsed; Partly, when of
 	// the derivations only those were that a change affects.
 	Remembered, Partly bool
+	// revised is set when of what was there before nothing was done once more.
+	revised bool
 	// Kept is why the evaluation could not be remembered, nil when it was, or when it
 	// is not to be. It is no reason to fail.
 	Kept error
@@ -109,8 +112,7 @@ func (m *Memory) Evaluate(ctx context.Context, dir string, opts *Options, r Requ
 	if found.answer != nil {
 		return found.answer, nil
 	}
-	if a, p := m.partly(ctx, dir, options, r, found); a != nil {
-		a.Kept = m.remember(key, a, p)
+	if a := m.partly(ctx, key, dir, options, r, found); a != nil {
 		return a, nil
 	}
 	options.Reads = readlog.After(found.reads)
@@ -199,7 +201,7 @@ func (m *Memory) key(dir string, o *Options, r Request) (evalcache.Key, error) {
 }
 
 // memoVersion is that of memo, and of what stands before and behind it.
-const memoVersion = "4"
+const memoVersion = "5"
 
 // A memo is what is kept beside the graph.
 type memo struct {
@@ -234,48 +236,51 @@ func (m *Memory) remember(key evalcache.Key, a *Answer, p *Project) error {
 	if p.opts.Reads.Spoiled() != "" || len(a.diags)+len(a.given.sensitive)+len(a.given.diags) > 0 {
 		return nil
 	}
-	about, graph, at, err := written(a, p)
+	about, err := written(a, p)
 	if err != nil {
 		return fmt.Errorf("remember an evaluation: %w", err)
 	}
+	// All of the graph: a derivation that no target needs may have been looked at.
+	graph := a.graph.SnapshotAll()
 	var kept []byte
 	if parts := p.parts(); parts != nil && len(a.Shown) == 0 {
-		kept = parts.encode(at)
+		kept = parts.encode(a.graph.Position)
 	}
 	// What encoding/json writes for bytes that are not UTF-8, as names of files may be.
 	if bytes.Contains(about, []byte(`\ufffd`)) {
 		return errors.New("remember an evaluation: it has texts that are not UTF-8")
 	}
-	head := varint.AppendText(nil, string(p.opts.Reads.Append(nil)))
-	head = varint.AppendText(varint.AppendText(head, string(about)), string(kept))
-	return m.Cache.Put(key, head, graph)
+	return m.keep(key, p.opts.Reads, string(about), kept, graph)
 }
 
-// written writes an answer down, for [Options.answer], and returns the positions of
-// derivations in the graph.
-func written(a *Answer, p *Project) (about, graph []byte, at map[derivations.Hash]int, err error) {
-	// All of the graph: a derivation that no target needs may have been looked at.
-	var refs []derivations.Ref
-	for _, h := range a.graph.Hashes() {
-		refs = append(refs, derivations.Ref{Derivation: h})
-	}
+// keep keeps what [Memory.recall] reads.
+func (m *Memory) keep(key evalcache.Key, reads *readlog.Log, about string, parts, graph []byte) error {
+	head := varint.AppendText(nil, string(reads.Append(nil)))
+	head = varint.AppendText(head, about)
+	head = binary.AppendUvarint(head, uint64(len(parts)))
+	return m.Cache.Put(key, head, parts, graph)
+}
+
+// written writes an answer down, for [Options.answer].
+func written(a *Answer, p *Project) ([]byte, error) {
 	kept := memo{Shown: a.Shown, Files: filesOf(a.Shown, a.files), Archives: slices.Clone(a.archives), LockDigest: p.lockDigest, Given: a.given.values, Caches: a.caches.Addresses, TrustedKeys: a.caches.Keys}
 	for i := range kept.Archives {
 		if keyring := &kept.Archives[i].Settings.Keyring; len(*keyring) > 0 {
 			*keyring = []byte("own") // no mirror depends on what is in it
 		}
 	}
-	graph, at = a.graph.Snapshot(refs)
 	for _, t := range a.Targets {
-		kept.Targets = append(kept.Targets, memoOf(t, at))
+		kept.Targets = append(kept.Targets, memoOf(t, a.graph.Position))
 	}
-	about, err = json.Marshal(kept)
-	return about, graph, at, err
+	return json.Marshal(kept)
 }
 
-// memoOf writes a target down; at has the positions of derivations.
-func memoOf(t Target, at map[derivations.Hash]int) memoTarget {
-	note := func(r derivations.Ref) memoRef { return memoRef{at[r.Derivation], r.Output} }
+// memoOf writes a target down; position tells those of derivations.
+func memoOf(t Target, position func(derivations.Hash) (int, bool)) memoTarget {
+	note := func(r derivations.Ref) memoRef {
+		at, _ := position(r.Derivation)
+		return memoRef{at, r.Output}
+	}
 	mt := memoTarget{Label: t.Label, Ref: note(t.Ref)}
 	if t.Shell != nil {
 		shell := note(*t.Shell)
@@ -318,9 +323,9 @@ type recalled struct {
 	answer *Answer      // nil when it is not true any more
 	reads  *readlog.Log // what was read for it
 	// changed is set when texts of the definition have changed and nothing else; then
-	// parts and graph are of what they were.
-	changed      bool
-	parts, graph string
+	// the others are of what they were.
+	changed             bool
+	about, parts, graph string
 }
 
 // recall returns what is kept under a key.
@@ -343,10 +348,14 @@ func (m *Memory) recall(key evalcache.Key, dir string, o *Options) (r recalled, 
 		return r, nil
 	}
 	if texts {
-		r.changed, r.parts, r.graph = true, kept, graph
+		r.changed, r.about, r.parts, r.graph = true, about, kept, graph
 		return r, nil
 	}
-	a, err := o.answer(about, graph)
+	g, err := derivations.ReadSnapshot(graph)
+	if err != nil {
+		return r, fmt.Errorf("recall an evaluation: %w", err)
+	}
+	a, err := o.answer(about, g)
 	if err != nil {
 		return r, err
 	}
@@ -367,14 +376,10 @@ func (o *Options) fact(name string) string {
 	return lang.AmbientDigest(o.Variables, variable)
 }
 
-// answer reads what [written] wrote.
-func (o *Options) answer(about, graph string) (*Answer, error) {
+// answer reads what [written] wrote of a graph.
+func (o *Options) answer(about string, g *derivations.Graph) (*Answer, error) {
 	var kept memo
 	if err := json.Unmarshal([]byte(about), &kept); err != nil {
-		return nil, fmt.Errorf("recall an evaluation: %w", err)
-	}
-	g, err := derivations.ReadSnapshot(graph)
-	if err != nil {
 		return nil, fmt.Errorf("recall an evaluation: %w", err)
 	}
 	a := &Answer{Shown: kept.Shown, Remembered: true, graph: g, files: kept.Files, archives: kept.Archives, given: given{values: kept.Given}, caches: lang.CacheSettings{Addresses: kept.Caches, Keys: kept.TrustedKeys}}
@@ -391,6 +396,7 @@ func (o *Options) answer(about, graph string) (*Answer, error) {
 	}
 	for _, mt := range kept.Targets {
 		t := Target{Label: mt.Label, System: mt.System}
+		var err error
 		if t.Ref, err = ref(&mt.Ref); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"sysc/derivations"
 	"sysc/internal/varint"
 	"sysc/lang"
 )
@@ -134,17 +135,21 @@ func FuzzAnswer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	about, graph, _, err := written(&Answer{Targets: targets, graph: p.Graph(), Shown: s.shown, files: p.Files()}, p)
+	about, err := written(&Answer{Targets: targets, graph: p.Graph(), Shown: s.shown, files: p.Files()}, p)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(string(varint.AppendText(nil, string(about))) + string(graph))
+	f.Add(string(varint.AppendText(nil, string(about))) + string(p.Graph().SnapshotAll()))
 	f.Fuzz(func(t *testing.T, data string) {
 		about, graph, ok := varint.CutText(data)
 		if !ok {
 			return
 		}
-		a, err := (&Options{}).answer(about, graph)
+		g, err := derivations.ReadSnapshot(graph)
+		if err != nil {
+			return
+		}
+		a, err := (&Options{}).answer(about, g)
 		if err != nil {
 			return
 		}

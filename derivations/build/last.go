@@ -66,7 +66,7 @@ func RememberBuild(logDir, target string, g *derivations.Graph, root derivations
 
 // encodeLastBuild returns nil when there is too much of it.
 func encodeLastBuild(g *derivations.Graph, root derivations.Hash) ([]byte, error) {
-	data, _ := g.Snapshot([]derivations.Ref{{Derivation: root}})
+	data := g.Snapshot([]derivations.Ref{{Derivation: root}})
 	if len(data) > maxLastBuild {
 		return nil, nil
 	}

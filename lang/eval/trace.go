@@ -58,6 +58,10 @@ func (t *Trace) Gap() {
 	}
 }
 
+// Ambiguous reports whether several cells have the same address: nobody knows what they
+// do.
+func (t *Trace) Ambiguous() bool { return len(t.twice) > 0 }
+
 // HasGaps reports whether anybody has said [Trace.Gap].
 func (t *Trace) HasGaps() bool { return t.gaps }
 

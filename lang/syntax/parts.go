@@ -30,13 +30,22 @@ func (m *Module) Parts(name string) []Part {
 			return []Part{whole}
 		}
 	}
-	var parts []Part
-	part := Part{Line: 1}
 	for _, b := range m.Blocks {
-		if b.Range.Filename != name {
-			continue
+		if b.Range.Filename == name {
+			whole.Blocks = append(whole.Blocks, b)
 		}
-		whole.Blocks = append(whole.Blocks, b)
+	}
+	if isJSON(name) || strings.HasPrefix(string(text), string(byteOrderMark)) {
+		return []Part{whole}
+	}
+	return cut(text, whole)
+}
+
+// cut cuts a piece of a text, which begins and ends with whole lines.
+func cut(text []byte, piece Part) []Part {
+	var parts []Part
+	part := Part{From: piece.From, Line: piece.Line}
+	for _, b := range piece.Blocks {
 		if start := b.Range.Start; start.Column == 1 && start.Byte > part.From && len(part.Blocks) == 0 {
 			part.To = start.Byte
 			parts = append(parts, part)
@@ -44,18 +53,15 @@ func (m *Module) Parts(name string) []Part {
 		}
 		part.Blocks = append(part.Blocks, b)
 		end := b.Body.End.End
-		if isJSON(name) || end.Byte >= len(text) || text[end.Byte] != '\n' || text[end.Byte-1] != '}' {
+		if end.Byte >= len(text) || text[end.Byte] != '\n' || text[end.Byte-1] != '}' {
 			continue
 		}
 		part.To = end.Byte + 1
 		parts = append(parts, part)
 		part = Part{From: part.To, Line: end.Line + 1}
 	}
-	if isJSON(name) || strings.HasPrefix(string(text), string(byteOrderMark)) {
-		return []Part{whole}
-	}
-	if part.From < len(text) {
-		part.To = len(text)
+	if part.From < piece.To {
+		part.To = piece.To
 		parts = append(parts, part)
 	}
 	return parts
@@ -80,6 +86,11 @@ type Text struct{ source source }
 func NewText(name string, src []byte) (*Text, bool) {
 	t := &Text{source{name: name, src: src}}
 	return t, !isJSON(name) && !t.source.checkBytes().HasErrors()
+}
+
+// Parts cuts what stands from a byte to another one, and has blocks that Parse returned.
+func (t *Text) Parts(from, to, line int, blocks []*Block) []Part {
+	return cut(t.source.src, Part{From: from, To: to, Line: line, Blocks: blocks})
 }
 
 // Parse returns the blocks from a byte, which is the first of a line, to another one.
