@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,65 @@ func (d *Downloads) Fetch(ctx context.Context, r FetchRequest) (io.ReadCloser, e
 		}
 	}
 	return f, nil
+}
+
+// maxParsed is how many lists of packages are kept beside the indexes, some 15 MB each.
+const maxParsed = 24
+
+// parsedSuffix ends the names of their files.
+const parsedSuffix = ".packages"
+
+// Kept implements [Keeper].
+func (d *Downloads) Kept(name string) (r io.ReadCloser, size int64) {
+	file := filepath.Join(d.Dir, name+parsedSuffix)
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, 0
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return nil, 0
+	}
+	now := time.Now()
+	os.Chtimes(file, now, now) // so that others are given up first; when that cannot be, it is no loss
+	return f, info.Size()
+}
+
+// Keep implements [Keeper]. The file is not synced: it has a hash of itself.
+func (d *Downloads) Keep(name string, data []byte) {
+	temp, err := os.CreateTemp(d.Dir, "parsed-*")
+	if err != nil {
+		return // a directory that cannot be written to
+	}
+	_, err = temp.Write(data)
+	if err = errors.Join(err, temp.Close()); err == nil {
+		err = os.Rename(temp.Name(), filepath.Join(d.Dir, name+parsedSuffix))
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+		return
+	}
+	d.giveUpParsed()
+}
+
+// giveUpParsed removes the lists that were not used for longest, when there are too many.
+func (d *Downloads) giveUpParsed() {
+	type file struct {
+		name string
+		used time.Time
+	}
+	var files []file
+	names, _ := filepath.Glob(filepath.Join(d.Dir, "*"+parsedSuffix)) // the pattern is good
+	for _, name := range names {
+		if info, err := os.Lstat(name); err == nil {
+			files = append(files, file{name, info.ModTime()})
+		}
+	}
+	slices.SortFunc(files, func(a, b file) int { return b.used.Compare(a.used) })
+	for _, f := range files[min(len(files), maxParsed):] {
+		os.Remove(f.name)
+	}
 }
 
 func (d *Downloads) download(ctx context.Context, r FetchRequest, dest string) error {

@@ -66,11 +66,9 @@ func ReadPackages(ctx context.Context, r Revision, architecture string, f Fetche
 		}
 	}
 	p.lists = make([][]universe.Package, len(p.indexes))
-	err := par.Do(ctx, len(p.indexes), parallelIndexes, func(ctx context.Context, i int) error {
-		return readIndex(ctx, p.indexes[i], f, func(plain io.Reader) (err error) {
-			p.lists[i], err = universe.ReadIndex(plain, architecture, ArchitectureAll)
-			return err
-		})
+	err := par.Do(ctx, len(p.indexes), parallelIndexes, func(ctx context.Context, i int) (err error) {
+		p.lists[i], err = readParsed(ctx, p.indexes[i], architecture, f)
+		return err
 	})
 	if err != nil {
 		return nil, err

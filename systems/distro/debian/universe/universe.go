@@ -36,6 +36,8 @@ type Universe struct {
 	// others by name and architecture as in "libc6:i386".
 	byName    map[string][]ID
 	providers map[string][]Provider
+	// single has room for lists of one, as most of byName are.
+	single []ID
 	// foreign are the other architectures, sorted.
 	foreign []string
 	// also are further origins of packages that several indexes have.
@@ -90,6 +92,7 @@ func New(architecture string, indexes ...Index) (*Universe, error) {
 		providers:    make(map[string][]Provider),
 		also:         make(map[ID][]*Origin),
 	}
+	u.single = make([]ID, total)
 	for _, index := range indexes {
 		for i := range index.Packages {
 			if err := u.add(&index.Packages[i], index.Origin); err != nil {
@@ -99,7 +102,9 @@ func New(architecture string, indexes ...Index) (*Universe, error) {
 	}
 	slices.Sort(u.foreign)
 	for _, ids := range u.byName {
-		slices.SortFunc(ids, u.compare)
+		if len(ids) > 1 {
+			slices.SortFunc(ids, u.compare)
+		}
 	}
 	for _, list := range u.providers {
 		slices.SortFunc(list, func(a, b Provider) int { return u.compareProviders(a.ID, b.ID) })
@@ -116,7 +121,8 @@ func (u *Universe) add(p *Package, origin *Origin) error {
 			u.foreign = append(u.foreign, p.Architecture)
 		}
 	}
-	for _, id := range u.byName[key] {
+	known := u.byName[key]
+	for _, id := range known {
 		if same := &u.packages[id]; same.Version == p.Version && same.SHA256 == p.SHA256 {
 			u.also[id] = append(u.also[id], origin)
 			if pin > same.Pin {
@@ -129,7 +135,10 @@ func (u *Universe) add(p *Package, origin *Origin) error {
 	id := ID(len(u.packages))
 	u.packages = append(u.packages, *p)
 	u.packages[id].Origin, u.packages[id].Pin = origin, pin
-	u.byName[key] = append(u.byName[key], id)
+	if known == nil {
+		known = u.single[id : id : id+1]
+	}
+	u.byName[key] = append(known, id)
 	if p.Provides == "" {
 		return nil
 	}
