@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -47,12 +48,14 @@ func (a *app) imageCommand() *cobra.Command {
 		Use:   "image [SYSTEM]",
 		Short: "Write a system as a disk, or as a file system",
 		Long: long + `
-A disk has a boot partition with systemd-boot, kernel and initrd, and a partition for
+A disk has a boot partition with boot loaders, kernel and initrd, and a partition for
 everything else: the system as generation 1, a store that it came from, and what the
-machine will write. The system
-needs a kernel and a boot loader for it, such as from Debian's packages linux-image-amd64
-and systemd-boot-efi. Parts of the file that are empty take no room.`,
-		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs\n  sysc image --format tar --output root.tar.zst",
+machine will write. The system needs a kernel and a boot loader for it, such as from Debian's
+packages linux-image-amd64 and systemd-boot-efi, for a BIOS grub-pc-bin. Parts of the file
+that are empty take no room.
+
+What runs from memory needs no disk, and keeps nothing: each start is the first.`,
+		Example: "  sysc image --output laptop.raw\n  sysc image server --output server.raw --size 20G\n  sysc image --format erofs --output root.erofs\n  sysc image --format tar --output root.tar.zst\n  sysc image --format iso --output laptop.iso\n  sysc image --format netboot --output tftp/laptop",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			format, err := chooseFormat(cmd.Flags(), &flags)
@@ -65,7 +68,7 @@ and systemd-boot-efi. Parts of the file that are empty take no room.`,
 	a.projectFlags(cmd)
 	a.buildFlags(cmd, &builds)
 	cmd.Flags().StringVar(&flags.format, "format", flags.format, "write `FORMAT`: "+strings.Join(names, ", "))
-	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`")
+	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`, or to a directory that is made for it")
 	cmd.Flags().StringVar((*string)(&flags.compress), "compress", "", "compress an archive by `METHOD`: gzip, zstd or none (default: what the file's name says)")
 	cmd.Flags().Var((*byteLimit)(&flags.size), "size", "make the disk `SIZE` large, as in 20G (default: what the system takes, and 2 GiB)")
 	cmd.Flags().Var((*byteLimit)(&flags.bootSize), "boot-size", "make its boot partition `SIZE` large")
@@ -94,14 +97,7 @@ func chooseFormat(set *pflag.FlagSet, flags *imageFlags) (*imageFormat, error) {
 
 func (a *app) image(ctx context.Context, arg string, format *imageFormat, flags imageFlags, builds buildFlags) error {
 	return a.withSystem(ctx, arg, builds, func(b *builtSystem) error {
-		const shared = 0o644
-		err := atomicfile.Write(flags.output, shared, func(f *os.File) error {
-			return format.write(ctx, f, b, flags)
-		})
-		if err != nil {
-			return err
-		}
-		info, err := os.Stat(flags.output)
+		size, err := format.put(ctx, b, flags)
 		if err != nil {
 			return err
 		}
@@ -111,11 +107,68 @@ func (a *app) image(ctx context.Context, arg string, format *imageFormat, flags 
 				Format string     `json:"format"`
 				Path   string     `json:"path"`
 				Size   int64      `json:"size"`
-			}{b.Path, flags.format, flags.output, info.Size()})
+			}{b.Path, flags.format, flags.output, size})
 		}
-		a.say("Wrote %s, %s.", flags.output, bytesize.Format(info.Size()))
+		a.say("Wrote %s, %s.", flags.output, bytesize.Format(size))
 		return nil
 	})
+}
+
+// put writes an image where it belongs, whole or not at all, and returns its size in bytes.
+func (f *imageFormat) put(ctx context.Context, b *builtSystem, flags imageFlags) (size int64, err error) {
+	if f.fill != nil {
+		return putDir(flags.output, func(dir string) error { return f.fill(ctx, dir, b) })
+	}
+	const shared = 0o644
+	err = atomicfile.Write(flags.output, shared, func(file *os.File) error {
+		return f.write(ctx, file, b, flags)
+	})
+	if err != nil {
+		return 0, err
+	}
+	info, err := os.Stat(flags.output)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// putDir makes a directory of files, which must not be there, and returns their size.
+func putDir(path string, fill func(dir string) error) (size int64, err error) {
+	if _, err := os.Lstat(path); err == nil {
+		return 0, fmt.Errorf("make directory %s: it is there already", path)
+	}
+	aside, err := os.MkdirTemp(filepath.Dir(path), ".sysc-image-*")
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(aside)
+		}
+	}()
+	if err := fill(aside); err != nil {
+		return 0, err
+	}
+	const shared = 0o755
+	if err := errors.Join(os.Chmod(aside, shared), atomicfile.SyncFS(aside)); err != nil {
+		return 0, err
+	}
+	files, err := os.ReadDir(aside)
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return 0, err
+		}
+		size += info.Size()
+	}
+	if err := os.Rename(aside, path); err != nil {
+		return 0, err
+	}
+	return size, atomicfile.SyncDir(filepath.Dir(path))
 }
 
 // A builtSystem is a system that was built, with the store that it is in.

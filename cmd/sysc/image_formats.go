@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
 	"os"
+	"path/filepath"
 
 	"sysc/systems/erofs"
 	"sysc/systems/image"
@@ -16,7 +19,10 @@ type imageFormat struct {
 	name, what string
 	// flags are those that say something about it.
 	flags []string
+	// write writes it to a file. A format without has many, which fill writes to a
+	// directory.
 	write func(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error
+	fill  func(ctx context.Context, dir string, b *builtSystem) error
 }
 
 // Flags that say how large a disk is, and how an archive is compressed.
@@ -27,11 +33,14 @@ var (
 
 func imageFormats() []imageFormat {
 	return []imageFormat{
-		{"raw", "a disk that a machine with UEFI boots from", diskFlags, writeRaw},
-		{"qcow2", "the same disk, as QEMU and clouds keep it", diskFlags, writeQcow2},
-		{"erofs", "the root as a file system that is read only", nil, writeErofs},
-		{"squashfs", "the same, compressed", nil, writeSquashfs},
-		{"tar", "the root as an archive; FILE.zst and FILE.gz are compressed", archiveFlags, writeTar},
+		{name: "raw", what: "a disk that a machine with UEFI boots from", flags: diskFlags, write: writeRaw},
+		{name: "qcow2", what: "the same disk, as QEMU and clouds keep it", flags: diskFlags, write: writeQcow2},
+		{name: "uki", what: "one program for UEFI that runs the system from memory", write: writeUKI},
+		{name: "iso", what: "a disc, or stick, that runs the system from memory", write: writeISO},
+		{name: "netboot", what: "a directory with kernel, initrd and command line that do the same", fill: fillNetboot},
+		{name: "erofs", what: "the root as a file system that is read only", write: writeErofs},
+		{name: "squashfs", what: "the same, compressed", write: writeSquashfs},
+		{name: "tar", what: "the root as an archive; FILE.zst and FILE.gz are compressed", flags: archiveFlags, write: writeTar},
 	}
 }
 
@@ -55,6 +64,42 @@ func writeDisk(ctx context.Context, disk image.Disk, b *builtSystem, flags image
 		return err
 	}
 	return image.Raw(ctx, disk, b.store, b.System, opts)
+}
+
+func writeUKI(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error {
+	return image.MemoryUKI(ctx, f, b.store, b.System, flags.params...)
+}
+
+func writeISO(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error {
+	return image.ISO(ctx, f, b.store, b.System, flags.params...)
+}
+
+// fillNetboot writes what a machine gets over the network, and a script for iPXE that
+// says what to do with it.
+func fillNetboot(ctx context.Context, dir string, b *builtSystem) error {
+	line := image.MemoryCommandLine(b.Manifest)
+	script := "#!ipxe\nkernel linux initrd=initrd " + line + "\ninitrd initrd\nboot\n"
+	text := func(s string) func(w io.Writer) error {
+		return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+	}
+	for _, file := range []struct {
+		name  string
+		write func(w io.Writer) error
+	}{
+		{"linux", func(w io.Writer) error { return image.WriteKernel(ctx, w, b.store, b.System) }},
+		{"initrd", func(w io.Writer) error { return image.MemoryInitrd(ctx, w, b.store, b.System) }},
+		{"cmdline", text(line + "\n")},
+		{"boot.ipxe", text(script)},
+	} {
+		f, err := os.Create(filepath.Join(dir, file.name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(file.write(f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func writeErofs(ctx context.Context, f *os.File, b *builtSystem, _ imageFlags) error {

@@ -30,8 +30,8 @@ const bootTimeout = 20 * time.Minute
 // A vmDefinition is a definition that systems are booted from.
 type vmDefinition struct{ dir, store string }
 
-// newVMDefinition copies an example and locks it.
-func newVMDefinition(t *testing.T, example string) *vmDefinition {
+// newVMDefinition copies an example, gives it further packages, and locks it.
+func newVMDefinition(t *testing.T, example string, packages ...string) *vmDefinition {
 	t.Helper()
 	if _, err := os.Stat(builtSysc); err != nil {
 		t.Fatalf("%v: make build first", err)
@@ -42,12 +42,28 @@ func newVMDefinition(t *testing.T, example string) *vmDefinition {
 	if err := os.CopyFS(d.dir, os.DirFS("../../examples/"+example)); err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range packages {
+		d.replace(t, example+".sysc.hcl", "packages = [", "packages = [\n    \""+name+"\",")
+	}
 	// A lock that somebody made here is of another day.
 	if err := os.RemoveAll(filepath.Join(d.dir, "sysc.lock")); err != nil {
 		t.Fatal(err)
 	}
 	d.sysc(t, "lock")
 	return d
+}
+
+// replace changes a text in a file of the definition, which has to be there.
+func (d *vmDefinition) replace(t *testing.T, file, old, new string) {
+	t.Helper()
+	path := filepath.Join(d.dir, file)
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), old) {
+		t.Fatalf("%s has no %q, %v", path, old, err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(text), old, new, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sysc runs a command on the definition, which has to work.
@@ -93,8 +109,14 @@ func startMachine(t *testing.T, disk string) *vmConsole {
 	return c
 }
 
-// power starts a machine.
+// power starts a machine with a disk.
 func power(t *testing.T, disk string) *vmConsole {
+	t.Helper()
+	return powerWith(t, vm.Options{Disk: disk})
+}
+
+// powerWith starts a machine as opts say, and what all machines of tests have.
+func powerWith(t *testing.T, opts vm.Options) *vmConsole {
 	t.Helper()
 	log := &timedLog{start: time.Now()}
 	t.Cleanup(func() {
@@ -102,9 +124,8 @@ func power(t *testing.T, disk string) *vmConsole {
 			t.Logf("console:\n%s", log.Bytes())
 		}
 	})
-	m, err := vm.Start(t.Context(), vm.Options{
-		Disk: disk, Dir: t.TempDir(), Accelerator: "tcg", Reboot: true, Credentials: rootShell,
-	}, log)
+	opts.Dir, opts.Accelerator, opts.Reboot, opts.Credentials = t.TempDir(), "tcg", true, rootShell
+	m, err := vm.Start(t.Context(), opts, log)
 	if err != nil {
 		t.Fatal(err)
 	}

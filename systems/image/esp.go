@@ -9,7 +9,6 @@ import (
 
 	"sysc/store"
 	"sysc/store/tree"
-	"sysc/systems"
 	"sysc/systems/boot"
 	"sysc/systems/generation"
 )
@@ -24,7 +23,7 @@ var loaders = map[string]struct{ from, fallback, name string }{
 
 // loaderConfig tells systemd-boot(7) how long to show its menu, and to let nobody
 // change a kernel's command line. Which entry boots is decided by their order.
-const loaderConfig = "timeout 3\neditor no\n"
+var loaderConfig = fmt.Sprintf("timeout %d\neditor no\n", menuTimeout)
 
 // loaderConfigName is where it is looked for.
 const loaderConfigName = "loader/loader.conf"
@@ -33,17 +32,14 @@ const loaderConfigName = "loader/loader.conf"
 // those of the machine.
 func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest, error) {
 	m := r.system.Manifest
-	if m.Kernel == nil {
-		return store.Digest{}, errors.New("it has no kernel: add a package such as linux-image-amd64")
-	}
-	if m.Boot.Initrd != systems.InitrdSysc || m.Initrd == nil {
-		return store.Digest{}, errors.New("its initrd is the distribution's, which mounts no generation: an image needs boot.initrd = \"sysc\"")
+	files, err := bootFiles(m)
+	if err != nil {
+		return store.Digest{}, err
 	}
 	b := tree.NewBuilder(r.st, store.Digest{})
 	if err := r.loader(ctx, b); err != nil {
 		return store.Digest{}, err
 	}
-	files := boot.FilesOf(m)
 	for _, f := range files {
 		e := tree.Entry{Type: tree.File, Mode: 0o644, Digest: f.Digest, Size: f.Size}
 		if err := b.Put(ctx, strings.TrimPrefix(f.Path(), "/"), e); err != nil {
@@ -59,16 +55,26 @@ func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest,
 		loaderConfigName: []byte(loaderConfig),
 		boot.EntriesDir + "/" + boot.FileName(int(number)): entry.Render(),
 	} {
-		d, n, err := r.st.AddBlob(ctx, bytes.NewReader(text))
-		if err != nil {
+		if err := putText(ctx, r.st, b, name, text); err != nil {
 			return store.Digest{}, err
 		}
-		if err := b.Put(ctx, name, tree.Entry{Type: tree.File, Mode: 0o644, Digest: d, Size: n}); err != nil {
+	}
+	if r.withBIOS {
+		if err := r.menu(ctx, b, entry); err != nil {
 			return store.Digest{}, err
 		}
 	}
 	d, _, err := b.Write(ctx, r.st)
 	return d, err
+}
+
+// putText puts a file in.
+func putText(ctx context.Context, st Store, b *tree.Builder, name string, text []byte) error {
+	d, n, err := st.AddBlob(ctx, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return b.Put(ctx, name, tree.Entry{Type: tree.File, Mode: 0o644, Digest: d, Size: n})
 }
 
 // loader puts the boot loader in.
@@ -80,7 +86,10 @@ func (r *raw) loader(ctx context.Context, b *tree.Builder) error {
 	}
 	_, e, err := tree.Resolve(ctx, r.st, m.Root.Tree, l.from)
 	if errors.Is(err, store.ErrNotExist) {
-		return fmt.Errorf("it has no boot loader (/%s): add the package systemd-boot-efi", l.from)
+		if r.withBIOS {
+			return nil
+		}
+		return fmt.Errorf("it has no boot loader (/%s): add the package systemd-boot-efi, or grub-pc-bin for a BIOS", l.from)
 	}
 	if err != nil {
 		return err

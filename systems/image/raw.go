@@ -3,6 +3,7 @@ package image
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"sysc/systems/ext4"
 	"sysc/systems/fat"
 	"sysc/systems/gpt"
+	"sysc/systems/grub"
 )
 
 // Sizes of a disk that are not stated, in bytes.
@@ -46,13 +48,16 @@ type raw struct {
 	st     Store
 	system *systems.System
 	opts   Options
+	// withBIOS is set when a BIOS boots it, too.
+	withBIOS bool
 }
 
-// Raw writes a disk from which a machine with UEFI boots the system: a GUID partition
-// table, a boot partition with systemd-boot, and a partition of data with generation 1.
+// Raw writes a disk from which a machine boots the system: a GUID partition table, a boot
+// partition with systemd-boot for UEFI, or GRUB for a BIOS, or both, whatever the system
+// has, and a partition of data with generation 1.
 // The same system, program and options give the same bytes.
 func Raw(ctx context.Context, disk Disk, st Store, system *systems.System, opts Options) error {
-	r := &raw{st, system, opts}
+	r := &raw{st: st, system: system, opts: opts}
 	if err := r.write(ctx, disk); err != nil {
 		return fmt.Errorf("make disk image of system %s: %w", system.Manifest.Name, err)
 	}
@@ -60,6 +65,10 @@ func Raw(ctx context.Context, disk Disk, st Store, system *systems.System, opts 
 }
 
 func (r *raw) write(ctx context.Context, disk Disk) error {
+	var err error
+	if r.withBIOS, err = grub.IsIn(ctx, r.st, r.system.Manifest.Root.Tree); err != nil {
+		return err
+	}
 	dataID := r.id("data")
 	params := append([]string{"sysc.data=UUID=" + dataID.text()}, r.opts.Params...)
 	esp, err := r.bootPartition(ctx, params)
@@ -70,50 +79,78 @@ func (r *raw) write(ctx context.Context, disk Disk) error {
 	if err != nil {
 		return err
 	}
-	parts, size, err := r.divide(content)
+	l, err := r.divide(content)
 	if err != nil {
 		return err
 	}
-	if err := disk.Truncate(size); err != nil {
+	if err := disk.Truncate(l.size); err != nil {
 		return err
 	}
-	if err := gpt.Write(disk, size, gpt.GUID(r.id("disk")), parts); err != nil {
+	if err := gpt.Write(disk, l.size, gpt.GUID(r.id("disk")), l.partitions()); err != nil {
 		return err
 	}
-	id := r.id("boot")
-	serial := uint32(id[0])<<24 | uint32(id[1])<<16 | uint32(id[2])<<8 | uint32(id[3])
-	err = fat.Write(ctx, io.NewOffsetWriter(disk, parts[0].Start), r.st, esp, fat.Options{Size: parts[0].Size, Serial: serial, Label: "ESP"})
+	if err := r.writeBIOS(ctx, disk, l.bios); err != nil {
+		return err
+	}
+	err = fat.Write(ctx, io.NewOffsetWriter(disk, l.boot.Start), r.st, esp, fat.Options{Size: l.boot.Size, Serial: r.serial(), Label: "ESP"})
 	if err != nil {
 		return err
 	}
-	return ext4.Write(ctx, io.NewOffsetWriter(disk, parts[1].Start), r.st, data, ext4.Options{
-		Size: parts[1].Size, Label: "sysc", UUID: dataID, HashSeed: r.id("hash"),
+	return ext4.Write(ctx, io.NewOffsetWriter(disk, l.data.Start), r.st, data, ext4.Options{
+		Size: l.data.Size, Label: "sysc", UUID: dataID, HashSeed: r.id("hash"),
 	})
+}
+
+// serial is the number of the boot partition's file system.
+func (r *raw) serial() uint32 {
+	id := r.id("boot")
+	return binary.BigEndian.Uint32(id[:])
+}
+
+// A layout is how a disk is divided.
+type layout struct {
+	size       int64          // of the disk
+	bios       *gpt.Partition // nil for none
+	boot, data gpt.Partition
+}
+
+// partitions returns them in their order. That of data is the last, so that it can
+// grow with the disk.
+func (l *layout) partitions() []gpt.Partition {
+	list := []gpt.Partition{l.boot, l.data}
+	if l.bios != nil {
+		list = append([]gpt.Partition{*l.bios}, list...)
+	}
+	return list
 }
 
 // divide lays out the partitions. content is the size of the files of the data
 // partition.
-func (r *raw) divide(content int64) ([]gpt.Partition, int64, error) {
+func (r *raw) divide(content int64) (*layout, error) {
+	l := &layout{size: r.opts.Size}
+	start := int64(gpt.Align)
+	if r.withBIOS {
+		l.bios = &gpt.Partition{Type: gpt.TypeBIOS, ID: gpt.GUID(r.id("bios")), Name: "BIOS", Start: start, Size: gpt.Align}
+		start += gpt.Align
+	}
 	bootSize := r.opts.BootSize
 	if bootSize == 0 {
 		bootSize = DefaultBootSize
 	}
 	bootSize = roundUp(bootSize, gpt.Align)
-	size := r.opts.Size
-	if size == 0 {
+	l.boot = gpt.Partition{Type: gpt.TypeESP, ID: gpt.GUID(r.id("boot")), Name: "ESP", Start: start, Size: bootSize}
+	start += bootSize
+	if l.size == 0 {
 		// Files take some more than their bytes.
-		size = roundUp(bootSize+content+content/8+defaultFree, gpt.Align) + 2*gpt.Align
+		l.size = roundUp(start+content+content/8+defaultFree, gpt.Align) + gpt.Align
 	}
-	size -= size % gpt.SectorSize
-	start := gpt.Align + bootSize
-	dataSize := (size - gpt.Tail - start) / gpt.Align * gpt.Align
+	l.size -= l.size % gpt.SectorSize
+	dataSize := (l.size - gpt.Tail - start) / gpt.Align * gpt.Align
 	if dataSize < content {
-		return nil, 0, fmt.Errorf("a disk of %d bytes is too small: its files take %d, its boot partition %d", size, content, bootSize)
+		return nil, fmt.Errorf("a disk of %d bytes is too small: its files take %d, its boot partition %d", l.size, content, bootSize)
 	}
-	return []gpt.Partition{
-		{Type: gpt.TypeESP, ID: gpt.GUID(r.id("boot")), Name: "ESP", Start: gpt.Align, Size: bootSize},
-		{Type: gpt.TypeLinux, ID: gpt.GUID(r.id("data partition")), Name: "sysc", Start: start, Size: dataSize},
-	}, size, nil
+	l.data = gpt.Partition{Type: gpt.TypeLinux, ID: gpt.GUID(r.id("data partition")), Name: "sysc", Start: start, Size: dataSize}
+	return l, nil
 }
 
 func roundUp(n, to int64) int64 { return (n + to - 1) / to * to }

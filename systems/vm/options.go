@@ -18,8 +18,15 @@ import (
 // Options describe a machine.
 type Options struct {
 	// Disk is the file of its disk, which the machine writes to: raw, or of the format
-	// that [DiskFormat] sees in its name.
+	// that [DiskFormat] sees in its name. Empty is none.
 	Disk string
+	// CDROM is the file of a disc in a drive, empty for no drive.
+	CDROM string
+	// Kernel, Initrd and CommandLine are what the machine starts in place of what is
+	// on its disks, when Kernel is not empty.
+	Kernel, Initrd, CommandLine string
+	// BIOS makes the firmware a PC's of old; else it is UEFI.
+	BIOS bool
 	// Temporary keeps what the machine writes in memory or a temporary file of QEMU's,
 	// until it ends.
 	Temporary bool
@@ -66,10 +73,6 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 	if err != nil {
 		return nil, fmt.Errorf("find %s: %w: Debian has it in the package qemu-system-x86", program, ErrMissing)
 	}
-	code, vars, err := o.firmware()
-	if err != nil {
-		return nil, err
-	}
 	memory := o.Memory
 	if memory == 0 {
 		memory = defaultMemory
@@ -80,11 +83,17 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		// Without a graphics card, and drives that nobody uses: what there is to see is on
 		// the console. (QEMU 7.2 has a bug that kernels from 6.12 on run into with one.)
 		"-nodefaults", "-display", "none",
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + escape(code),
-		"-drive", "if=pflash,format=raw,unit=1,file=" + escape(vars),
-		"-drive", "if=virtio,format=" + DiskFormat(o.Disk) + ",file=" + escape(o.Disk) + snapshot(o.Temporary),
 		"-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
 	}
+	if !o.BIOS {
+		code, vars, err := o.firmware()
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file="+escape(code),
+			"-drive", "if=pflash,format=raw,unit=1,file="+escape(vars))
+	}
+	args = append(args, o.media()...)
 	if monitor {
 		args = append(args, "-serial", "mon:stdio")
 	} else {
@@ -98,6 +107,24 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+escape(name)+"="+value)
 	}
 	return exec.CommandContext(ctx, qemu, args...), nil
+}
+
+// media returns what the machine starts from, and keeps its data on.
+func (o *Options) media() []string {
+	var args []string
+	if o.Disk != "" {
+		args = append(args, "-drive", "if=virtio,format="+DiskFormat(o.Disk)+",file="+escape(o.Disk)+snapshot(o.Temporary))
+	}
+	if o.CDROM != "" {
+		args = append(args, "-drive", "if=ide,media=cdrom,format=raw,readonly=on,file="+escape(o.CDROM))
+	}
+	if o.Kernel != "" {
+		args = append(args, "-kernel", o.Kernel, "-append", o.CommandLine)
+		if o.Initrd != "" {
+			args = append(args, "-initrd", o.Initrd)
+		}
+	}
+	return args
 }
 
 // DiskFormat returns the format of a disk's file by its name: "qcow2" for one that ends
