@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,7 @@ type vmFlags struct {
 	memory      int64
 	cpus        int
 	accelerator string
+	credentials []string
 }
 
 func (a *app) vmCommand() *cobra.Command {
@@ -33,11 +35,15 @@ With --disk the machine has a disk that stays: FILE, which is made from the syst
 is missing, as qcow2 when its name ends so. Else the disk is gone when the machine ends.
 
 QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 and ovmf.`,
-		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G",
+		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G\n  sysc vm --credential ssh.authorized_keys.root=@id_ed25519.pub",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			credentials, err := flags.readCredentials()
+			if err != nil {
+				return err
+			}
 			return a.withSystem(cmd.Context(), firstArg(args), builds, func(b *builtSystem) error {
-				return a.vm(cmd.Context(), b, flags)
+				return a.vm(cmd.Context(), b, flags, credentials)
 			})
 		},
 	}
@@ -47,13 +53,34 @@ QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 a
 	cmd.Flags().Var((*byteLimit)(&flags.memory), "machine-memory", "give the machine `SIZE` of memory")
 	cmd.Flags().Var((*count)(&flags.cpus), "cpus", "give the machine `N` processors")
 	cmd.Flags().StringVar(&flags.accelerator, "accelerator", "", "run it with `NAME`: kvm or tcg (default: kvm where it can be used)")
+	cmd.Flags().StringArrayVar(&flags.credentials, "credential", nil, "hand `NAME=VALUE` to systemd in the machine, or NAME=@FILE; may be repeated")
 	return cmd
+}
+
+// readCredentials reads what --credential says.
+func (f *vmFlags) readCredentials() (map[string]string, error) {
+	values := map[string]string{}
+	for _, arg := range f.credentials {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("--credential %s: say NAME=VALUE, or NAME=@FILE", arg)
+		}
+		if path, isFile := strings.CutPrefix(value, "@"); isFile {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return nil, fmt.Errorf("read credential %s: %w", name, err)
+			}
+			value = string(text)
+		}
+		values[name] = value
+	}
+	return values, nil
 }
 
 // serialParams put the kernel and a login prompt on the serial console.
 var serialParams = []string{"console=ttyS0"}
 
-func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags) (err error) {
+func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags, credentials map[string]string) (err error) {
 	dir, err := os.MkdirTemp("", "sysc-vm-")
 	if err != nil {
 		return err
@@ -66,8 +93,15 @@ func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags) (err error)
 	if err := makeDisk(ctx, disk, b); err != nil {
 		return err
 	}
+	if flags.accelerator == "" {
+		var why error
+		if flags.accelerator, why = vm.Accelerator(ctx); why != nil && !errors.Is(why, vm.ErrMissing) {
+			a.say("The machine is slow: KVM does not work here (%v), so QEMU runs its instructions itself.", why)
+		}
+	}
 	opts := vm.Options{
 		Disk: disk, Dir: dir, Memory: flags.memory, CPUs: flags.cpus, Accelerator: flags.accelerator, Reboot: true,
+		Credentials: credentials,
 	}
 	cmd, err := opts.Command(ctx, true)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,8 +20,21 @@ func TestVMFormats(t *testing.T) {
 	t.Run("qcow2", func(t *testing.T) {
 		disk := filepath.Join(t.TempDir(), "disk.qcow2")
 		d.sysc(t, "image", "--format", "qcow2", "--output", disk)
-		c := startMachine(t, disk)
+		// Somebody has a larger disk.
+		tool(t, "qemu-img", "resize", disk, "+6G")
+		c := powerWith(t, vm.Options{Disk: disk, Credentials: map[string]string{
+			"ssh.authorized_keys.root": "ssh-ed25519 key", "tmpfiles.extra": "f /etc/issue.d/place.issue 0644 - - - in the cellar\n",
+		}})
+		c.login()
 		c.must("test -e /etc/motd -a -w /var")
+		if got := c.must("cat /root/.ssh/authorized_keys /etc/issue.d/place.issue"); got != "ssh-ed25519 keyin the cellar" {
+			t.Errorf("what the machine was told: %q", got)
+		}
+		const enough = 7 << 20
+		free, err := strconv.Atoi(c.must("df --output=avail /var | tail -n1"))
+		if err != nil || free < enough {
+			t.Errorf("%d KiB free on a disk that is 6 GiB larger, %v", free, err)
+		}
 		c.off()
 		tool(t, "qemu-img", "check", disk)
 	})

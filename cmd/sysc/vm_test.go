@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,7 +125,10 @@ func powerWith(t *testing.T, opts vm.Options) *vmConsole {
 			t.Logf("console:\n%s", log.Bytes())
 		}
 	})
-	opts.Dir, opts.Accelerator, opts.Reboot, opts.Credentials = t.TempDir(), "tcg", true, rootShell
+	opts.Dir, opts.Accelerator, opts.Reboot = t.TempDir(), "tcg", true
+	credentials := maps.Clone(rootShell)
+	maps.Copy(credentials, opts.Credentials)
+	opts.Credentials = credentials
 	m, err := vm.Start(t.Context(), opts, log)
 	if err != nil {
 		t.Fatal(err)

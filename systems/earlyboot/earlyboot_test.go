@@ -17,7 +17,8 @@ func TestParseParameters(t *testing.T) {
 		"quiet sysc.generation=12 sysc.data=PARTLABEL=sysc console=ttyS0\n": {Generation: 12, Data: "PARTLABEL=sysc"},
 		"sysc.generation=1 sysc.generation=2 sysc.data=/dev/x sysc.watchdog=30": {
 			Generation: 2, Data: "/dev/x", Watchdog: 30 * time.Second},
-		"sysc.image=/root.squashfs": {Image: "/root.squashfs"},
+		"sysc.image=/root.squashfs":                 {Image: "/root.squashfs"},
+		"sysc.generation=1 sysc.data=x sysc.grow=1": {Generation: 1, Data: "x", Grow: true},
 	} {
 		got, err := ParseParameters(line)
 		if err != nil || *got != want {
@@ -25,7 +26,7 @@ func TestParseParameters(t *testing.T) {
 		}
 	}
 	for _, line := range []string{
-		"", "sysc.image=", "sysc.generation=1", "sysc.data=UUID=1", "sysc.generation=0 sysc.data=x", "sysc.generation=-1 sysc.data=x",
+		"", "sysc.image=", "sysc.generation=1 sysc.data=x sysc.grow=yes", "sysc.generation=1", "sysc.data=UUID=1", "sysc.generation=0 sysc.data=x", "sysc.generation=-1 sysc.data=x",
 		"sysc.generation=x sysc.data=x", "sysc.generation= sysc.data=x", "sysc.generation=1 sysc.data=x sysc.watchdog=99999",
 		"sysc.generation=99999999999 sysc.data=x",
 	} {

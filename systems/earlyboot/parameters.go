@@ -16,6 +16,9 @@ type Parameters struct {
 	// is named in the partition table, "UUID=…", as the file system is, or a path
 	// "/dev/…".
 	Data string
+	// Grow lets the partition of the data, and an ext4 file system on it, take what is
+	// free behind it on its disk (sysc.grow=1).
+	Grow bool
 	// Image is a file of the initrd that has the whole root, as SquashFS or EROFS
 	// (sysc.image): the machine runs from memory, and has neither generation nor data.
 	Image string
@@ -38,6 +41,10 @@ func ParseParameters(line string) (*Parameters, error) {
 			p.Generation, err = parseNumber(value, 1, 1<<31-1)
 		case "sysc.data":
 			p.Data = value
+		case "sysc.grow":
+			var n int
+			n, err = parseNumber(value, 0, 1)
+			p.Grow = n == 1
 		case "sysc.image":
 			p.Image = value
 		case "sysc.watchdog":

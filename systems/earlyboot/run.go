@@ -91,8 +91,22 @@ func bootGeneration(p *Parameters, modules *loader) error {
 	for _, name := range []string{dev.kind, "erofs", "overlay", "loop"} {
 		modules.load(name)
 	}
+	if p.Grow {
+		grown, err := growPartition("/sys/class/block", "/dev", dev.path)
+		switch {
+		case err != nil:
+			notice("grow partition %s: %v", dev.path, err) // it holds what it held
+		case grown:
+			notice("partition %s takes the rest of its disk now", dev.path)
+		}
+	}
 	if err := unix.Mount(dev.path, dataMount, dev.kind, 0, ""); err != nil {
 		return fmt.Errorf("mount data partition %s (%s): %w", dev.path, dev.kind, err)
+	}
+	if p.Grow && dev.kind == "ext4" {
+		if err := growExt4(dev.path, dataMount); err != nil {
+			notice("%v", err)
+		}
 	}
 	if err := MountGeneration(dataMount, rootMount, p.Generation); err != nil {
 		return err

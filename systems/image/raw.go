@@ -70,7 +70,7 @@ func (r *raw) write(ctx context.Context, disk Disk) error {
 		return err
 	}
 	dataID := r.id("data")
-	params := append([]string{"sysc.data=UUID=" + dataID.text()}, r.opts.Params...)
+	params := append([]string{"sysc.data=UUID=" + dataID.text(), "sysc.grow=1"}, r.opts.Params...)
 	esp, err := r.bootPartition(ctx, params)
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ type Options struct {
 	// Memory is in bytes; 0 means 1 GiB. CPUs 0 means one.
 	Memory int64
 	CPUs   int
-	// Accelerator is "kvm" or "tcg"; empty means KVM where its device can be opened.
+	// Accelerator is [KVM] or [TCG]; empty is what [Accelerator] says.
 	Accelerator string
 	// Reboot lets the machine start again when its system wants that; else it ends.
 	Reboot bool
@@ -69,16 +69,20 @@ const (
 // program or firmware that is not there is [ErrMissing], wrapped. With monitor,
 // the keys of QEMU's own console work: Ctrl-A X ends the machine.
 func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) {
-	qemu, err := exec.LookPath(program)
+	qemu, err := findProgram()
 	if err != nil {
-		return nil, fmt.Errorf("find %s: %w: Debian has it in the package qemu-system-x86", program, ErrMissing)
+		return nil, err
+	}
+	accelerator := o.Accelerator
+	if accelerator == "" {
+		accelerator, _ = Accelerator(ctx)
 	}
 	memory := o.Memory
 	if memory == 0 {
 		memory = defaultMemory
 	}
 	args := []string{
-		"-machine", "q35", "-accel", o.accelerator(), "-cpu", "max", "-smp", strconv.Itoa(max(o.CPUs, 1)),
+		"-machine", "q35", "-accel", accelerator, "-cpu", "max", "-smp", strconv.Itoa(max(o.CPUs, 1)),
 		"-m", strconv.FormatInt(memory/mebibyte, 10) + "M",
 		// Without a graphics card, and drives that nobody uses: what there is to see is on
 		// the console. (QEMU 7.2 has a bug that kernels from 6.12 on run into with one.)
@@ -107,6 +111,14 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+escape(name)+"="+value)
 	}
 	return exec.CommandContext(ctx, qemu, args...), nil
+}
+
+func findProgram() (string, error) {
+	qemu, err := exec.LookPath(program)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w: Debian has it in the package qemu-system-x86", program, ErrMissing)
+	}
+	return qemu, nil
 }
 
 // media returns what the machine starts from, and keeps its data on.
@@ -154,19 +166,6 @@ func escape(s string) string {
 		out = append(out, c)
 	}
 	return string(out)
-}
-
-// accelerator returns what runs the machine's instructions.
-func (o *Options) accelerator() string {
-	if o.Accelerator != "" {
-		return o.Accelerator
-	}
-	f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
-	if err != nil {
-		return "tcg"
-	}
-	f.Close()
-	return "kvm"
 }
 
 // firmware finds UEFI, and copies its settings to a file of the machine's own.
