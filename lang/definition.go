@@ -119,11 +119,6 @@ func define(m *syntax.Module, diags diag.List, version string) (*Definition, dia
 	return d, diags
 }
 
-// laterBlocks are part of the language and not of this version.
-var laterBlocks = map[string]string{
-	"secret": "",
-}
-
 // add sorts one top-level block in.
 func (d *Definition) add(b *syntax.Block) diag.List {
 	name := func(list *[]*syntax.Block) diag.List {
@@ -199,6 +194,7 @@ var elsewhere = map[string]string{
 	"postcondition": "Use an assert block with condition and error_message.",
 	"lifecycle":     "Checks are assert blocks; what depends on what is seen from references.",
 	"terraform":     "Settings of the definition, such as required_version, stand in a sysc block.",
+	"secret":        "A secret belongs to a system: the block stands in a system or config block.",
 	"data":          "What is pinned from outside is an input block, or a function such as fetchurl.",
 	"provider":      "What is pinned from outside is an input block.",
 	"resource":      "A build is a derivation block; what a machine has is set in a system or config block.",
@@ -217,13 +213,6 @@ func labelsOf() map[string]string {
 }
 
 func unknownBlock(b *syntax.Block) diag.List {
-	if hint, later := laterBlocks[b.Type]; later {
-		if hint != "" {
-			hint = " " + hint
-		}
-		return diag.Errorf(b.TypeRange, "Block type not supported yet",
-			"Blocks of type %q are not supported by this version of sysc.%s", b.Type, hint)
-	}
 	known := slices.Collect(maps.Keys(labelsOf()))
 	detail := fmt.Sprintf("Blocks of type %q are not expected at the top of a file.", b.Type)
 	if hint, ok := elsewhere[b.Type]; ok {

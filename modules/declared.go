@@ -31,6 +31,7 @@ func (r *reader) declared(def *systems.Definition, ids *ids) {
 		r.claim(paths, n)
 		def.Files = append(def.Files, r.file(n))
 	}
+	def.Files = append(def.Files, r.secrets()...)
 	for _, n := range r.instances("symlink") {
 		r.claim(paths, n)
 		def.Symlinks = append(def.Symlinks, systems.Symlink{Path: n.Key(), Target: r.text(n, "target"), Position: position(n.Range())})

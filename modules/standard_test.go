@@ -141,6 +141,9 @@ func outcomeOf(t *testing.T, ar *txtar.Archive) string {
 	dir := t.TempDir()
 	for _, f := range ar.Files {
 		if f.Name != "want" {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, f.Name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
 			if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o644); err != nil {
 				t.Fatal(err)
 			}

@@ -228,11 +228,16 @@ func (n *Node) unknown(it Item) diag.List {
 		detail += " " + hint
 	} else if slices.Contains(topLevel, it.Key) {
 		detail += fmt.Sprintf(" A block of type %s stands at the top of a file.", it.Key)
-	} else if len(known) > 0 && len(known) <= 20 {
+	} else if len(known) > manyOptions {
+		detail += " sysc options lists what there is, and sysc options QUERY finds options by what they are for."
+	} else if len(known) > 0 {
 		detail += fmt.Sprintf(" At this place there are: %s.", strings.Join(known, ", "))
 	}
 	return diag.Errorf(it.KeyRange, "Unknown option", "%s", detail)
 }
+
+// manyOptions is how many nobody would read.
+const manyOptions = 30
 
 // elsewhere looks for an option whose last part is name, anywhere but in
 // labelled options.

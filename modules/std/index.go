@@ -8,6 +8,7 @@ var index = map[string]string{
 	"networking.hosts":       "hosts",
 	"networking.interface":   "networkd",
 	"networking.nameservers": "networkd",
+	"secret":                 "secrets",
 	"security.cve":           "cve",
 	"security.sudo":          "sudo",
 	"services.nginx":         "nginx",
