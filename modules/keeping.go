@@ -45,10 +45,12 @@ func (l *locker) kept(r *rootRequest, before *lock.Resolution) ([]debian.Package
 	return keep, nil
 }
 
-// chooses reports whether the definition says itself which form of a package is taken.
+// chooses reports whether the definition says itself that another form of a package is
+// taken.
 func (r *rootRequest) chooses(p debian.Package) bool {
-	_, version := r.versions[p.Name]
-	return version || r.replaced[p.Name].file != nil && r.native(p)
+	chosen, ok := r.versions[p.Name]
+	pin := debian.Pin{Version: chosen.version}
+	return ok && !pin.Fits(p.Name, p.Version, "") || r.replaced[p.Name].file != nil && r.native(p)
 }
 
 // unknownPackages reports names of packages to move that nothing has.

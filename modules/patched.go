@@ -77,10 +77,9 @@ func (l *locker) resolvePatched(ctx context.Context, inputs []*input, r *rootReq
 				diags = append(diags, notBuildable(r.patched[p.Name], p)...)
 				continue
 			}
-			l.opts.Progress("resolve", address)
 			var more diag.List
 			var err error
-			entry, more, err = l.buildNeeds(ctx, inputs, r, p)
+			entry, more, err = l.buildAnew(ctx, inputs, r, p, stillBuilt(entry, request))
 			diags = append(diags, more...)
 			if err != nil {
 				return diags, err
@@ -93,6 +92,34 @@ func (l *locker) resolvePatched(ctx context.Context, inputs []*input, r *rootReq
 		l.file.Resolutions[address] = entry
 	}
 	return diags, nil
+}
+
+// stillBuilt returns a copy of what is locked of building a package if it is the same
+// package in other states of the inputs, else nil.
+func stillBuilt(entry *lock.Resolution, request lock.Request) *lock.Resolution {
+	if entry == nil || entry.Source == nil || !sameButStates(entry.Request, request) {
+		return nil
+	}
+	return &lock.Resolution{Packages: entry.Packages, Source: entry.Source}
+}
+
+// buildAnew resolves what building a package again needs. What is locked of it, if it is
+// that package still, stays where others are to move only, and where the archive has the
+// source no longer, as of a package that is held.
+func (l *locker) buildAnew(ctx context.Context, inputs []*input, r *rootRequest, p debian.Package, locked *lock.Resolution) (*lock.Resolution, diag.List, error) {
+	if locked != nil && len(l.opts.Only) > 0 && !slices.Contains(l.opts.Only, p.Name) {
+		return locked, nil, nil
+	}
+	l.opts.Progress("resolve", r.buildAddress(p.Name))
+	entry, diags, err := l.buildNeeds(ctx, inputs, r, p)
+	missing, gone := errors.AsType[*debian.NoSourceError](err)
+	switch {
+	case gone && locked != nil:
+		return locked, nil, nil
+	case gone:
+		return nil, diag.Errorf(r.patched[p.Name].at, "No source package", "%s %s cannot be built with patches: the inputs have %s.", p.Name, p.Version, missing), nil
+	}
+	return entry, diags, err
 }
 
 // buildNeeds finds the source package of a package, and resolves what building it needs.
@@ -109,9 +136,9 @@ func (l *locker) buildNeeds(ctx context.Context, inputs []*input, r *rootRequest
 		}
 		name, version, _ = u.SourceOf(p)
 	}
-	source, diags, err := l.findSource(ctx, inputs, at, p, name, version)
-	if err != nil || diags.HasErrors() {
-		return nil, diags, err
+	source, err := l.findSource(ctx, inputs, name, version)
+	if err != nil {
+		return nil, nil, err
 	}
 	needs, err := source.Needs(u, r.arch, p)
 	if err != nil {
@@ -134,23 +161,24 @@ func (l *locker) buildNeeds(ctx context.Context, inputs []*input, r *rootRequest
 	return &lock.Resolution{Packages: chosen, Source: &source.Source}, nil, nil
 }
 
-// findSource finds a source package in the inputs.
-func (l *locker) findSource(ctx context.Context, inputs []*input, at diag.Range, p debian.Package, name, version string) (*debian.SourcePackage, diag.List, error) {
+// findSource finds a source package in the inputs. The error is a *debian.NoSourceError
+// when none of them has it.
+func (l *locker) findSource(ctx context.Context, inputs []*input, name, version string) (*debian.SourcePackage, error) {
 	var missing *debian.NoSourceError
 	for _, in := range inputs {
 		source, err := debian.FindSource(ctx, l.file.Inputs[in.name].Revision, l.opts.Fetcher(in.settings), name, version)
 		if err == nil {
-			return source, nil, nil
+			return source, nil
 		}
 		none, ok := errors.AsType[*debian.NoSourceError](err)
 		if !ok {
-			return nil, nil, fmt.Errorf("read sources of input %q (%s): %w", in.name, position(in.at), err)
+			return nil, fmt.Errorf("read sources of input %q (%s): %w", in.name, position(in.at), err)
 		}
 		if missing == nil || len(missing.Versions) == 0 {
 			missing = none
 		}
 	}
-	return nil, diag.Errorf(at, "No source package", "%s %s cannot be built with patches: the inputs have %s.", p.Name, p.Version, missing), nil
+	return nil, missing
 }
 
 // notBuildable says that the lock file does not know how a package is built.
