@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,7 @@ What runs from memory needs no disk, and keeps nothing: each start is the first.
 	a.buildFlags(cmd, &builds)
 	cmd.Flags().StringVar(&flags.format, "format", flags.format, "write `FORMAT`: "+strings.Join(names, ", "))
 	cmd.Flags().StringVarP(&flags.output, "output", "o", "", "write to `FILE`, or to a directory that is made for it")
-	cmd.Flags().StringVar((*string)(&flags.compress), "compress", "", "compress an archive by `METHOD`: gzip, zstd or none (default: what the file's name says)")
+	cmd.Flags().StringVar((*string)(&flags.compress), "compress", "", "compress an archive by `METHOD`: gzip, zstd or none (default: what its name says; gzip in an image)")
 	cmd.Flags().Var((*byteLimit)(&flags.size), "size", "make the disk `SIZE` large, as in 20G (default: what the system takes, and 2 GiB)")
 	cmd.Flags().Var((*byteLimit)(&flags.bootSize), "boot-size", "make its boot partition `SIZE` large")
 	return cmd
@@ -91,8 +90,12 @@ func chooseFormat(set *pflag.FlagSet, flags *imageFlags) (*imageFormat, error) {
 			return nil, fmt.Errorf("--%s says nothing about the format %s", name, flags.format)
 		}
 	}
-	flags.compress = cmp.Or(flags.compress, tarball.CompressionOf(flags.output))
-	return &formats[at], flags.compress.Check()
+	if flags.compress != "" {
+		if err := flags.compress.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return &formats[at], nil
 }
 
 func (a *app) image(ctx context.Context, arg string, format *imageFormat, flags imageFlags, builds buildFlags) error {

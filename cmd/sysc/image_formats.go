@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 
+	"sysc/store"
+	"sysc/store/tree"
 	"sysc/systems/erofs"
 	"sysc/systems/image"
+	"sysc/systems/ociarchive"
 	"sysc/systems/qcow2"
 	"sysc/systems/squashfs"
 	"sysc/systems/tarball"
@@ -41,6 +45,7 @@ func imageFormats() []imageFormat {
 		{name: "erofs", what: "the root as a file system that is read only", write: writeErofs},
 		{name: "squashfs", what: "the same, compressed", write: writeSquashfs},
 		{name: "tar", what: "the root as an archive; FILE.zst and FILE.gz are compressed", flags: archiveFlags, write: writeTar},
+		{name: "oci", what: "an image for container engines, in one archive", flags: archiveFlags, write: writeOCI},
 	}
 }
 
@@ -123,5 +128,25 @@ func writeTar(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags)
 	if err != nil {
 		return err
 	}
-	return tarball.Write(ctx, f, b.store, root, flags.compress)
+	return tarball.Write(ctx, f, b.store, root, cmp.Or(flags.compress, tarball.CompressionOf(flags.output)))
+}
+
+// writeOCI writes an image whose containers start the system's init, if it has one.
+func writeOCI(ctx context.Context, f *os.File, b *builtSystem, flags imageFlags) error {
+	root, err := image.Root(ctx, b.store, b.System)
+	if err != nil {
+		return err
+	}
+	opts := ociarchive.Options{
+		Platform: b.Manifest.Platform, Name: b.Manifest.Name + ":latest", Compression: cmp.Or(flags.compress, tarball.Gzip),
+		Command: []string{"/bin/sh"},
+	}
+	_, _, err = tree.Resolve(ctx, b.store, root, "sbin/init")
+	switch {
+	case err == nil:
+		opts.Command, opts.StopSignal = []string{"/sbin/init"}, "SIGRTMIN+3" // as systemd(1) has it
+	case !errors.Is(err, store.ErrNotExist):
+		return err
+	}
+	return ociarchive.Write(ctx, f, b.store, root, opts)
 }

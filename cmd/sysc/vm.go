@@ -11,6 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sysc/derivations"
+	"sysc/modules"
+	"sysc/store/localstore"
 	"sysc/systems/vm"
 )
 
@@ -25,6 +28,7 @@ type vmFlags struct {
 func (a *app) vmCommand() *cobra.Command {
 	flags := vmFlags{cpus: 1, memory: 1 << 30}
 	var builds buildFlags
+	var tools string
 	cmd := &cobra.Command{
 		Use:   "vm [SYSTEM]",
 		Short: "Boot a system in a virtual machine",
@@ -34,16 +38,20 @@ ends the machine, as does switching it off.
 With --disk the machine has a disk that stays: FILE, which is made from the system when it
 is missing, as qcow2 when its name ends so. Else the disk is gone when the machine ends.
 
-QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 and ovmf.`,
-		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G\n  sysc vm --credential ssh.authorized_keys.root=@id_ed25519.pub",
+QEMU and UEFI firmware are this machine's: Debian's packages qemu-system-x86 and ovmf. With
+--tools they come from an environment of the definition that has these packages, in the
+versions that are locked.`,
+		Example: "  sysc vm -C examples/minimal\n  sysc vm laptop --disk laptop.raw --machine-memory 4G\n  sysc vm --tools environment.qemu\n  sysc vm --credential ssh.authorized_keys.root=@id_ed25519.pub",
 		Args:    usageArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			credentials, err := flags.readCredentials()
 			if err != nil {
 				return err
 			}
-			return a.withSystem(cmd.Context(), firstArg(args), builds, func(b *builtSystem) error {
-				return a.vm(cmd.Context(), b, flags, credentials)
+			return a.withTools(cmd.Context(), tools, builds, func(tools *vm.Tools) error {
+				return a.withSystem(cmd.Context(), firstArg(args), builds, func(b *builtSystem) error {
+					return a.vm(cmd.Context(), b, flags, vm.Options{Tools: tools, Credentials: credentials})
+				})
 			})
 		},
 	}
@@ -53,6 +61,7 @@ QEMU and UEFI firmware have to be installed: Debian's packages qemu-system-x86 a
 	cmd.Flags().Var((*byteLimit)(&flags.memory), "machine-memory", "give the machine `SIZE` of memory")
 	cmd.Flags().Var((*count)(&flags.cpus), "cpus", "give the machine `N` processors")
 	cmd.Flags().StringVar(&flags.accelerator, "accelerator", "", "run it with `NAME`: kvm or tcg (default: kvm where it can be used)")
+	cmd.Flags().StringVar(&tools, "tools", "", "take QEMU and firmware from an `ENVIRONMENT` of the definition")
 	cmd.Flags().StringArrayVar(&flags.credentials, "credential", nil, "hand `NAME=VALUE` to systemd in the machine, or NAME=@FILE; may be repeated")
 	return cmd
 }
@@ -80,7 +89,7 @@ func (f *vmFlags) readCredentials() (map[string]string, error) {
 // serialParams put the kernel and a login prompt on the serial console.
 var serialParams = []string{"console=ttyS0"}
 
-func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags, credentials map[string]string) (err error) {
+func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags, opts vm.Options) (err error) {
 	dir, err := os.MkdirTemp("", "sysc-vm-")
 	if err != nil {
 		return err
@@ -93,15 +102,12 @@ func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags, credentials
 	if err := makeDisk(ctx, disk, b); err != nil {
 		return err
 	}
-	if flags.accelerator == "" {
+	opts.Disk, opts.Dir, opts.Memory, opts.CPUs, opts.Reboot = disk, dir, flags.memory, flags.cpus, true
+	if opts.Accelerator = flags.accelerator; opts.Accelerator == "" {
 		var why error
-		if flags.accelerator, why = vm.Accelerator(ctx); why != nil && !errors.Is(why, vm.ErrMissing) {
+		if opts.Accelerator, why = vm.Accelerator(ctx, opts.Tools); why != nil && !errors.Is(why, vm.ErrMissing) {
 			a.say("The machine is slow: KVM does not work here (%v), so QEMU runs its instructions itself.", why)
 		}
-	}
-	opts := vm.Options{
-		Disk: disk, Dir: dir, Memory: flags.memory, CPUs: flags.cpus, Accelerator: flags.accelerator, Reboot: true,
-		Credentials: credentials,
 	}
 	cmd, err := opts.Command(ctx, true)
 	if err != nil {
@@ -114,6 +120,36 @@ func (a *app) vm(ctx context.Context, b *builtSystem, flags vmFlags, credentials
 		return fmt.Errorf("run machine: %w", err)
 	}
 	return err
+}
+
+// withTools calls fn with QEMU and firmware of an environment, nil for "".
+func (a *app) withTools(ctx context.Context, environment string, flags buildFlags, fn func(*vm.Tools) error) error {
+	if environment == "" {
+		if err := vm.Installed(); err != nil {
+			return fmt.Errorf("%w; or name an environment that has it: --tools", err)
+		}
+		return fn(nil)
+	}
+	def, t, err := a.evaluateOne(ctx, modules.WantEnvironment, environment)
+	if err != nil {
+		return err
+	}
+	// The store stays open, so that nobody collects what runs.
+	return a.withStore(ctx, func(st *localstore.Store) error {
+		paths, err := a.realise(ctx, st, def, []derivations.Ref{t.Ref}, flags)
+		if err != nil {
+			return err
+		}
+		obj, err := st.Object(ctx, paths[t.Ref])
+		if err != nil {
+			return err
+		}
+		root, err := st.CheckoutDir(ctx, obj.Tree)
+		if err != nil {
+			return err
+		}
+		return fn(&vm.Tools{Root: root})
+	})
 }
 
 // makeDisk makes a machine's disk unless there is one.

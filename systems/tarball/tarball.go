@@ -83,7 +83,7 @@ func Write(ctx context.Context, w io.Writer, src Source, root store.Digest, c Co
 }
 
 func write(ctx context.Context, w io.Writer, src Source, root store.Digest, c Compression) error {
-	packed, err := compress(w, c)
+	packed, err := Compress(w, c)
 	if err != nil {
 		return err
 	}
@@ -100,8 +100,8 @@ func write(ctx context.Context, w io.Writer, src Source, root store.Digest, c Co
 	return packed.Close()
 }
 
-// compress returns a writer whose Close leaves w open.
-func compress(w io.Writer, c Compression) (io.WriteCloser, error) {
+// Compress returns a writer to w, the same bytes for the same bytes. Its Close leaves w open.
+func Compress(w io.Writer, c Compression) (io.WriteCloser, error) {
 	switch c {
 	case Gzip:
 		return gzip.NewWriter(w), nil

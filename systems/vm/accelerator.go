@@ -50,28 +50,24 @@ const probeSector = "" +
 // probeCode is the exit code of QEMU for the byte that the machine writes.
 const probeCode = 0x10<<1 | 1
 
-// Accelerator returns what runs the instructions of machines here: [KVM] if it works,
-// else [TCG], with the reason why it is that. Whether KVM works is tried: that its
+// Accelerator returns what runs the instructions of machines here, by QEMU from tools: [KVM]
+// if it works, else [TCG], with the reason why it is that. Whether KVM works is tried: that its
 // device can be opened says little inside of other virtual machines.
-func Accelerator(ctx context.Context) (name string, why error) {
-	if err := probe(ctx, KVM, probeSector, probeTimeout); err != nil {
+func Accelerator(ctx context.Context, tools *Tools) (name string, why error) {
+	if err := probe(ctx, tools, KVM, probeSector, probeTimeout); err != nil {
 		return TCG, err
 	}
 	return KVM, nil
 }
 
 // probe runs a machine of one sector, and reports why that did not end as it should.
-func probe(ctx context.Context, accelerator, sector string, timeout time.Duration) error {
+func probe(ctx context.Context, tools *Tools, accelerator, sector string, timeout time.Duration) error {
 	if accelerator == KVM {
 		f, err := os.OpenFile("/dev/kvm", os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}
 		f.Close()
-	}
-	qemu, err := findProgram()
-	if err != nil {
-		return err
 	}
 	dir, err := os.MkdirTemp("", "sysc-vm-")
 	if err != nil {
@@ -88,8 +84,13 @@ func probe(ctx context.Context, accelerator, sector string, timeout time.Duratio
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("a machine of one sector did not end within %v", timeout))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, qemu, "-machine", "q35", "-accel", accelerator, "-cpu", "max", "-m", "32M", "-nodefaults", "-display", "none",
-		"-device", "isa-debug-exit,iobase=0xf4", "-no-reboot", "-drive", "if=virtio,format=raw,file="+escape(path))
+	cmd, err := tools.command(ctx, []string{
+		"-machine", "q35", "-accel", accelerator, "-cpu", "max", "-m", "32M", "-nodefaults", "-display", "none",
+		"-device", "isa-debug-exit,iobase=0xf4", "-no-reboot", "-drive", "if=virtio,format=raw,file=" + escape(path),
+	})
+	if err != nil {
+		return err
+	}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {

@@ -3,13 +3,8 @@ package vm
 import (
 	"context"
 	"encoding/base64"
-	"errors"
-	"fmt"
-	"io"
 	"maps"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +22,8 @@ type Options struct {
 	Kernel, Initrd, CommandLine string
 	// BIOS makes the firmware a PC's of old; else it is UEFI.
 	BIOS bool
+	// Tools is where QEMU and firmware come from; nil is this machine.
+	Tools *Tools
 	// Temporary keeps what the machine writes in memory or a temporary file of QEMU's,
 	// until it ends.
 	Temporary bool
@@ -44,22 +41,6 @@ type Options struct {
 	Credentials map[string]string
 }
 
-// ErrMissing says, wrapped, that a program or file is not installed.
-var ErrMissing = errors.New("not installed")
-
-// program is QEMU for machines as sysc makes them.
-const program = "qemu-system-x86_64"
-
-// firmware are the places where distributions have UEFI for virtual machines, and
-// what it keeps its settings in to begin with.
-var firmware = []struct{ code, vars string }{
-	{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},           // Debian, Ubuntu
-	{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},                 // older
-	{"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},       // Fedora
-	{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},   // Arch
-	{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}, // SUSE
-}
-
 const (
 	defaultMemory = 1 << 30
 	mebibyte      = 1 << 20
@@ -69,13 +50,9 @@ const (
 // program or firmware that is not there is [ErrMissing], wrapped. With monitor,
 // the keys of QEMU's own console work: Ctrl-A X ends the machine.
 func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) {
-	qemu, err := findProgram()
-	if err != nil {
-		return nil, err
-	}
 	accelerator := o.Accelerator
 	if accelerator == "" {
-		accelerator, _ = Accelerator(ctx)
+		accelerator, _ = Accelerator(ctx, o.Tools)
 	}
 	memory := o.Memory
 	if memory == 0 {
@@ -90,7 +67,7 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		"-device", "virtio-rng-pci", "-device", "i6300esb", "-action", "watchdog=reset",
 	}
 	if !o.BIOS {
-		code, vars, err := o.firmware()
+		code, vars, err := o.Tools.firmware(o.Dir)
 		if err != nil {
 			return nil, err
 		}
@@ -110,15 +87,7 @@ func (o *Options) Command(ctx context.Context, monitor bool) (*exec.Cmd, error) 
 		value := base64.StdEncoding.EncodeToString([]byte(o.Credentials[name]))
 		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+escape(name)+"="+value)
 	}
-	return exec.CommandContext(ctx, qemu, args...), nil
-}
-
-func findProgram() (string, error) {
-	qemu, err := exec.LookPath(program)
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w: Debian has it in the package qemu-system-x86", program, ErrMissing)
-	}
-	return qemu, nil
+	return o.Tools.command(ctx, args)
 }
 
 // media returns what the machine starts from, and keeps its data on.
@@ -166,29 +135,4 @@ func escape(s string) string {
 		out = append(out, c)
 	}
 	return string(out)
-}
-
-// firmware finds UEFI, and copies its settings to a file of the machine's own.
-func (o *Options) firmware() (code, vars string, err error) {
-	for _, f := range firmware {
-		settings, err := os.Open(f.vars)
-		if err != nil {
-			continue
-		}
-		defer settings.Close()
-		if _, err := os.Stat(f.code); err != nil {
-			continue
-		}
-		vars = filepath.Join(o.Dir, "firmware.vars")
-		copied, err := os.OpenFile(vars, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if errors.Is(err, os.ErrExist) {
-			return f.code, vars, nil // the machine ran before
-		}
-		if err != nil {
-			return "", "", err
-		}
-		_, err = io.Copy(copied, settings)
-		return f.code, vars, errors.Join(err, copied.Close())
-	}
-	return "", "", fmt.Errorf("find UEFI firmware: %w: Debian has it in the package ovmf", ErrMissing)
 }
