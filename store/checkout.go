@@ -16,4 +16,8 @@ type CheckoutOptions struct {
 	// one (see xattr(7)). The directory must be out of other users' reach,
 	// because set-id bits are kept although the owners are not.
 	OwnerXattr string
+	// RecordedXattr, with OwnerXattr, tells under which name an extended attribute is
+	// written to a file or directory; ok is false for one that is left out. nil leaves
+	// all out.
+	RecordedXattr func(name string) (recorded string, ok bool)
 }

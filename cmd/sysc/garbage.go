@@ -24,6 +24,9 @@ const (
 	// everything is kept. It saves a third of the memory that 50,000 derivations take at the
 	// peak, for a sixth of the time.
 	evaluationGCPercent = 75
+	// buildGCPercent is that while something is built: packages are decoded in buffers of
+	// tens of megabytes, which are used again.
+	buildGCPercent = 100
 	// gcBegin is how much memory the program may take before that counts, in bytes.
 	gcBegin = 48 << 20
 )

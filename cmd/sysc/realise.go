@@ -77,6 +77,7 @@ func (a *app) realise(ctx context.Context, st *localstore.Store, def definition,
 		return nil, err
 	}
 	a.drawn = progress
+	defer a.garbage.set(a.garbage.set(buildGCPercent))
 	drain, drained := a.signals.drain()
 	paths, err := build.Realise(ctx, st, def.Graph(), want, &build.Options{
 		Jobs:        flags.jobs,

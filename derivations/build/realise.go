@@ -101,7 +101,8 @@ type realiser struct {
 	memory   memoryPool // in place of ready[processor] for steps that say what they need
 	active   int        // jobs that run or are being committed
 
-	wide chan struct{} // holds a token for each step that decodes in parallel
+	removals removals
+	wide     chan struct{} // holds a token for each step that decodes in parallel
 
 	anyFailed bool
 	// begin ends, by endBegin, when no job shall start any more that does not run.
@@ -123,9 +124,14 @@ type message struct {
 	err     error
 }
 
-func (r *realiser) run(parent context.Context, want []derivations.Ref) error {
+func (r *realiser) run(parent context.Context, want []derivations.Ref) (err error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
+	defer func() {
+		if left := r.removals.wait(); left != nil {
+			err = errors.Join(err, fmt.Errorf("realise: %w", left))
+		}
+	}()
 	r.wide = make(chan struct{}, wideSteps)
 	r.messages = make(chan message, 2*len(r.list))
 	r.commits = newCommitter(ctx, r.store, func(c *commit, err error) {

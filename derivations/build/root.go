@@ -21,7 +21,7 @@ import (
 // the root as it left it. Files that it did not touch are not read again.
 func (x *execution) changeRoot(ctx context.Context) (map[string]store.Object, error) {
 	root := x.rootDir()
-	if err := x.store.Checkout(ctx, x.root.Tree, root, store.CheckoutOptions{OwnerXattr: sandbox.OwnerXattr}); err != nil {
+	if err := x.store.Checkout(ctx, x.root.Tree, root, store.CheckoutOptions{OwnerXattr: sandbox.OwnerXattr, RecordedXattr: sandbox.RecordedXattr}); err != nil {
 		return nil, err
 	}
 	known, err := takeSnapshot(ctx, x.store, x.root.Tree, root)

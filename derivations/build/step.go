@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"sysc/derivations"
@@ -124,7 +125,7 @@ func (r *realiser) perform(ctx context.Context, j *job, log *stepLog, varied boo
 			err = errors.Join(err, keepErr)
 			return
 		}
-		err = errors.Join(err, temp.remove())
+		r.removals.remove(&temp)
 	}()
 	if j.d.Builder == derivations.BuilderExec {
 		objects, err = r.exec(ctx, j, &temp, log, varied)
@@ -172,6 +173,36 @@ func (t *tempDir) remove() error {
 	return t.clear()
 }
 
+// removals removes temporary directories while other steps go on: a root of a hundred
+// thousand files takes seconds.
+type removals struct {
+	running sync.WaitGroup
+
+	mu  sync.Mutex
+	err error
+}
+
+func (r *removals) remove(t *tempDir) {
+	if t.clear == nil {
+		return // nobody made it
+	}
+	r.running.Go(func() {
+		if err := t.remove(); err != nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.err = errors.Join(r.err, err)
+		}
+	})
+}
+
+// wait returns when all is gone, with what went wrong.
+func (r *removals) wait() error {
+	r.running.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
 // builtin does a step of this process.
 func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *stepLog) (map[string]store.Object, error) {
 	do, ok := r.opts.Builtins[j.d.Builder]
@@ -207,10 +238,11 @@ func (r *realiser) builtin(ctx context.Context, j *job, temp *tempDir, log *step
 }
 
 const (
-	// wideSteps is how many steps may decode in parallel at once.
-	wideSteps = 2
-	// wideWorkers is with how many goroutines each of these does, at most. Each
-	// needs a block of a big package, 24 to 32 MiB.
+	// wideSteps is how many steps may decode in parallel at once. The other jobs
+	// decode their packages one block after another beside it.
+	wideSteps = 1
+	// wideWorkers is with how many goroutines it does, at most. Each needs a block of a
+	// big package, 24 to 32 MiB, and a dictionary of up to 64.
 	wideWorkers = 4
 )
 

@@ -28,7 +28,7 @@ func newXZReader(r *io.SectionReader, workers int) (io.ReadCloser, error) {
 	case ok && workers > 1 && len(stream.blocks) > 1 && stream.largest() <= maxXZBlock:
 		return newParallelXZ(stream, workers), nil
 	case ok:
-		return &sequentialXZ{stream: stream}, nil
+		return &sequentialXZ{stream: stream, decoder: decoders.Get().(*xzDecoder)}, nil
 	}
 	whole, err := xz.NewReader(io.NewSectionReader(r, 0, r.Size()), maxXZDict)
 	if err != nil {
@@ -40,13 +40,16 @@ func newXZReader(r *io.SectionReader, workers int) (io.ReadCloser, error) {
 // A sequentialXZ decodes the blocks of one stream after one another.
 type sequentialXZ struct {
 	stream  *xzStream
-	decoder xzDecoder
-	next    int  // the block to begin next
-	reading bool // the block before it is being read
+	decoder *xzDecoder // nil when it is closed
+	next    int        // the block to begin next
+	reading bool       // the block before it is being read
 }
 
 // Read reads the decoded bytes.
 func (s *sequentialXZ) Read(p []byte) (int, error) {
+	if s.decoder == nil {
+		return 0, errXZClosed
+	}
 	for {
 		if !s.reading {
 			if s.next == len(s.stream.blocks) {
@@ -64,5 +67,11 @@ func (s *sequentialXZ) Read(p []byte) (int, error) {
 	}
 }
 
-// Close does nothing.
-func (s *sequentialXZ) Close() error { return nil }
+// Close lets the next stream have the decoder.
+func (s *sequentialXZ) Close() error {
+	if s.decoder != nil {
+		decoders.Put(s.decoder)
+		s.decoder = nil
+	}
+	return nil
+}

@@ -68,7 +68,7 @@ func (d *xzDecoder) begin(s *xzStream, i int) {
 	} else {
 		d.source.Reset(data)
 	}
-	if s.sum != nil {
+	if d.sum = nil; s.sum != nil {
 		d.sum = s.sum()
 	}
 	d.lzma.Reset(d.source, d.block.dict, d.block.size)

@@ -52,7 +52,8 @@ func newParallelXZ(stream *xzStream, workers int) *parallelXZ {
 // work decodes until no block is left. It takes a buffer before it takes a
 // block, so the lowest block that is not decoded yet always has one.
 func (p *parallelXZ) work() {
-	var decoder xzDecoder
+	decoder := decoders.Get().(*xzDecoder)
+	defer decoders.Put(decoder)
 	for {
 		var buf []byte
 		select {
@@ -66,7 +67,7 @@ func (p *parallelXZ) work() {
 		}
 		size := p.stream.blocks[i].size
 		if int64(cap(buf)) < size {
-			buf = make([]byte, size)
+			buf = takeBlock(size)
 		}
 		buf = buf[:size]
 		err := decoder.decode(p.stream, i, buf)
@@ -122,6 +123,38 @@ func (p *parallelXZ) advance() {
 func (p *parallelXZ) Close() error {
 	close(p.stop)
 	p.wait.Wait()
-	p.rest, p.err = nil, errXZClosed
+	if p.holding {
+		keepBlock(p.current)
+	}
+	for len(p.free) > 0 {
+		keepBlock(<-p.free)
+	}
+	for _, done := range p.done {
+		if len(done) > 0 {
+			keepBlock((<-done).buf)
+		}
+	}
+	p.holding, p.current, p.rest, p.err = false, nil, nil, errXZClosed
 	return nil
+}
+
+// What packages are decoded with is used again for the next ones: each takes tens of
+// megabytes, and as garbage they would stay for a while.
+var (
+	decoders = sync.Pool{New: func() any { return new(xzDecoder) }}
+	blocks   sync.Pool // of *[]byte
+)
+
+// takeBlock returns a buffer with room for a block.
+func takeBlock(size int64) []byte {
+	if kept, ok := blocks.Get().(*[]byte); ok && int64(cap(*kept)) >= size {
+		return *kept
+	}
+	return make([]byte, size)
+}
+
+func keepBlock(buf []byte) {
+	if cap(buf) > 0 {
+		blocks.Put(&buf)
+	}
 }

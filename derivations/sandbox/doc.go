@@ -22,6 +22,9 @@
 // A builder can be shown other [Circumstances] than there are, to find out whether
 // its result depends on them.
 //
+// What makes files durable, fsync(2) and its relatives, succeeds and does nothing, in
+// every build: the store makes what it takes over durable by itself.
+//
 // There are two kinds of builds.
 //
 // A normal build has a read-only root, an ordinary user's id (1000:100), the
@@ -33,9 +36,11 @@
 // are answered by process 1, which records the owner on the file, in the
 // extended attribute [OwnerXattr]. It follows renames and hard links. stat(2) and
 // its relatives show it, for programs that replace a file give the new one the
-// owner of the old. [Meta] reads it back when the result is harvested. What such
+// owner of the old. Access control lists, which name ids as well, are recorded and
+// shown in the same way. [Meta] reads both back when the result is harvested. What such
 // a build cannot have:
 //
+//   - what is made in a directory with a default access control list does not get one;
 //   - a file made in a directory with the set-group-id bit belongs to root's
 //     group, not to the directory's recorded one;
 //   - through a link into /proc/self, such as /dev/stdin, stat(2) shows 0:0;

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,10 +16,10 @@ const capabilityXattr = "security.capability"
 // localstore's AddOptions.Meta, and is pure.
 //
 // The owner is what was recorded in [OwnerXattr], otherwise 0:0: the owner on
-// disk is only whoever ran the build. Of the attributes, the user's own and
-// file capabilities remain, the latter without the user namespace that the
-// kernel wrote into them; others are the host's (SELinux) or name ids that mean
-// nothing elsewhere (access control lists). Sockets, fifos and devices are not
+// disk is only whoever ran the build. Of the attributes, the user's own, the recorded access
+// control lists and file capabilities remain, the latter without the user namespace that the
+// kernel wrote into them; others are the host's (SELinux), or name ids that mean
+// nothing elsewhere (access control lists that the kernel has). Sockets, fifos and devices are not
 // kept. xattrs is not changed.
 func Meta(path string, st *unix.Stat_t, xattrs []tree.Xattr) (keep bool, mode, uid, gid uint32, kept []tree.Xattr) {
 	switch st.Mode & unix.S_IFMT {
@@ -39,11 +40,30 @@ func Meta(path string, st *unix.Stat_t, xattrs []tree.Xattr) (keep bool, mode, u
 			if value, ok := plainCapabilities(x.Value); ok {
 				kept = append(kept, tree.Xattr{Name: x.Name, Value: value})
 			}
-		case strings.HasPrefix(x.Name, "user."):
+		case x.Name == accessXattr || x.Name == defaultXattr:
+			kept = append(kept, keptACL(x, mode)...)
+		case isUserXattr(x.Name):
 			kept = append(kept, x)
 		}
 	}
+	slices.SortFunc(kept, func(a, b tree.Xattr) int { return strings.Compare(a.Name, b.Name) })
 	return true, mode, uid, gid, kept
+}
+
+func isUserXattr(name string) bool { return strings.HasPrefix(name, "user.") }
+
+// keptACL returns the attribute of a recorded access control list, if it is one.
+func keptACL(x tree.Xattr, mode uint32) []tree.Xattr {
+	acl := recordedACL(x.Name, x.Value, mode)
+	if acl == nil || x.Name == accessXattr && acl.Plain() {
+		return nil
+	}
+	for name, recorded := range recordedXattrs {
+		if recorded == x.Name {
+			return []tree.Xattr{{Name: name, Value: acl.Encode()}}
+		}
+	}
+	return nil
 }
 
 // plainCapabilities returns file capabilities as revision 2 of struct

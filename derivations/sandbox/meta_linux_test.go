@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"sysc/internal/posixacl"
 	"sysc/store/tree"
 )
 
@@ -39,6 +41,12 @@ func TestMeta(t *testing.T) {
 			{Name: "system.posix_acl_access", Value: "x"}, {Name: "trusted.overlay.opaque", Value: "y"},
 			{Name: "user.mine", Value: "z"}, {Name: OwnerXattr, Value: "7:8"},
 		}, result{true, 0o755, 7, 8, []tree.Xattr{{Name: "security.capability", Value: v2}, {Name: "user.mine", Value: "z"}}}},
+		{"access control lists", unix.S_IFDIR | 0o710, []tree.Xattr{{Name: accessXattr, Value: aclOf("4")}, {Name: defaultXattr, Value: aclOf("5")}, {Name: "user.mine", Value: "z"}},
+			result{true, 0o710, 0, 0, []tree.Xattr{
+				{Name: posixacl.Access, Value: strings.NewReplacer("\x01\x00\x06", "\x01\x00\x07", "\x10\x00\x05", "\x10\x00\x01").Replace(aclOf("4"))},
+				{Name: posixacl.Default, Value: aclOf("5")}, {Name: "user.mine", Value: "z"},
+			}}},
+		{"lists of the builder's own making", unix.S_IFREG | 0o644, []tree.Xattr{{Name: accessXattr, Value: "bad"}, {Name: defaultXattr, Value: ""}}, result{keep: true, mode: 0o644}},
 		{"capabilities as they are", unix.S_IFREG, []tree.Xattr{{Name: "security.capability", Value: v2}},
 			result{true, 0, 0, 0, []tree.Xattr{{Name: "security.capability", Value: v2}}}},
 		{"no capabilities", unix.S_IFREG, []tree.Xattr{{Name: "security.capability", Value: v3[:20]}}, result{keep: true}},

@@ -42,7 +42,7 @@ func decodeCommonOwnerCall(nr int32, args [6]uint64) ownerCall {
 	}
 }
 
-// A recorder answers the calls that change or show an owner, and those that show
+// A recorder answers the calls that change or show an owner or an access control list, and those that show
 // circumstances that are not the machine's. It uses a thread of its own, with its
 // own root and working directory.
 type recorder struct {
@@ -140,6 +140,9 @@ func (r *recorder) handle(n *notification) error {
 			return r.listener.answer(n.id, 0)
 		}
 		return r.listener.proceed(n.id)
+	}
+	if call, ok := decodeXattrCall(n.nr, &n.args); ok {
+		return r.serveXattr(n, &call)
 	}
 	errno, err := r.change(n)
 	if err != nil {

@@ -4,11 +4,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
+
+	"sysc/internal/posixacl"
+	"sysc/store/tree"
 )
 
 // own performs steps on files, one an argument: "chown:PATH:UID:GID" and the
@@ -110,11 +114,135 @@ func ownStep(verb, path string, args []string) error {
 	case "setcap":
 		// cap_net_bind_service=ep, in revision 2.
 		return unix.Setxattr(path, capabilityXattr, []byte("\x01\x00\x00\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"), 0)
+	case "set-acl", "fset-acl", "get-acl", "remove-acl":
+		return aclStep(verb, path, args)
 	case "has-cap":
 		_, err := unix.Getxattr(path, capabilityXattr, make([]byte, 64))
 		return err
 	}
 	return fmt.Errorf("no step %s", verb)
+}
+
+// aclOf is a list that lets a group read and search; "plain" is one that a mode can say,
+// "none" takes one away, and "bad" is none.
+func aclOf(group string) string {
+	a := posixacl.ACL{{Tag: posixacl.UserObj, Perm: 6, ID: posixacl.NoID}, {Tag: posixacl.GroupObj, Perm: 4, ID: posixacl.NoID}}
+	switch group {
+	case "bad":
+		return "bad"
+	case "none":
+		return posixacl.ACL(nil).Encode()
+	case "plain":
+	default:
+		id := uint32(0)
+		fmt.Sscan(group, &id)
+		a = append(a, posixacl.Entry{Tag: posixacl.Group, Perm: 5, ID: id}, posixacl.Entry{Tag: posixacl.Mask, Perm: 5, ID: posixacl.NoID})
+	}
+	return append(a, posixacl.Entry{Tag: posixacl.Other, Perm: 0, ID: posixacl.NoID}).Encode()
+}
+
+// aclStep sets, shows or removes a list: args are "access" or "default", and a group.
+func aclStep(verb, path string, args []string) error {
+	name := map[string]string{"access": posixacl.Access, "default": posixacl.Default}[args[0]]
+	switch verb {
+	case "set-acl":
+		return unix.Setxattr(path, name, []byte(aclOf(args[1])), 0)
+	case "fset-acl": // as systemd-tmpfiles does
+		fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.Setxattr(fmt.Sprintf("/proc/self/fd/%d", fd), name, []byte(aclOf(args[1])), 0)
+	case "remove-acl":
+		return unix.Removexattr(path, name)
+	}
+	if _, err := unix.Getxattr(path, name, make([]byte, 5)); err != nil && err != unix.ERANGE {
+		return err
+	}
+	size, err := unix.Getxattr(path, name, nil)
+	if err != nil {
+		return err
+	}
+	value := make([]byte, size)
+	if _, err := unix.Getxattr(path, name, value); err != nil {
+		return err
+	}
+	a, err := posixacl.Parse(string(value))
+	if err != nil {
+		return err
+	}
+	text := ""
+	for _, e := range a {
+		text += fmt.Sprintf(" %d", e.Perm)
+		if e.ID != posixacl.NoID {
+			text += fmt.Sprintf("(%d)", e.ID)
+		}
+	}
+	return fmt.Errorf("%s", text[1:])
+}
+
+// Access control lists that name groups which do not exist on the host are recorded,
+// shown, and kept.
+func TestACLsAreRecorded(t *testing.T) {
+	none := errnoName(unix.ENODATA)
+	acl := func(name, group string) []tree.Xattr { return []tree.Xattr{{Name: name, Value: aclOf(group)}} }
+	for name, c := range map[string]struct {
+		steps []string // each with what it prints behind " = ", "ok" else
+		path  string
+		kept  []tree.Xattr
+	}{
+		"set": {[]string{"set-acl:/top:access:4", "get-acl:/top:access = 6 4 5(4) 5 0", "mode:/top = 650 0:0", "get-acl:/top:default = " + none},
+			"top", acl(posixacl.Access, "4")},
+		"by descriptor": {[]string{"fset-acl:/etc:access:4", "fset-acl:/etc:default:4", "get-acl:/etc:default = 6 4 5(4) 5 0"},
+			"etc", append(acl(posixacl.Access, "4"), acl(posixacl.Default, "4")...)},
+		"default of a file": {[]string{"set-acl:/top:default:4 = EACCES"}, "top", nil},
+		"plain":             {[]string{"set-acl:/top:access:4", "set-acl:/top:access:plain", "get-acl:/top:access = " + none, "mode:/top = 640 0:0"}, "top", nil},
+		"malformed":         {[]string{"set-acl:/top:access:bad = EINVAL", "set-acl:/none:access:4 = ENOENT"}, "top", nil},
+		"removed":           {[]string{"set-acl:/etc:default:4", "remove-acl:/etc:default", "get-acl:/etc:default = " + none}, "etc", nil},
+		"taken away":        {[]string{"set-acl:/top:access:4", "set-acl:/top:access:none", "get-acl:/top:access = " + none}, "top", nil},
+		"then a mode":       {[]string{"set-acl:/top:access:4", "chmod:/top:750", "chmod:/top:650", "get-acl:/top:access = 6 4 5(4) 5 0"}, "top", acl(posixacl.Access, "4")},
+		"a mode shows":      {[]string{"set-acl:/top:access:4", "chmod:/top:704", "get-acl:/top:access = 7 4 5(4) 0 4"}, "", nil},
+		"moved":             {[]string{"set-acl:/top:access:4", "rename:/top:/home/top"}, "home/top", acl(posixacl.Access, "4")},
+		"with an owner":     {[]string{"chown:/top:7:8", "set-acl:/top:access:4", "mode:/top = 650 7:8"}, "top", acl(posixacl.Access, "4")},
+		"through a link":    {[]string{"symlink:/l:top", "set-acl:/l:access:4"}, "top", acl(posixacl.Access, "4")},
+		"an input":          {[]string{"set-acl:" + helperPath + ":access:4 = EROFS"}, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var steps []string
+			want := ""
+			for _, s := range c.steps {
+				step, result, other := strings.Cut(s, " = ")
+				if !other {
+					result = "ok"
+				}
+				steps = append(steps, step)
+				want += step + ": " + result + "\n"
+			}
+			f := newFixture(t).writable().builder(append([]string{"own"}, steps...)...)
+			if got := f.output(); got != want {
+				t.Errorf("got\n%swant\n%s", got, want)
+			}
+			if c.path == "" {
+				return
+			}
+			var kept []tree.Xattr
+			var st unix.Stat_t
+			path := filepath.Join(f.spec.Root, c.path)
+			must(t, unix.Stat(path, &st))
+			var have []tree.Xattr
+			for _, name := range []string{accessXattr, defaultXattr, OwnerXattr} {
+				value := make([]byte, 256)
+				if n, err := unix.Getxattr(path, name, value); err == nil {
+					have = append(have, tree.Xattr{Name: name, Value: string(value[:n])})
+				}
+			}
+			_, _, _, _, kept = Meta(c.path, &st, have)
+			if !slices.Equal(kept, c.kept) {
+				t.Errorf("kept %q, want %q", kept, c.kept)
+			}
+		})
+	}
 }
 
 // atCWD is AT_FDCWD as a system call's argument.

@@ -25,6 +25,7 @@ func filter(writableRoot bool, c *Circumstances) program {
 	set(allow, statCalls)
 	set(allow, nativeStatCalls)
 	set(fail(unix.EPERM), refusedCalls)
+	set(fail(0), syncCalls)
 	set(fail(unix.ENOSYS), []uint32{unix.SYS_CLONE3}) // its flags are out of reach for a filter
 	set(failIfBits(0, newNamespaces, unix.EPERM), []uint32{unix.SYS_CLONE})
 	set(failIfBits(0, newNamespaces|unix.CLONE_NEWTIME, unix.EPERM), []uint32{unix.SYS_UNSHARE})
@@ -71,6 +72,10 @@ func superuser(set func(rule, []uint32)) {
 	set(notify, []uint32{unix.SYS_CHROOT})
 	set(fail(0), identityCalls)
 	set(allow, xattrCalls)
+	for nr := range xattrQuestions {
+		set(notify, []uint32{uint32(nr)})
+	}
+	set(fail(unix.ENOSYS), xattrAtCalls)
 	set(allow, []uint32{
 		unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_OPENAT, unix.SYS_OPENAT2,
 	})
@@ -138,6 +143,17 @@ var xattrCalls = []uint32{
 	unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR, unix.SYS_REMOVEXATTRAT,
 }
 
+// xattrAtCalls are as their elder relatives, of which C libraries make use without them
+// (Linux 6.13).
+var xattrAtCalls = []uint32{unix.SYS_SETXATTRAT, unix.SYS_GETXATTRAT, unix.SYS_LISTXATTRAT, unix.SYS_REMOVEXATTRAT}
+
+// syncCalls make files durable. They succeed and do nothing: what a builder leaves is read
+// as it stands and made durable by the store, and all else is thrown away. dpkg alone
+// asks for six of them per package.
+var syncCalls = []uint32{
+	unix.SYS_SYNC, unix.SYS_SYNCFS, unix.SYS_FSYNC, unix.SYS_FDATASYNC, unix.SYS_SYNC_FILE_RANGE,
+}
+
 // ownerCalls change the owner of a file.
 var ownerCalls = []uint32{unix.SYS_FCHOWN, unix.SYS_FCHOWNAT}
 
@@ -183,8 +199,7 @@ var allowedCalls = []uint32{
 	unix.SYS_FSTATFS, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2, unix.SYS_READLINKAT, unix.SYS_GETDENTS64,
 	unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_RENAMEAT,
 	unix.SYS_RENAMEAT2, unix.SYS_TRUNCATE, unix.SYS_FTRUNCATE, unix.SYS_FALLOCATE, unix.SYS_FADVISE64,
-	unix.SYS_READAHEAD, unix.SYS_SYNC, unix.SYS_SYNCFS, unix.SYS_FSYNC, unix.SYS_FDATASYNC,
-	unix.SYS_SYNC_FILE_RANGE, unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_TEE,
+	unix.SYS_READAHEAD, unix.SYS_COPY_FILE_RANGE, unix.SYS_SENDFILE, unix.SYS_SPLICE, unix.SYS_TEE,
 	unix.SYS_VMSPLICE, unix.SYS_UTIMENSAT, unix.SYS_UMASK, unix.SYS_GETCWD, unix.SYS_CHDIR,
 	unix.SYS_FCHDIR, unix.SYS_FCNTL, unix.SYS_FLOCK, unix.SYS_DUP, unix.SYS_DUP3, unix.SYS_PIPE2,
 	unix.SYS_NAME_TO_HANDLE_AT, unix.SYS_CACHESTAT, unix.SYS_INOTIFY_INIT1, unix.SYS_INOTIFY_ADD_WATCH,

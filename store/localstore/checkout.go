@@ -23,7 +23,7 @@ import (
 // else. After an error dst holds a part of the tree; a tree of more entries than
 // tree.MaxExpanded is refused before anything is written.
 func (s *Store) Checkout(ctx context.Context, root store.Digest, dst string, opts store.CheckoutOptions) error {
-	l := layout{link: opts.Link, chown: opts.Chown, ownerXattr: opts.OwnerXattr, topMode: 0o755}
+	l := layout{link: opts.Link, chown: opts.Chown, ownerXattr: opts.OwnerXattr, recorded: opts.RecordedXattr, topMode: 0o755}
 	err := s.checkListings(ctx, root, false)
 	if err == nil {
 		err = s.checkout(ctx, root, dst, l)
@@ -107,6 +107,7 @@ type layout struct {
 	shared     bool // approximate the mode, so that every file can be a link
 	chown      bool
 	ownerXattr string
+	recorded   func(name string) (recorded string, ok bool)
 	topMode    uint32
 }
 
@@ -326,7 +327,7 @@ func (c *checkout) diskMode(e *tree.Entry) uint32 {
 // owned reports whether owner has something to do.
 func (c *checkout) owned(e *tree.Entry) bool {
 	return c.chown && (e.UID != c.euid || e.GID != c.egid || len(e.Xattrs) > 0) ||
-		c.ownerXattr != "" && (e.UID != 0 || e.GID != 0)
+		c.ownerXattr != "" && (e.UID != 0 || e.GID != 0 || c.recorded != nil && len(e.Xattrs) > 0)
 }
 
 // owner gives an open file or directory its owner and extended attributes. The
@@ -347,6 +348,16 @@ func (c *checkout) owner(fd int, e *tree.Entry) error {
 		value := fmt.Appendf(nil, "%d:%d", e.UID, e.GID)
 		if err := unix.Fsetxattr(fd, c.ownerXattr, value, 0); err != nil {
 			return fmt.Errorf("set extended attribute %q: %w", c.ownerXattr, err)
+		}
+	}
+	if c.ownerXattr == "" || c.recorded == nil {
+		return nil
+	}
+	for _, x := range e.Xattrs {
+		if name, ok := c.recorded(x.Name); ok {
+			if err := unix.Fsetxattr(fd, name, []byte(x.Value), 0); err != nil {
+				return fmt.Errorf("set extended attribute %q: %w", name, err)
+			}
 		}
 	}
 	return nil

@@ -348,3 +348,35 @@ func TestSameContentManyTimes(t *testing.T) {
 	}
 	verify(t, s)
 }
+
+// Extended attributes are written under the names that the caller has for them.
+func TestCheckoutRecordsXattrs(t *testing.T) {
+	s := newStore(t)
+	b := tree.NewBuilder(s, store.Digest{})
+	d, n, err := s.AddBlob(t.Context(), strings.NewReader("text"))
+	must(t, err)
+	xattrs := []tree.Xattr{{Name: "security.capability", Value: "c"}, {Name: "system.posix_acl_access", Value: "a"}, {Name: "user.mine", Value: "m"}}
+	must(t, b.Put(t.Context(), "dir/file", tree.Entry{Type: tree.File, Mode: 0o600, Digest: d, Size: n, Xattrs: xattrs}))
+	must(t, b.Mkdir(t.Context(), "dir", tree.Entry{Type: tree.Dir, Mode: 0o755, Xattrs: xattrs}))
+	root, _, err := b.Write(t.Context(), s)
+	must(t, err)
+	names := map[string]string{"system.posix_acl_access": "user.acl", "user.mine": "user.mine"}
+	opts := store.CheckoutOptions{OwnerXattr: "user.o", RecordedXattr: func(name string) (string, bool) {
+		recorded, ok := names[name]
+		return recorded, ok
+	}}
+	dst := filepath.Join(t.TempDir(), "root")
+	must(t, s.Checkout(t.Context(), root, dst, opts))
+	for _, path := range []string{"dir", "dir/file"} {
+		for name, want := range map[string]string{"user.acl": "a", "user.mine": "m", "user.o": "", "security.capability": ""} {
+			value := make([]byte, 10)
+			n, err := unix.Lgetxattr(filepath.Join(dst, path), name, value)
+			if want == "" && err == unix.ENODATA {
+				continue
+			}
+			if err != nil || string(value[:n]) != want {
+				t.Errorf("%s: %s is %q, %v, want %q", path, name, value[:max(n, 0)], err, want)
+			}
+		}
+	}
+}

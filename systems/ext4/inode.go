@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sysc/internal/posixacl"
 	"sysc/store/tree"
 )
 
@@ -94,7 +95,7 @@ func putExtents(b []byte, list []extent, room int) {
 var prefixes = []struct {
 	text  string
 	index uint8
-}{{"user.", 1}, {"trusted.", 4}, {"security.", 6}}
+}{{"user.", 1}, {posixacl.Access, 2}, {posixacl.Default, 3}, {"trusted.", 4}, {"security.", 6}}
 
 // encodeXattrs writes extended attributes behind an inode: names from the front, values
 // from the back.
@@ -110,7 +111,11 @@ func encodeXattrs(b []byte, list []tree.Xattr) error {
 		if err != nil {
 			return err
 		}
-		back -= (len(x.Value) + 3) &^ 3
+		value, err := diskValue(x)
+		if err != nil {
+			return err
+		}
+		back -= (len(value) + 3) &^ 3
 		size := (xattrEntrySize + len(name) + 3) &^ 3
 		if front+size+4 > back { // four zeros end the names
 			return fmt.Errorf("extended attributes of more than %d bytes", xattrRoom)
@@ -118,12 +123,34 @@ func encodeXattrs(b []byte, list []tree.Xattr) error {
 		b[front] = uint8(len(name))
 		b[front+1] = index
 		binary.LittleEndian.PutUint16(b[front+2:], uint16(back))
-		binary.LittleEndian.PutUint32(b[front+8:], uint32(len(x.Value)))
+		binary.LittleEndian.PutUint32(b[front+8:], uint32(len(value)))
 		copy(b[front+xattrEntrySize:], name)
-		copy(b[back:], x.Value)
+		copy(b[back:], value)
 		front += size
 	}
 	return nil
+}
+
+// diskValue is what the file system keeps of an attribute's value: of an access control
+// list, its own form, with numbers only where they mean something (fs/ext4/acl.h).
+func diskValue(x tree.Xattr) (string, error) {
+	if x.Name != posixacl.Access && x.Name != posixacl.Default {
+		return x.Value, nil
+	}
+	acl, err := posixacl.Parse(x.Value)
+	if err != nil {
+		return "", fmt.Errorf("extended attribute %s: %w", x.Name, err)
+	}
+	const version = 1
+	b := binary.LittleEndian.AppendUint32(nil, version)
+	for _, e := range acl {
+		b = binary.LittleEndian.AppendUint16(b, e.Tag)
+		b = binary.LittleEndian.AppendUint16(b, e.Perm)
+		if e.ID != posixacl.NoID {
+			b = binary.LittleEndian.AppendUint32(b, e.ID)
+		}
+	}
+	return string(b), nil
 }
 
 func cutPrefix(name string) (index uint8, rest string, err error) {

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sysc/internal/posixacl"
 	"sysc/store"
 	"sysc/store/localstore"
 	"sysc/store/tree"
@@ -33,6 +34,13 @@ func OwnMounts(t testing.TB) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// journal is an access control list as systemd gives the directory of the journal: the
+// group adm may read it.
+var journal = posixacl.ACL{
+	{Tag: posixacl.UserObj, Perm: 7, ID: posixacl.NoID}, {Tag: posixacl.GroupObj, Perm: 5, ID: posixacl.NoID},
+	{Tag: posixacl.Group, Perm: 5, ID: 4}, {Tag: posixacl.Mask, Perm: 5, ID: posixacl.NoID}, {Tag: posixacl.Other, Perm: 5, ID: posixacl.NoID},
 }
 
 // A World is a store with a root tree that has a bit of everything.
@@ -80,6 +88,9 @@ func NewWorld(t testing.TB) *World {
 	put("bin", tree.Entry{Type: tree.Link, Mode: 0o777, Target: "usr/bin"})
 	put("usr/long", tree.Entry{Type: tree.Link, Mode: 0o777, UID: 3, Target: strings.Repeat("x", 4095)})
 	put("tmp", tree.Entry{Type: tree.Dir, Mode: 0o1777})
+	put("var/log/journal", tree.Entry{Type: tree.Dir, Mode: 0o2755, UID: 0, GID: 999, Xattrs: []tree.Xattr{
+		{Name: posixacl.Access, Value: journal.Encode()}, {Name: posixacl.Default, Value: journal.Encode()},
+	}})
 	put("home/ada", tree.Entry{Type: tree.Dir, Mode: 0o2750, UID: 1000, GID: 1001, Xattrs: []tree.Xattr{{Name: "user.dir", Value: "y"}}})
 	for i := range 300 {
 		file(fmt.Sprintf("usr/many/%d-%s", i, strings.Repeat("n", 100)), 0o644, 0, 0, fmt.Sprint(i))

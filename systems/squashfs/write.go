@@ -99,6 +99,10 @@ type written struct {
 // entry writes an entry and everything below it. number is that of its inode,
 // parent that of the directory's that it is in.
 func (img *image) entry(e *tree.Entry, number, parent uint32, depth int) (*written, error) {
+	e, err := withoutACL(e)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", e.Name, err)
+	}
 	attrs, err := img.xattrs.add(e.Xattrs)
 	if err != nil {
 		return nil, fmt.Errorf("%q: %w", e.Name, err)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sysc/internal/posixacl"
 	"sysc/store/tree"
 )
 
@@ -13,6 +14,31 @@ type xattrTable struct {
 	keys  meta
 	ids   fields
 	known map[string]uint32
+}
+
+// withoutACL returns an entry without its access control lists, which SquashFS cannot
+// hold, with a mode by which nobody has more rights.
+func withoutACL(e *tree.Entry) (*tree.Entry, error) {
+	if len(e.Xattrs) == 0 {
+		return e, nil
+	}
+	out := *e
+	var kept []tree.Xattr
+	for _, x := range e.Xattrs {
+		switch x.Name {
+		case posixacl.Access:
+			acl, err := posixacl.Parse(x.Value)
+			if err != nil {
+				return e, fmt.Errorf("extended attribute %s: %w", x.Name, err)
+			}
+			out.Mode = acl.Without(e.Mode)
+		case posixacl.Default:
+		default:
+			kept = append(kept, x)
+		}
+	}
+	out.Xattrs = kept
+	return &out, nil
 }
 
 // xattrPrefixes are what names can begin with, by their numbers.

@@ -16,7 +16,7 @@ import (
 var Programs = []string{
 	"sh", "dpkg", "dpkg-deb", "dpkg-divert", "dpkg-query", "dpkg-split", "dpkg-statoverride", "dpkg-trigger",
 	"update-alternatives", "start-stop-daemon", "ldconfig", "tar", "diff", "cat", "chgrp", "chmod", "chown", "cp",
-	"cut", "date", "dirname", "env", "find", "grep", "head", "id", "install", "ln", "ls", "mkdir", "mktemp", "mv", "readlink",
+	"cut", "date", "dirname", "env", "find", "flock", "grep", "head", "id", "install", "ln", "ls", "mkdir", "mktemp", "mv", "readlink",
 	"rm", "rmdir", "sed", "sleep", "sort", "stat", "tail", "touch", "tr", "true", "uname", "xargs",
 }
 

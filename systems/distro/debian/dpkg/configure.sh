@@ -129,8 +129,41 @@ if [ -x $initramfs ]; then
 	chmod 0755 $initramfs
 fi
 
+# A kernel's postinst waits for depmod, which decompresses thousands of modules. It has done
+# so by then: it begins now, and whoever calls it waits for it. The lock is what its
+# processes have open; what they read counts only if nobody has changed it since.
+depmod=/usr/sbin/depmod
+if [ -e $depmod ] && command -v flock >/dev/null; then
+	ln -s "$(readlink -f $depmod)" $stage/depmod
+	mv $depmod $stage/depmod-own
+	cat >$depmod <<-EOT
+		#!/bin/sh
+		flock $stage/depmod-lock true
+		if [ \$# -eq 1 ] && [ -e "$stage/depmod-of-\$1" ]; then
+			changed=\$(find "/lib/modules/\$1/" /lib/depmod.d/ /etc/depmod.d/ -mindepth 1 ! -name 'modules.*' -cnewer $stage/depmod-lock 2>/dev/null | head -n 1)
+			[ -n "\$changed" ] || exit 0
+		fi
+		exec $stage/depmod "\$@"
+	EOT
+	chmod 0755 $depmod
+	exec 9>$stage/depmod-lock
+	flock 9
+	for kernel in /boot/vmlinuz-*; do
+		version=${kernel#/boot/vmlinuz-}
+		if [ -d "/lib/modules/$version" ] && [ ! -e "/lib/modules/$version/modules.dep" ]; then
+			$stage/depmod "$version" && : >"$stage/depmod-of-$version"
+		fi
+	done &
+	exec 9>&-
+fi
+
 step "configure all packages"
 dpkg --configure -a
+
+if [ -e $stage/depmod-lock ]; then
+	flock $stage/depmod-lock true
+	mv -f $stage/depmod-own $depmod
+fi
 
 if [ -e $stage/update-initramfs ]; then
 	mv -f $stage/update-initramfs $initramfs
