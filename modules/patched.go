@@ -39,7 +39,10 @@ func (r *rootRequest) unknownVersions(u *debian.Universe) diag.List {
 		versions := u.VersionsOf(name)
 		pin := debian.Pin{Version: chosen.version}
 		fits := func(v string) bool { return pin.Fits(name, v, "") }
-		if len(versions) > 0 && !slices.ContainsFunc(versions, fits) {
+		switch {
+		case len(versions) == 0:
+			diags = append(diags, diag.Errorf(chosen.at, "Unknown package", "There is no package %q of which a version could be taken.", name)...)
+		case !slices.ContainsFunc(versions, fits):
 			diags = append(diags, diag.Errorf(chosen.at, "No such version", "There is no version %s of the package %q; there is %s.", chosen.version, name, strings.Join(versions, ", "))...)
 		}
 	}

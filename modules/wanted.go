@@ -3,6 +3,7 @@ package modules
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -76,6 +77,11 @@ func (w *work) sortPackages(m *lang.Module, list []wantedPackage, base, what str
 			diags = append(diags, out.addEnvironment(env, p.at, base, what)...)
 			continue
 		}
+		if name, ok := namesFile(p.text); ok {
+			diags = append(diags, diag.Errorf(p.at, "Package file in a list of names",
+				"A package file is installed by its name: put %q here, and say in a block which file that is: package %q { from = source(\"./%s.deb\") }, on lines of its own.", name, name, name)...)
+			continue
+		}
 		if strings.HasPrefix(p.text, storePrefix) {
 			if !slices.Contains(out.outputs, p.text) {
 				out.outputs = append(out.outputs, p.text)
@@ -105,6 +111,18 @@ func (w *work) sortPackages(m *lang.Module, list []wantedPackage, base, what str
 	}
 	sortWanted(&out.named)
 	return out, diags
+}
+
+// namesFile returns the name of the package that a package file is of, going by the file's
+// name, NAME_VERSION_ARCHITECTURE.deb.
+func namesFile(text string) (name string, ok bool) {
+	file := path.Base(text)
+	if strings.HasPrefix(text, storePrefix) {
+		_, file, _ = strings.Cut(file, "-") // behind the id
+	}
+	name, ok = strings.CutSuffix(file, ".deb")
+	name, _, _ = strings.Cut(name, "_")
+	return name, ok
 }
 
 // sortWanted sorts packages, and leaves out what is there already.
