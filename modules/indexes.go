@@ -32,9 +32,9 @@ func (p *Project) Indexes(get func(debian.Settings) debian.Fetcher) ([]File, dia
 	seen := map[store.Digest]bool{}
 	for _, m := range p.work.modules() {
 		for _, label := range labels(m.Definition.Inputs) {
-			in, more := p.input(m, label, diag.Range{})
+			in, more := p.anyInput(m, label, diag.Range{})
 			diags = append(diags, more...)
-			if in == nil {
+			if in == nil || in.fetched != nil {
 				continue
 			}
 			fetcher := get(in.settings)

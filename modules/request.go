@@ -77,6 +77,7 @@ type seeker struct {
 var errDiagnosed = errors.New("the definition has errors")
 
 func (s *seeker) show(diags diag.List) error {
+	diags = s.p.unlocked(diags)
 	if len(diags) > 0 {
 		s.shown = append(s.shown, diags)
 	}

@@ -32,7 +32,7 @@ func (p *Project) Check(ctx context.Context, loaded diag.List) diag.List {
 	if known {
 		diags = append(diags, p.Validate(ctx)...)
 	}
-	return diags.Sort()
+	return p.unlocked(diags.Sort())
 }
 
 // Validate evaluates everything: every value, input and derivation, and every
@@ -41,7 +41,7 @@ func (p *Project) Check(ctx context.Context, loaded diag.List) diag.List {
 // evaluated, too, as far as nothing is built for them.
 func (p *Project) Validate(ctx context.Context) diag.List {
 	diags := p.wrong(p.everything(ctx))
-	return append(diags, p.validateTests(ctx, diags.HasErrors())...).Sort()
+	return p.unlocked(append(diags, p.validateTests(ctx, diags.HasErrors())...).Sort())
 }
 
 // everything is what is wrong with the definition itself, what belongs to a module
@@ -171,6 +171,29 @@ func (p *Project) wrong(diags diag.List) diag.List {
 		}
 		return false
 	})
+}
+
+// unlocked makes one error of all about what sysc.lock does not say, where there is no
+// such file: it says all of it, once it has been written.
+func (p *Project) unlocked(diags diag.List) diag.List {
+	if p.def == nil || p.lockDigest != "" {
+		return diags
+	}
+	const noFile = "No lock file"
+	said := false
+	var out diag.List
+	for _, d := range diags {
+		if d.Summary != missingLock && d.Summary != noFile {
+			out = append(out, d)
+			continue
+		}
+		if !said {
+			said = true
+			out = append(out, &diag.Diagnostic{Severity: diag.Error, Summary: noFile, Subject: d.Subject, Context: d.Context,
+				Detail: "There is no sysc.lock beside the definition yet. It pins everything that comes from outside, so that it is the same on every machine. To write it, run\n\n  sysc lock\n\nand keep it with the definition."})
+		}
+	}
+	return out
 }
 
 // alone reports whether the definition is a module without any user.

@@ -17,6 +17,7 @@ import (
 	"sysc/internal/bytesize"
 	"sysc/internal/download"
 	"sysc/modules"
+	"sysc/modules/source"
 	"sysc/store"
 	"sysc/store/cache"
 	"sysc/store/localstore"
@@ -179,8 +180,28 @@ func resultsBehind(ctx context.Context, st *localstore.Store, g *derivations.Gra
 	return results, nil
 }
 
-// caches returns what is asked before anything is built, nil for nothing.
+// caches returns what is asked before anything is built, nil for nothing: the copies
+// beside the definition, then what that names.
 func (a *app) caches(st *localstore.Store, def definition, client *download.Client) (build.Cache, error) {
+	var all severalCaches
+	if a.hasVendorDir(source.VendorTrees) {
+		all = append(all, &vendorCache{app: a, store: st})
+	}
+	named, err := a.namedCaches(st, def, client)
+	if err != nil {
+		return nil, err
+	}
+	if named != nil {
+		all = append(all, named)
+	}
+	if len(all) == 0 {
+		return nil, nil
+	}
+	return all, nil
+}
+
+// namedCaches returns those of the definition, nil for none.
+func (a *app) namedCaches(st *localstore.Store, def definition, client *download.Client) (*cache.Caches, error) {
 	settings := def.Caches()
 	var addresses []string
 	for _, address := range settings.Addresses {

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -41,6 +43,11 @@ func (a *app) hasVendorDir(name ...string) bool {
 	return err == nil && info.IsDir()
 }
 
+// vendorsFetched reports whether there are copies of what builds fetch.
+func (a *app) vendorsFetched() bool {
+	return a.hasVendorDir(source.VendorFiles) || a.hasVendorDir(source.VendorTrees)
+}
+
 // A vendorFlags is what sysc lock is to copy.
 type vendorFlags struct {
 	// dir is the directory, "" for nothing new.
@@ -70,7 +77,7 @@ func (a *app) vendor(ctx context.Context, flags vendorFlags) error {
 		return err
 	}
 	indexes := flags.set() || a.hasVendorDir(source.VendorIndexes)
-	files := flags.files || a.hasVendorDir(source.VendorFiles)
+	files := flags.files || a.vendorsFetched()
 	if !indexes && !files {
 		return nil
 	}
@@ -182,10 +189,7 @@ func (a *app) vendorFetched(ctx context.Context, project *modules.Project) error
 	if err := a.copyFiles(ctx, source.VendorFiles, files, "file", "files", func() {}); err != nil {
 		return err
 	}
-	for _, h := range others {
-		a.say("Note: what %s fetches is no file, and is not copied: sysc store export carries it to another machine.", project.Graph().Origin(h).Label)
-	}
-	return nil
+	return a.vendorTrees(ctx, st, project, others)
 }
 
 func (a *app) copyFiles(ctx context.Context, name string, files []source.VendorFile, one, many string, done func()) error {
@@ -198,6 +202,15 @@ func (a *app) copyFiles(ctx context.Context, name string, files []source.VendorF
 	if err != nil {
 		return fmt.Errorf("write %s/%s: %w", a.vendorName(), name, err)
 	}
+	if added+removed == 0 {
+		a.say("%s/%s is up to date.", a.vendorName(), name)
+	}
+	a.countCopies(name, added, removed, one, many)
+	return nil
+}
+
+// countCopies tells how many copies came and went.
+func (a *app) countCopies(name string, added, removed int, one, many string) {
 	count := func(sign string, n int) {
 		switch n {
 		case 0:
@@ -209,10 +222,6 @@ func (a *app) copyFiles(ctx context.Context, name string, files []source.VendorF
 	}
 	count("-", removed)
 	count("+", added)
-	if added+removed == 0 {
-		a.say("%s/%s is up to date.", a.vendorName(), name)
-	}
-	return nil
 }
 
 // checkVendor compares the copies with the lock file.
@@ -232,12 +241,15 @@ func (a *app) checkVendor(ctx context.Context, project *modules.Project) error {
 			return err
 		}
 	}
-	if a.hasVendorDir(source.VendorFiles) {
-		found, _, diags := project.Fetched(ctx)
+	if a.vendorsFetched() {
+		found, others, diags := project.Fetched(ctx)
 		if err := a.diagnose(diags, project.Files()); err != nil {
 			return err
 		}
-		return a.checkFiles(source.VendorFiles, found)
+		if err := a.checkFiles(source.VendorFiles, found); err != nil {
+			return err
+		}
+		return a.checkTrees(project, others)
 	}
 	return nil
 }
@@ -247,7 +259,7 @@ func (a *app) checkVendoredModules() error {
 	if err != nil {
 		return err
 	}
-	wanted := map[string]bool{source.VendorIndexes: true, source.VendorFiles: true}
+	wanted := map[string]bool{source.VendorIndexes: true, source.VendorFiles: true, source.VendorTrees: true}
 	for _, key := range slices.Sorted(maps.Keys(locked)) {
 		m := locked[key]
 		wanted[source.VendorName(m.Package, m.Pin)] = true
@@ -281,7 +293,7 @@ func (a *app) checkFiles(name string, files []modules.File) error {
 // checkEntries reports what is in a directory of copies and should not be.
 func (a *app) checkEntries(name string, wanted map[string]bool) error {
 	entries, err := os.ReadDir(filepath.Join(a.vendorDir(), name))
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, e := range entries {

@@ -66,7 +66,7 @@ func (r *realiser) fetchable(j *job) bool {
 var errNotCached = errors.New("it is not in the cache")
 
 // take makes the outputs of a job valid that the cache has. It returns errNotCached
-// when that does not work, for whatever reason.
+// when it has not all of them.
 func (r *realiser) take(ctx context.Context, j *job) (*commit, error) {
 	unlock, err := r.store.Lock(r.begin, "build "+j.key.String(), func(holder string) {
 		r.emit(j, Event{Kind: Waiting, Line: holder})
@@ -75,7 +75,10 @@ func (r *realiser) take(ctx context.Context, j *job) (*commit, error) {
 		return nil, errNotCached
 	}
 	c, err := r.fetchAll(ctx, j)
-	if err != nil || c == nil {
+	switch {
+	case err != nil && !errors.Is(err, store.ErrNotExist) && ctx.Err() == nil:
+		return nil, errors.Join(r.failed(ctx, j, nil, "", err), unlock())
+	case err != nil || c == nil:
 		return nil, errors.Join(unlock(), errNotCached)
 	}
 	c.release = unlock

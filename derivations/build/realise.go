@@ -223,6 +223,10 @@ func (r *realiser) handle(ctx context.Context, m message) error {
 	if errors.Is(m.err, errNotCached) {
 		r.active--
 		j.fetching, j.tried, j.state = false, true, blocked
+		if ctx.Err() != nil {
+			r.fail(ctx, j, context.Cause(ctx))
+			return nil
+		}
 		return r.advance(ctx, j)
 	}
 	r.active--

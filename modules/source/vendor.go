@@ -88,14 +88,14 @@ type Vendored struct {
 }
 
 // Vendor makes a directory hold copies of packages, and nothing else but the
-// directories of files ([VendorIndexes], [VendorFiles]): those that are
+// directories of files ([VendorIndexes], [VendorFiles], [VendorTrees]): those that are
 // there stay, others appear whole or not at all. It returns the names that it added
 // and removed, sorted, and paths of empty directories, which git does not keep.
 func Vendor(vendor string, packages []Vendored) (added, removed, empty []string, err error) {
 	if err := os.MkdirAll(vendor, 0o755); err != nil {
 		return nil, nil, nil, err
 	}
-	wanted := map[string]bool{VendorIndexes: true, VendorFiles: true}
+	wanted := map[string]bool{VendorIndexes: true, VendorFiles: true, VendorTrees: true}
 	for _, v := range packages {
 		name := VendorName(v.Package, v.Pin)
 		if wanted[name] {

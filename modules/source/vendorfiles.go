@@ -23,6 +23,8 @@ const (
 	VendorIndexes = "indexes"
 	// VendorFiles has what builds fetch.
 	VendorFiles = "files"
+	// VendorTrees has what builds fetch that is no file: each has a directory.
+	VendorTrees = "trees"
 )
 
 // A VendorFile is a file to be copied.

@@ -18,6 +18,9 @@ type ImportOptions struct {
 	Trusted sign.TrustedKeys
 	// Beside are signatures of objects that did not come with the stream.
 	Beside map[store.Path][]sign.Signature
+	// Known are objects that need nobody's word, because the caller knows their paths from
+	// their contents.
+	Known map[store.Path]bool
 	// AllowUnsigned takes everything, whoever vouches for it.
 	AllowUnsigned bool
 	// Progress may be nil.

@@ -77,7 +77,7 @@ func (m *importer) admit(ctx context.Context, t *table) error {
 		one.signatures = sign.Merge(one.signatures, m.opts.Beside[one.object.Path])
 		if valid[one.object.Path] {
 			err = m.compare(ctx, &one.object)
-		} else {
+		} else if !m.opts.Known[one.object.Path] {
 			err = m.vouched(sign.Object(&one.object), one.signatures, UntrustedError{Object: one.object.Path})
 		}
 		if err != nil {

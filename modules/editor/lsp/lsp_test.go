@@ -449,7 +449,7 @@ func TestChangesOutside(t *testing.T) {
 		}
 	}
 	c.open("main.sysc.hcl", main)
-	expect("nothing is locked", "sysc.lock has no module")
+	expect("nothing is locked", "There is no sysc.lock")
 	c.write("sysc.lock", strings.Replace(lockedNet, "TREE", tree, 1))
 	c.changed("sysc.lock")
 	expect("nothing is fetched", "Module is not here")
