@@ -14,9 +14,11 @@ import (
 	"sysc/systems/vm"
 )
 
-// TestVMFormats: what sysc image writes boots, in each of its forms.
+// TestVMFormats: what sysc image writes boots, in each of its forms, with UEFI and a BIOS.
 func TestVMFormats(t *testing.T) {
-	d := newVMDefinition(t, "minimal")
+	d := newVMDefinition(t, "minimal", "grub-pc-bin")
+	t.Run("iso", func(t *testing.T) { bootsISO(t, d) })
+	t.Run("bios", func(t *testing.T) { fallsBackOnBIOS(t, d.image(t)) })
 	t.Run("qcow2", func(t *testing.T) {
 		disk := filepath.Join(t.TempDir(), "disk.qcow2")
 		d.sysc(t, "image", "--format", "qcow2", "--output", disk)
@@ -66,13 +68,6 @@ func TestVMFormats(t *testing.T) {
 		tool(t, "mcopy", "-i", disk, program, "::/EFI/BOOT/BOOTX64.EFI")
 		power(t, disk).runsFromMemory()
 	})
-}
-
-// TestVMBIOS: a system with GRUB boots on a machine of old as well.
-func TestVMBIOS(t *testing.T) {
-	d := newVMDefinition(t, "minimal", "grub-pc-bin")
-	t.Run("iso", func(t *testing.T) { bootsISO(t, d) })
-	t.Run("disk", func(t *testing.T) { fallsBackOnBIOS(t, d.image(t)) })
 }
 
 // bootsISO: one file is a disc and a stick, for UEFI and BIOS.

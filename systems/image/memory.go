@@ -171,13 +171,21 @@ func memoryUKI(ctx context.Context, w io.Writer, st Store, system *systems.Syste
 		return err
 	}
 	defer kernel.Close()
-	return uki.Write(w, stub, []uki.Section{
+	sum := sha256.New()
+	err = uki.Write(w, stub, []uki.Section{
 		uki.Text(uki.OSRelease, "ID=sysc\nPRETTY_NAME=\""+m.Name+"\"\n"),
 		uki.Text(uki.CommandLine, MemoryCommandLine(m, params...)),
 		uki.Text(uki.Release, m.Kernel.Version),
 		{Name: uki.Initrd, Size: size, Data: f},
-		{Name: uki.Linux, Size: m.Kernel.Size, Data: kernel},
+		{Name: uki.Linux, Size: m.Kernel.Size, Data: io.TeeReader(kernel, sum)},
 	})
+	if err != nil {
+		return err
+	}
+	if got := store.Digest(sum.Sum(nil)); got != m.Kernel.Digest {
+		return fmt.Errorf("copy kernel: the store's copy is damaged: digest %s, want %s", got, m.Kernel.Digest)
+	}
+	return nil
 }
 
 // stubs are the stubs of systemd-stub(7) for each platform, where packages have them.
