@@ -17,16 +17,23 @@ import (
 	"sysc/systems/vm"
 )
 
+// Kinds of firmware.
+const (
+	firmwareUEFI = "uefi"
+	firmwareBIOS = "bios"
+)
+
 type vmFlags struct {
 	disk        string
 	memory      int64
 	cpus        int
 	accelerator string
+	firmware    string
 	credentials []string
 }
 
 func (a *app) vmCommand() *cobra.Command {
-	flags := vmFlags{cpus: 1, memory: 1 << 30}
+	flags := vmFlags{cpus: 1, memory: 1 << 30, firmware: firmwareUEFI}
 	var builds buildFlags
 	var tools string
 	cmd := &cobra.Command{
@@ -48,9 +55,12 @@ versions that are locked.`,
 			if err != nil {
 				return err
 			}
+			if flags.firmware != firmwareUEFI && flags.firmware != firmwareBIOS {
+				return fmt.Errorf("--firmware %s: %s or %s", flags.firmware, firmwareUEFI, firmwareBIOS)
+			}
 			return a.withTools(cmd.Context(), tools, builds, func(tools *vm.Tools) error {
 				return a.withSystem(cmd.Context(), firstArg(args), builds, func(b *builtSystem) error {
-					return a.vm(cmd.Context(), b, flags, vm.Options{Tools: tools, Credentials: credentials})
+					return a.vm(cmd.Context(), b, flags, vm.Options{Tools: tools, Credentials: credentials, BIOS: flags.firmware == firmwareBIOS})
 				})
 			})
 		},
@@ -61,6 +71,7 @@ versions that are locked.`,
 	cmd.Flags().Var((*byteLimit)(&flags.memory), "machine-memory", "give the machine `SIZE` of memory")
 	cmd.Flags().Var((*count)(&flags.cpus), "cpus", "give the machine `N` processors")
 	cmd.Flags().StringVar(&flags.accelerator, "accelerator", "", "run it with `NAME`: kvm or tcg (default: kvm where it can be used)")
+	cmd.Flags().StringVar(&flags.firmware, "firmware", flags.firmware, "start it as `KIND` does: uefi or bios")
 	cmd.Flags().StringVar(&tools, "tools", "", "take QEMU and firmware from an `ENVIRONMENT` of the definition")
 	cmd.Flags().StringArrayVar(&flags.credentials, "credential", nil, "hand `NAME=VALUE` to systemd in the machine, or NAME=@FILE; may be repeated")
 	return cmd
