@@ -46,7 +46,7 @@ func (n *Node) noValue(by diag.Range) diag.List {
 		return diag.Errorf(by, "Option was removed", "%s", n.Path()+": "+n.opt.Removed)
 	}
 	diags := diag.Errorf(by, NoValue,
-		"Nothing defines %s (%s), it has no default, and it is needed here.", n.Path(), n.kind())
+		"Nothing defines %s (%s), it has no default, and it is needed here. Set it, or give the option a default.", n.Path(), n.kind())
 	if i := n.parent.Instance(); i != nil {
 		for _, d := range i.definitions() {
 			if !d.declared && !d.rng.IsZero() {

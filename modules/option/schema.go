@@ -1,6 +1,7 @@
 package option
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -203,7 +204,7 @@ func (s *Schema) Declare(o Option) (*Option, diag.List) {
 		case last:
 			return next, next.merge(&o)
 		case next.shape() == shapeLeaf || next.shape() == shapeMap:
-			return nil, clash(next, &o, "%s is %s, so that it cannot have options of its own.", next.Path, next.kind())
+			return nil, clash(next, &o, "%s takes %s, so that it cannot have options of its own.", next.Path, next.kind())
 		}
 		at = next
 	}
@@ -211,14 +212,18 @@ func (s *Schema) Declare(o Option) (*Option, diag.List) {
 }
 
 func (o *Option) checkName(name string, decl Option) diag.List {
-	taken := slices.Contains(Reserved, name) ||
-		o.parent == nil && slices.Contains(inRoot, name) ||
-		slices.Contains(o.Labels, name)
-	if !taken {
+	var why string
+	switch {
+	case slices.Contains(Reserved, name):
+		why = fmt.Sprintf("%q in a block of options is a word of the language", name)
+	case o.parent == nil && slices.Contains(inRoot, name):
+		why = fmt.Sprintf("%q is an argument of system blocks themselves", name)
+	case slices.Contains(o.Labels, name):
+		why = fmt.Sprintf("%q is a label of %s, whose value has it already", name, o.Path)
+	default:
 		return nil
 	}
-	return diag.Errorf(decl.Range, "Reserved option name",
-		"%q has a meaning of its own where %s is defined. Choose another name for the option.", name, decl.Path)
+	return diag.Errorf(decl.Range, "Reserved option name", "%s, so that nobody could set an option of that name. Choose another one.", why)
 }
 
 func (o *Option) add(name string, child *Option) *Option {
