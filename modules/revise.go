@@ -24,7 +24,7 @@ import (
 type revision struct {
 	*patch
 	cost  eval.Cost
-	files []partsFile
+	files []revisedFile
 	todo  []revised
 	// origins are where what affected derivations add comes from, by where it came from.
 	origins map[blockPlace]derivations.Origin
@@ -36,6 +36,22 @@ type revision struct {
 
 // A blockPlace is an origin without places.
 type blockPlace struct{ label, position string }
+
+// A revisedFile is a file whose parts from prefix to suffix are others now.
+type revisedFile struct {
+	partsFile
+	prefix, suffix int
+	now            []textPart
+}
+
+// each goes over the parts as they are now.
+func (f *revisedFile) each(do func(*textPart)) {
+	for _, parts := range [][]textPart{f.parts[:f.prefix], f.now, f.parts[f.suffix:]} {
+		for i := range parts {
+			do(&parts[i])
+		}
+	}
+}
 
 // A revised derivation is an affected one: its part as it was, and as it is now.
 type revised struct {
@@ -133,9 +149,7 @@ func (v *revision) cut() bool {
 		if slices.ContainsFunc(left, func(o textPart) bool { return o.label != "" }) {
 			return false
 		}
-		f := t.file
-		f.parts = slices.Concat(f.parts[:t.prefix], now, f.parts[t.suffix:])
-		v.files = append(v.files, f)
+		v.files = append(v.files, revisedFile{t.file, t.prefix, t.suffix, now})
 	}
 	return true
 }
@@ -157,15 +171,15 @@ func (t *patchedText) cutBetween() ([]textPart, bool) {
 // find finds what is to be evaluated.
 func (v *revision) find() bool {
 	at := map[int]int{} // of addresses, in todo
-	for _, f := range v.files {
-		line := 1
-		for i := range f.parts {
-			if o := &f.parts[i]; o.record != "" && v.affected[o.address] {
+	for i := range v.files {
+		f, line := &v.files[i], 1
+		f.each(func(o *textPart) {
+			if o.record != "" && v.affected[o.address] {
 				at[o.address] = len(v.todo)
 				v.todo = append(v.todo, revised{file: f.name, now: o, begin: line})
 			}
-			line += f.parts[i].lines
-		}
+			line += o.lines
+		})
 	}
 	for _, f := range v.old.files {
 		for i := range f.parts {
@@ -291,11 +305,11 @@ func (v *revision) movedTo(o derivations.Origin) (derivations.Origin, bool) {
 func (v *revision) encode() []byte {
 	e := &partsEncoder{out: appendHead(nil, v.old.closed, v.cost, v.old.textsAsKept)}
 	e.uint(len(v.files))
-	for _, f := range v.files {
+	for i := range v.files {
+		f := &v.files[i]
 		e.uint(f.number)
-		e.uint(len(f.parts))
-		for i := range f.parts {
-			o := &f.parts[i]
+		e.uint(f.prefix + len(f.now) + len(f.parts) - f.suffix)
+		f.each(func(o *textPart) {
 			e.uint(o.flags(o.record != ""))
 			e.place(o)
 			if o.label != "" {
@@ -304,7 +318,7 @@ func (v *revision) encode() []byte {
 			if o.record != "" {
 				e.out = varint.AppendText(e.out, o.record)
 			}
-		}
+		})
 	}
 	return append(e.out, v.old.restAsKept...)
 }

@@ -187,7 +187,10 @@ func (a *app) build(ctx context.Context, args []string, flags buildFlags, again 
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	programs := build.Programs(def.Graph(), want, again.recursive)
+	var programs []derivations.Hash
+	if again.check || again.rebuild {
+		programs = build.Programs(def.Graph(), want, again.recursive)
+	}
 	if again.check {
 		flags.check = programs
 	}

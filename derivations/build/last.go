@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,7 +21,7 @@ import (
 // A LastBuild is what a target consisted of when it was built last. Nothing depends on
 // it but explanations, so it may be lost at any time.
 type LastBuild struct {
-	// At is when that was.
+	// At is when that was, or up to an hour before, if it was built several times.
 	At time.Time
 	// Root is the derivation of the target, which with all that it needs is in Steps.
 	Root  derivations.Hash
@@ -32,6 +31,10 @@ type LastBuild struct {
 // maxLastBuild bounds what is kept of one build, in bytes before compression. What is
 // larger is not remembered.
 const maxLastBuild = 64 << 20
+
+// recently is how long what is kept of a build counts as written just now: a command may
+// have thousands of targets of which there is nothing to build.
+const recently = time.Hour
 
 // notesDir is below a store's LogDir, beside the logs of steps.
 const notesDir = "last"
@@ -50,9 +53,11 @@ const lastBuildHeader = "\x50\x2a\x4d\x18\x20\x00\x00\x00" // magic, and the len
 // which it is among all targets that are built into the store.
 func RememberBuild(logDir, target string, g *derivations.Graph, root derivations.Hash) error {
 	path := lastBuildPath(logDir, target)
-	if known, err := rememberedRoot(path); err == nil && known == root {
-		now := time.Now()
-		return os.Chtimes(path, now, now)
+	if known, at, err := rememberedRoot(path); err == nil && known == root {
+		if now := time.Now(); now.Sub(at) > recently {
+			return os.Chtimes(path, now, now)
+		}
+		return nil
 	}
 	data, err := encodeLastBuild(g, root)
 	if err == nil && data != nil {
@@ -70,7 +75,10 @@ func encodeLastBuild(g *derivations.Graph, root derivations.Hash) ([]byte, error
 	if len(data) > maxLastBuild {
 		return nil, nil
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	// What is alike in a snapshot stands close together, and memory that is touched for the
+	// first time costs more than compressing.
+	const window = 256 << 10
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
@@ -99,40 +107,39 @@ func replaceNote(logDir, path string, text []byte) error {
 	return err
 }
 
-// rememberedRoot reads the hash that a last build begins with.
-func rememberedRoot(path string) (root derivations.Hash, err error) {
+// rememberedRoot reads the hash that a last build begins with, and tells when it was
+// written.
+func rememberedRoot(path string) (root derivations.Hash, at time.Time, err error) {
 	// Without what package os does besides: a command may have thousands of targets.
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return root, fmt.Errorf("open %s: %w", path, err)
+		return root, at, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer unix.Close(fd)
+	var info unix.Stat_t
+	if err := unix.Fstat(fd, &info); err != nil {
+		return root, at, fmt.Errorf("look at %s: %w", path, err)
+	}
 	begin := make([]byte, len(lastBuildHeader)+len(root))
 	if n, err := unix.Pread(fd, begin, 0); err != nil || n < len(begin) {
-		return root, fmt.Errorf("read %s: %w", path, cmp.Or(err, io.ErrUnexpectedEOF))
+		return root, at, fmt.Errorf("read %s: %w", path, cmp.Or(err, io.ErrUnexpectedEOF))
 	}
 	if !bytes.HasPrefix(begin, []byte(lastBuildHeader)) {
-		return root, fmt.Errorf("%s is no record of a build", path)
+		return root, at, fmt.Errorf("%s is no record of a build", path)
 	}
 	copy(root[:], begin[len(lastBuildHeader):])
-	return root, nil
+	return root, time.Unix(info.Mtim.Unix()), nil
 }
 
 // RecallBuild returns what RememberBuild kept, or nil when there is nothing that can
 // be read whole.
 func RecallBuild(logDir, target string) (*LastBuild, error) {
 	path := lastBuildPath(logDir, target)
-	info, err := os.Stat(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+	root, at, err := rememberedRoot(path)
 	if err != nil {
-		return nil, err
-	}
-	last := &LastBuild{At: info.ModTime()}
-	if last.Root, err = rememberedRoot(path); err != nil {
 		return nil, nil
 	}
+	last := &LastBuild{At: at, Root: root}
 	r, err := OpenLog(path)
 	if err != nil {
 		return nil, err

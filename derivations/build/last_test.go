@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"sysc/derivations"
 )
@@ -108,5 +109,31 @@ func BenchmarkRememberBuild(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestRememberBuildAgain keeps a build that is kept already: it has to stay, and counts as
+// new when it was old.
+func TestRememberBuildAgain(t *testing.T) {
+	dir, g := t.TempDir(), derivations.NewGraph()
+	root := chain(t, g, 2)
+	for _, age := range []time.Duration{0, 10 * time.Minute, 48 * time.Hour} {
+		at := time.Now().Add(-age)
+		if err := RememberBuild(dir, "a", g, root); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(lastBuildPath(dir, "a"), at, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := RememberBuild(dir, "a", g, root); err != nil {
+			t.Fatal(err)
+		}
+		last, err := RecallBuild(dir, "a")
+		if err != nil || last == nil || last.Root != root {
+			t.Fatalf("recalled %+v, %v", last, err)
+		}
+		if since := time.Since(last.At); since > recently {
+			t.Errorf("of %s ago, and remembered again, it is %s old", age, since)
+		}
 	}
 }

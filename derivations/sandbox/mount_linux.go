@@ -105,14 +105,10 @@ func (p place) mountNew(path, fstype string, attrs int, options ...string) (plac
 
 // makeFile makes an empty file to mount over, unless there is one.
 func (p place) makeFile(name string) error {
-	fd, err := unix.Openat(p.fd, name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o444)
-	if err == unix.EEXIST {
-		return nil
-	}
-	if err != nil {
+	if err := unix.Mknodat(p.fd, name, unix.S_IFREG|0o444, 0); err != nil && err != unix.EEXIST {
 		return err
 	}
-	return unix.Close(fd)
+	return nil
 }
 
 // makeDir makes a directory, unless there is one.
