@@ -168,7 +168,7 @@ func (d *partsDecoder) allTexts(all string) {
 		return
 	}
 	d.rest = after
-	d.kept.texts = texts
+	d.kept.texts, d.kept.asks = texts, make([]ask, 0, 2*len(texts)) // most are asked for twice
 	d.kept.known, d.kept.recorded = make([]bool, len(texts)), make([]bool, len(texts))
 }
 

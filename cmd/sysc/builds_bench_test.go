@@ -122,19 +122,17 @@ func (p *peers) sysBuild(b *testing.B, dir string, steps []benchStep) error {
 	return p.sysc(b, dir, "build", fmt.Sprintf("derivation.d%d", len(steps)-1), "-C", dir+"/definition")
 }
 
-// nixBuild evaluates and builds. The sandbox is asked for: what cannot have one
-// fails.
-func nixBuild(dir, sandbox string) error {
-	return nix(dir, sandbox, `exec nix-build --store "$1/nix" --no-out-link`)
-}
+// nixBuild evaluates and builds.
+func nixBuild(dir string) error { return nix(dir, `exec nix-build --store "$1/nix" --no-out-link`) }
 
-// nix runs a command of nix, where $1 is dir and $2 sandbox.
-func nix(dir, sandbox, command string) error {
-	return shell(`cd "$1" && export NIX_CONFIG="sandbox = $2
+// nix runs a command of nix, where $1 is dir. What it builds for a store in a directory
+// of its own it builds in its sandbox, whatever "sandbox" says; what cannot have one fails.
+func nix(dir, command string) error {
+	return shell(`cd "$1" && export NIX_CONFIG="sandbox = true
 sandbox-paths = /bin/sh=$(command -v busybox)
 sandbox-fallback = false
 build-users-group =
-substituters =" && `+command, dir, sandbox)
+substituters =" && `+command, dir)
 }
 
 func (p *peers) build(b *testing.B, a benchArchive, steps []benchStep) {
@@ -142,8 +140,7 @@ func (p *peers) build(b *testing.B, a benchArchive, steps []benchStep) {
 	p.compare(b,
 		peer{"sysc", func(dir string) error { return p.lock(b, a, dir, steps) },
 			func(dir string) error { return p.sysBuild(b, dir, steps) }},
-		peer{"nix-build in sandbox", nix, func(dir string) error { return nixBuild(dir, "true") }},
-		peer{"nix-build without sandbox", nix, func(dir string) error { return nixBuild(dir, "false") }},
+		peer{"nix-build", nix, nixBuild},
 	)
 }
 
@@ -159,8 +156,8 @@ func (p *peers) noOp(b *testing.B, a benchArchive, steps []benchStep) {
 			if err := defineNix(dir, steps, -1, ""); err != nil {
 				return err
 			}
-			return nixBuild(dir, "false")
-		}, func(dir string) error { return nixBuild(dir, "false") }},
+			return nixBuild(dir)
+		}, nixBuild},
 	)
 }
 
@@ -187,12 +184,12 @@ func (p *peers) noOpOfEach(b *testing.B, a benchArchive, steps []benchStep) {
 			if err := defineNix(dir, steps, -1, ""); err != nil {
 				return err
 			}
-			if err := nixBuild(dir, "false"); err != nil {
+			if err := nixBuild(dir); err != nil {
 				return err
 			}
-			return nix(dir, "false", `nix-store --store "$1/nix" -qR $(nix-instantiate --store "$1/nix" 2>/dev/null) | grep '\.drv$' > drvs`)
+			return nix(dir, `nix-store --store "$1/nix" -qR $(nix-instantiate --store "$1/nix" 2>/dev/null) | grep '\.drv$' > drvs`)
 		}, func(dir string) error {
-			return nix(dir, "false", `exec nix-store --store "$1/nix" -r $(cat drvs) > /dev/null`)
+			return nix(dir, `exec nix-store --store "$1/nix" -r $(cat drvs) > /dev/null`)
 		}},
 	)
 }
@@ -213,10 +210,10 @@ func (p *peers) edit(b *testing.B, a benchArchive, steps []benchStep, which int)
 			if err := defineNix(dir, steps, -1, ""); err != nil {
 				return err
 			}
-			if err := nixBuild(dir, "false"); err != nil {
+			if err := nixBuild(dir); err != nil {
 				return err
 			}
 			return defineNix(dir, steps, which, "edited")
-		}, func(dir string) error { return nixBuild(dir, "false") }},
+		}, nixBuild},
 	)
 }

@@ -159,6 +159,15 @@ func TestOneEntryPerLine(t *testing.T) {
 	}
 }
 
+// manyUsers are members of an object, with one more.
+func manyUsers(more string) string {
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, "\"user%d\": %d, ", i, 1000+i)
+	}
+	return b.String() + more
+}
+
 func TestDecodeErrors(t *testing.T) {
 	good, err := sample().Encode()
 	if err != nil {
@@ -178,6 +187,8 @@ func TestDecodeErrors(t *testing.T) {
 		{"unknown member", edit(`"ids"`, `"idz"`), "unknown field"},
 		{"duplicate key", edit(`"alice": 1000`, `"alice": 1000, "alice": 1001`), `key "alice" twice`},
 		{"duplicate key, spelled otherwise", edit(`"alice": 1000`, `"alice": 1000, "\u0061lice": 1001`), `key "alice" twice`},
+		{"duplicate key among very many, the first", edit(`"alice": 1000`, manyUsers(`"user3": 1`)), `key "user3" twice`},
+		{"duplicate key among very many, the last", edit(`"alice": 1000`, manyUsers(`"user39": 1`)), `key "user39" twice`},
 		{"duplicate key of a line", edit(`"name":"libc6"`, `"name":"libc6","name":"libc6"`), `key "name" twice`},
 		{"negative id", edit(`"alice": 1000`, `"alice": -1`), "line"},
 		{"path out", edit(`pool/main/git.deb`, `../../etc/passwd`), "leads elsewhere"},

@@ -173,25 +173,28 @@ func place(data []byte, err error) string {
 // checkKeys finds keys that stand twice in one object, which encoding/json
 // takes the last of, silently. The text is one that encoding/json has read.
 func checkKeys(data []byte) error {
-	text := string(data)        // its keys are parts of it, and take no memory of their own
-	var stack []map[string]bool // the keys of each object that is open; nil for a list
+	text := string(data) // its keys are parts of it, and take no memory of their own
+	var open []object    // the last one is read; those behind it lend their memory
 	isKey := false
 	for i := 0; i < len(text); i++ {
 		switch text[i] {
-		case '{':
-			stack = append(stack, map[string]bool{})
-			isKey = true
-		case '[':
-			stack = append(stack, nil)
+		case '{', '[':
+			isKey = text[i] == '{'
+			if len(open) < cap(open) {
+				open = open[:len(open)+1]
+			} else {
+				open = append(open, object{})
+			}
+			open[len(open)-1].begin(isKey)
 		case '}', ']':
-			stack = stack[:len(stack)-1]
+			open = open[:len(open)-1]
 			isKey = false
 		case ',':
-			isKey = stack[len(stack)-1] != nil
+			isKey = open[len(open)-1].hasKeys
 		case '"':
 			n := stringLength(text[i:])
 			if isKey {
-				if err := addKey(stack[len(stack)-1], text[i:i+n]); err != nil {
+				if err := open[len(open)-1].add(text[i : i+n]); err != nil {
 					return err
 				}
 				isKey = false
@@ -216,17 +219,38 @@ func stringLength(text string) int {
 }
 
 // addKey notes a key, written as a JSON string.
-func addKey(keys map[string]bool, written string) error {
+// An object is one whose keys are being read, or a list. There are very many with few keys.
+type object struct {
+	hasKeys bool
+	few     []string
+	many    map[string]bool // nil until there are too many to go through
+}
+
+func (o *object) begin(hasKeys bool) { o.hasKeys, o.few, o.many = hasKeys, o.few[:0], nil }
+
+// add adds a key as it is written.
+func (o *object) add(written string) error {
 	key := written[1 : len(written)-1]
 	if strings.IndexByte(key, '\\') >= 0 || !utf8.ValidString(key) {
 		if err := json.Unmarshal([]byte(written), &key); err != nil {
 			return err
 		}
 	}
-	if keys[key] {
+	if o.many[key] || o.many == nil && slices.Contains(o.few, key) {
 		return fmt.Errorf("key %q twice", key)
 	}
-	keys[key] = true
+	const few = 16
+	switch {
+	case o.many != nil:
+		o.many[key] = true
+	case len(o.few) < few:
+		o.few = append(o.few, key)
+	default:
+		o.many = map[string]bool{key: true}
+		for _, k := range o.few {
+			o.many[k] = true
+		}
+	}
 	return nil
 }
 
@@ -269,34 +293,47 @@ func (raw *fileJSON) file() (*File, error) {
 }
 
 func (raw *fileJSON) resolutions(f *File) error {
-	names := sorted(raw.Resolutions)
-	if len(names) > 0 {
-		f.Resolutions = make(map[string]*Resolution, len(names))
+	if len(raw.Resolutions) > 0 {
+		f.Resolutions = make(map[string]*Resolution, len(raw.Resolutions))
 	}
-	for _, name := range names {
-		r := raw.Resolutions[name]
+	var first firstError
+	for name, r := range raw.Resolutions {
 		if r.SameAs != "" {
 			continue
 		}
 		if err := checkResolution(&r); err != nil {
-			return fmt.Errorf("%s: %v", name, err)
-		}
-		put(&f.Resolutions, name, &Resolution{Request: *r.Request, Packages: r.Packages, Source: r.Source})
-	}
-	for _, name := range names {
-		r := raw.Resolutions[name]
-		if r.SameAs == "" {
+			first.add(name, err)
 			continue
 		}
-		if r.Request != nil || r.Packages != nil || r.Source != nil {
-			return fmt.Errorf("%s: packages of its own, and the same as %s", name, r.SameAs)
-		}
-		if raw.Resolutions[r.SameAs].Request == nil {
-			return fmt.Errorf("%s: the same as %s, which has no packages of its own", name, r.SameAs)
-		}
-		f.Resolutions[name] = f.Resolutions[r.SameAs]
+		f.Resolutions[name] = &Resolution{Request: *r.Request, Packages: r.Packages, Source: r.Source}
 	}
-	return nil
+	if first.err != nil {
+		return first.err
+	}
+	for name, r := range raw.Resolutions {
+		switch {
+		case r.SameAs == "":
+		case r.Request != nil || r.Packages != nil || r.Source != nil:
+			first.add(name, fmt.Errorf("packages of its own, and the same as %s", r.SameAs))
+		case raw.Resolutions[r.SameAs].Request == nil:
+			first.add(name, fmt.Errorf("the same as %s, which has no packages of its own", r.SameAs))
+		default:
+			f.Resolutions[name] = f.Resolutions[r.SameAs]
+		}
+	}
+	return first.err
+}
+
+// A firstError is that of the first name, whichever is looked at first.
+type firstError struct {
+	name string
+	err  error
+}
+
+func (e *firstError) add(name string, err error) {
+	if e.err == nil || name < e.name {
+		e.name, e.err = name, fmt.Errorf("%s: %v", name, err)
+	}
 }
 
 func put[V any](m *map[string]V, key string, v V) {
