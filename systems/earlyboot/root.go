@@ -14,7 +14,9 @@ import (
 const (
 	blobsDir       = "sysc/blobs"
 	generationsDir = "sysc/generations"
-	stateDir       = "sysc/state"
+	etcWorkDir     = "sysc/state/etc/work"
+	// EtcDir has what the machine changed in /etc.
+	EtcDir = "sysc/state/etc/upper"
 	// ImageName is the name of a generation's root, as composefs metadata, in the
 	// generation's directory.
 	ImageName = "root.cfs"
@@ -35,7 +37,7 @@ func MountGeneration(data, root string, generation int) error {
 
 // mountEtc lays what the machine changed in /etc over what the generation has.
 func mountEtc(data, root string) error {
-	upper, work := filepath.Join(data, stateDir, "etc/upper"), filepath.Join(data, stateDir, "etc/work")
+	upper, work := filepath.Join(data, EtcDir), filepath.Join(data, etcWorkDir)
 	for _, dir := range []string{upper, work} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("mount /etc: %w", err)

@@ -32,6 +32,9 @@ type Options struct {
 	BootSize int64
 	// Params are further words of the kernel's command line.
 	Params []string
+	// Etc are texts of files in /etc that the machine has beside those of its system, by
+	// their paths there.
+	Etc map[string]string
 	// Store is that of the machine.
 	Store MachineStore
 }
@@ -76,6 +79,9 @@ func (r *raw) write(ctx context.Context, disk Disk) error {
 		return err
 	}
 	data, content, err := Data(ctx, r.st, r.system, r.opts.Store, params)
+	if err == nil && len(r.opts.Etc) > 0 {
+		data, content, err = ownEtc(ctx, r.st, data, r.opts.Etc)
+	}
 	if err != nil {
 		return err
 	}

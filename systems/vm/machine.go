@@ -17,6 +17,8 @@ type Machine struct {
 	cmd    *exec.Cmd
 	cancel context.CancelFunc
 	input  io.WriteCloser
+	shell  *Shell        // nil without one
+	screen *monitor      // nil without one
 	ended  chan struct{} // closed when the machine has ended
 	err    error         // why, once ended is closed
 	stderr bytes.Buffer  // of QEMU
@@ -46,20 +48,34 @@ func Start(ctx context.Context, opts Options, log io.Writer) (*Machine, error) {
 		return nil, err
 	}
 	m.cmd.Stderr = &m.stderr
-	if m.input, err = m.cmd.StdinPipe(); err != nil {
-		cancel()
-		return nil, err
-	}
-	output, err := m.cmd.StdoutPipe()
-	if err == nil {
-		err = m.cmd.Start()
-	}
+	output, err := m.start(&opts)
 	if err != nil {
 		cancel()
+		m.closePorts()
 		return nil, fmt.Errorf("start machine: %w", err)
 	}
 	go m.follow(output, log)
 	return m, nil
+}
+
+// start starts QEMU, and returns what the console shows.
+func (m *Machine) start(opts *Options) (output io.Reader, err error) {
+	// What QEMU has inherited is its own.
+	defer func() {
+		for _, f := range m.cmd.ExtraFiles {
+			f.Close()
+		}
+	}()
+	if err := m.connect(opts); err != nil {
+		return nil, err
+	}
+	if m.input, err = m.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if output, err = m.cmd.StdoutPipe(); err != nil {
+		return nil, err
+	}
+	return output, m.cmd.Start()
 }
 
 // follow reads the console until the machine has ended.
@@ -86,6 +102,7 @@ func (m *Machine) follow(output io.Reader, log io.Writer) {
 		err = errors.Join(err, fmt.Errorf("write console: %w", broken))
 	}
 	m.err = err
+	m.closePorts()
 	close(m.ended)
 }
 
