@@ -22,7 +22,7 @@ var notEvaluating = []string{
 	"derivations/build", "derivations/builtin", "derivations/sandbox", "store/localstore", "store/sign", "store/export", "store/cache", "store/storetest", // building and storing
 	"systems/activate", "systems/boot", "systems/composefs", "systems/health", "systems/livemount", "systems/rootdir", "systems/systemstest", // machines
 	"systems/earlyboot", "systems/erofs", "systems/ext4", "systems/fat", "systems/image", "systems/initrd", "systems/mounttest",
-	"systems/grub", "systems/ociarchive", "systems/squashfs", "systems/tarball", "systems/vm", // and what boots them
+	"systems/grub", "systems/ociarchive", "systems/squashfs", "systems/tarball", "systems/vm", "systems/vmtest", // and what boots them
 	"systems/load.go",                      // reads an object that was built
 	"systems/distro/debian/debiantest",     // makes archives
 	"systems/distro/debian/hostscan",       // is asked for a first definition

@@ -25,6 +25,9 @@ type Test struct {
 	Builds []TestBuild
 	// Asserts are its assert blocks.
 	Asserts []*syntax.Block
+	// Machines are what is started for it, and Steps what is done with them, in order.
+	Machines []TestMachine
+	Steps    []TestStep
 }
 
 // A TestBuild is a build block of a test.
@@ -35,8 +38,11 @@ type TestBuild struct {
 }
 
 var testSchema = syntax.Schema{
-	Attrs:  []syntax.AttrSchema{{Name: "system"}, {Name: "expect_failures"}},
-	Blocks: []syntax.BlockSchema{{Type: "variables", Once: true}, {Type: "assert"}, {Type: "build", Labels: []string{"name"}, Once: true}},
+	Attrs: []syntax.AttrSchema{{Name: "system"}, {Name: "expect_failures"}},
+	Blocks: []syntax.BlockSchema{
+		{Type: "variables", Once: true}, {Type: "assert"}, {Type: "build", Labels: []string{"name"}, Once: true},
+		{Type: "machine", Labels: []string{"name"}, Once: true}, {Type: "step", Labels: []string{"name"}},
+	},
 }
 
 // Tests returns the tests of a module and those of the files for tests beside it,
@@ -70,58 +76,79 @@ func Tests(def *Definition, texts map[string][]byte) ([]Test, map[string][]byte,
 	return tests, m.Files, diags
 }
 
-// laterInTests are parts of tests that need a machine.
-var laterInTests = []string{"machine", "step"}
-
 func readTest(b *syntax.Block) (Test, diag.List) {
 	t := Test{Name: b.Labels[0], Block: b}
-	known := *b.Body
-	known.Blocks = nil
 	var diags diag.List
 	if strings.TrimSpace(t.Name) == "" || strings.ContainsAny(t.Name, "\n\r") {
 		diags = append(diags, diag.Errorf(b.LabelRanges[0], "Invalid name", "The name of a test is a line of text that says what it shows.")...)
 	}
 	for _, sub := range b.Body.Blocks {
-		if sub.Type == laterInTests[0] || sub.Type == laterInTests[1] {
-			diags = append(diags, diag.Errorf(sub.TypeRange, "Not supported yet",
-				"Tests in virtual machines come with a later version of sysc. Values of options and what is built can be tested by assert and build blocks.")...)
-			continue
-		}
-		known.Blocks = append(known.Blocks, sub)
-		switch sub.Type {
-		case "variables":
-			t.Variables = sub.Body.Attrs
-			for _, inner := range sub.Body.Blocks {
-				diags = append(diags, diag.Errorf(inner.TypeRange, "Unsupported block type", "Variables are arguments: %s = …", inner.Type)...)
-			}
-		case "assert":
-			diags = append(diags, CheckAssert(sub)...)
-			t.Asserts = append(t.Asserts, sub)
-		case "build":
-			more := sub.Body.Check("a build block", syntax.Schema{Attrs: []syntax.AttrSchema{{Name: "target", Required: true}}})
+		diags = append(diags, t.part(sub)...)
+	}
+	// Steps name machines, wherever these stand.
+	for _, sub := range b.Body.Blocks {
+		if sub.Type == "step" && len(sub.Labels) == 1 {
+			s, more := readStep(sub, t.Machines)
 			diags = append(diags, more...)
-			if a := sub.Body.Attr("target"); a != nil && len(sub.Labels) == 1 {
-				t.Builds = append(t.Builds, TestBuild{Name: sub.Labels[0], Range: sub.Range, Target: a.Expr})
-			}
+			t.Steps = append(t.Steps, s)
 		}
 	}
-	diags = append(diags, known.Check("a test", testSchema)...)
+	diags = append(diags, b.Body.Check("a test", testSchema)...)
 	diags = append(diags, t.arguments(b.Body)...)
-	if !diags.HasErrors() && len(t.Asserts) == 0 && len(t.Failures) == 0 {
-		diags = append(diags, diag.Errorf(b.Body.End, "Test without a check",
-			"%s checks nothing: it needs an assert block, or expect_failures.", b.Header())...)
+	if !diags.HasErrors() {
+		diags = append(diags, t.checkParts()...)
 	}
 	return t, diags
+}
+
+// part reads a block of the test that is no step.
+func (t *Test) part(b *syntax.Block) diag.List {
+	var diags diag.List
+	switch b.Type {
+	case "variables":
+		t.Variables = b.Body.Attrs
+		for _, inner := range b.Body.Blocks {
+			diags = append(diags, diag.Errorf(inner.TypeRange, "Unsupported block type", "Variables are arguments: %s = …", inner.Type)...)
+		}
+	case "assert":
+		diags = CheckAssert(b)
+		t.Asserts = append(t.Asserts, b)
+	case "build":
+		diags = b.Body.Check("a build block", syntax.Schema{Attrs: []syntax.AttrSchema{{Name: "target", Required: true}}})
+		if a := b.Body.Attr("target"); a != nil && len(b.Labels) == 1 {
+			t.Builds = append(t.Builds, TestBuild{Name: b.Labels[0], Range: b.Range, Target: a.Expr})
+		}
+	case "machine":
+		if len(b.Labels) == 1 {
+			var m TestMachine
+			m, diags = readMachine(b)
+			t.Machines = append(t.Machines, m)
+		}
+	}
+	return diags
+}
+
+// checkParts reports what does not go together.
+func (t *Test) checkParts() diag.List {
+	switch {
+	case len(t.Asserts) == 0 && len(t.Failures) == 0 && len(t.Steps) == 0:
+		return diag.Errorf(t.Block.Body.End, "Test without a check",
+			"%s checks nothing: it needs an assert block, steps with a machine, or expect_failures.", t.Block.Header())
+	case len(t.Steps) > 0 && len(t.Machines) == 0:
+		return diag.Errorf(t.Steps[0].Block.Range, "Step without a machine",
+			"Steps are done with a machine that runs a system. Add one to the test, as in\n\n  machine \"box\" {\n    system = \"box\"\n  }")
+	case len(t.Machines) > 0 && len(t.Failures) > 0:
+		return diag.Errorf(t.Machines[0].Block.Range, "Machine for a system that is wrong",
+			"What a test expects to be refused cannot be started. Make two tests of it.")
+	}
+	return nil
 }
 
 func (t *Test) arguments(body *syntax.Body) diag.List {
 	var diags diag.List
 	if a := body.Attr("system"); a != nil {
-		name, ok := a.Expr.StringLiteral()
-		if !ok {
-			diags = append(diags, diag.Errorf(a.Expr.Range(), "Wrong system", "The system is written as its name in quotes.")...)
-		}
-		t.System, t.SystemRange = name, a.Expr.Range()
+		t.System, diags = literal(a, "The system")
+		t.SystemRange = a.Expr.Range()
 	}
 	a := body.Attr("expect_failures")
 	if a == nil {

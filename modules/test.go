@@ -18,6 +18,7 @@ import (
 	"sysc/lang/syntax"
 	"sysc/store"
 	"sysc/store/tree"
+	"sysc/systems/vmtest"
 )
 
 // A Test is a test block of a project: what it evaluates is a variant of the
@@ -38,8 +39,15 @@ func (p *Project) Tests() ([]*Test, diag.List) {
 	return tests, diags.Sort()
 }
 
-// A Builder builds outputs of a project's graph, for tests that look into them.
-type Builder func(ctx context.Context, p *Project, refs []derivations.Ref) (map[derivations.Ref]store.Object, Contents, error)
+// A TestHost does for tests what evaluation does not.
+type TestHost interface {
+	// Build builds outputs of a project's graph, for a test that looks into them.
+	Build(ctx context.Context, p *Project, refs []derivations.Ref) (map[derivations.Ref]store.Object, Contents, error)
+	// RunMachines builds the systems of a test's machines, of those by their names, starts
+	// them and does what the test says. Where they do something else the error is a
+	// [vmtest.Failure].
+	RunMachines(ctx context.Context, p *Project, test vmtest.Test, of map[string]Target) error
+}
 
 // Contents gives what is in objects.
 type Contents interface {
@@ -58,10 +66,10 @@ type TestResult struct {
 	Files map[string][]byte
 }
 
-// Run evaluates the variant of the definition and checks what the test says. build
-// is called when it looks into outputs; its error is returned as it is, for it is
-// none of the definition's.
-func (t *Test) Run(ctx context.Context, build Builder) (TestResult, error) {
+// Run evaluates the variant of the definition and checks what the test says. host is
+// asked when it looks into outputs or has machines; its error is returned as it is, for
+// it is none of the definition's.
+func (t *Test) Run(ctx context.Context, host TestHost) (TestResult, error) {
 	variant, diags := t.variant()
 	result := TestResult{Files: variant.Files()}
 	var err error
@@ -75,7 +83,7 @@ func (t *Test) Run(ctx context.Context, build Builder) (TestResult, error) {
 		fallthrough
 	case !diags.HasErrors():
 		var more diag.List
-		more, err = t.check(ctx, variant, build)
+		more, err = t.check(ctx, variant, host)
 		diags = append(diags, more...)
 	}
 	maps.Copy(result.Files, variant.module.Files())
@@ -100,13 +108,13 @@ func (t *Test) variant() (*Project, diag.List) {
 }
 
 // check evaluates the assertions.
-func (t *Test) check(ctx context.Context, v *Project, build Builder) (diag.List, error) {
+func (t *Test) check(ctx context.Context, v *Project, host TestHost) (diag.List, error) {
 	scope, system, diags := t.scope(v)
 	if diags.HasErrors() {
 		return diags, nil
 	}
 	if len(t.Builds) > 0 {
-		outputs, more, err := t.build(ctx, v, scope, build)
+		outputs, more, err := t.build(ctx, v, scope, host)
 		diags = append(diags, more...)
 		if more.HasErrors() || err != nil {
 			return diags, err
@@ -119,7 +127,11 @@ func (t *Test) check(ctx context.Context, v *Project, build Builder) (diag.List,
 	if system != nil {
 		diags = append(diags, system.e.diagnostics()...)
 	}
-	return diags, nil
+	if len(t.Machines) == 0 || diags.HasErrors() {
+		return diags, nil
+	}
+	more, err := t.runMachines(ctx, v, scope, host)
+	return append(diags, more...), err
 }
 
 // scope is what names mean in the test's conditions, and the system that they are
@@ -234,7 +246,7 @@ func (t *Test) aboutOption(v *Project, ref syntax.Reference, inside func(diag.Ra
 }
 
 // build builds what the test looks into.
-func (t *Test) build(ctx context.Context, v *Project, scope *eval.Scope, build Builder) (*outputs, diag.List, error) {
+func (t *Test) build(ctx context.Context, v *Project, scope *eval.Scope, host TestHost) (*outputs, diag.List, error) {
 	var diags diag.List
 	var refs []derivations.Ref
 	out := &outputs{ctx: ctx, objects: map[string]store.Object{}}
@@ -260,7 +272,7 @@ func (t *Test) build(ctx context.Context, v *Project, scope *eval.Scope, build B
 	if diags.HasErrors() {
 		return nil, diags, nil
 	}
-	objects, contents, err := build(ctx, v, refs)
+	objects, contents, err := host.Build(ctx, v, refs)
 	if err != nil {
 		return nil, diags, err
 	}

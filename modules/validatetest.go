@@ -47,7 +47,7 @@ func (t *Test) validate(broken bool) diag.List {
 		names = append(names, eval.CheckNames(b.Target, known)...)
 	}
 	scope, known = eval.NewScope(scope, builds), eval.NewScope(known, builds)
-	for _, b := range t.Asserts {
+	for _, b := range t.bodies() {
 		names = append(names, lang.CheckBody(b.Body, known)...)
 	}
 	if !broken && len(t.Failures) == 0 {
@@ -58,8 +58,36 @@ func (t *Test) validate(broken bool) diag.List {
 		for _, b := range t.Asserts {
 			diags = append(diags, conditionErrors(b, scope)...)
 		}
+		diags = append(diags, t.validateMachines(variant, scope)...)
 	}
 	return append(diags, beside(names, diags)...)
+}
+
+// bodies are the blocks with expressions of the language in them, other than targets.
+func (t *Test) bodies() []*syntax.Block {
+	blocks := slices.Clone(t.Asserts)
+	for _, m := range t.Machines {
+		blocks = append(blocks, m.Block)
+	}
+	for _, s := range t.Steps {
+		blocks = append(blocks, s.Block)
+	}
+	return blocks
+}
+
+// validateMachines evaluates what machines and steps say, up to what is not built.
+func (t *Test) validateMachines(v *Project, scope *eval.Scope) diag.List {
+	_, diags := t.machines(scope)
+	diags = slices.DeleteFunc(diags, func(d *diag.Diagnostic) bool { return d.Summary == notBuilt })
+	for i := range t.Machines {
+		m := &t.Machines[i]
+		name, more := t.systemName(v, m)
+		diags = append(diags, more...)
+		if known := v.Systems(); !more.HasErrors() && !slices.Contains(known, name) {
+			diags = append(diags, diag.Errorf(m.SystemRange, "Unknown system", "There is no system %q.%s", name, diag.DidYouMean(name, known))...)
+		}
+	}
+	return diags
 }
 
 // conditionErrors evaluates a condition that may be false, up to what is not built.

@@ -30,7 +30,8 @@ type imageFlags struct {
 	format, output string
 	compress       tarball.Compression
 	size, bootSize int64
-	params         []string // of the kernel, beside the system's
+	params         []string          // of the kernel, beside the system's
+	etc            map[string]string // files of the machine's own there
 }
 
 func (a *app) imageCommand() *cobra.Command {

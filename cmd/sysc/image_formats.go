@@ -63,7 +63,7 @@ func writeQcow2(ctx context.Context, f *os.File, b *builtSystem, flags imageFlag
 
 // writeDisk writes a disk image with what this program has for it.
 func writeDisk(ctx context.Context, disk image.Disk, b *builtSystem, flags imageFlags) error {
-	opts := image.Options{Size: flags.size, BootSize: flags.bootSize, Params: flags.params}
+	opts := image.Options{Size: flags.size, BootSize: flags.bootSize, Params: flags.params, Etc: flags.etc}
 	var err error
 	if opts.Store, err = b.machineStore(ctx); err != nil {
 		return err

@@ -10,11 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sysc/derivations"
 	"sysc/lang/diag"
 	"sysc/modules"
-	"sysc/store"
-	"sysc/store/localstore"
 )
 
 func (a *app) testCommand() *cobra.Command {
@@ -24,21 +21,28 @@ func (a *app) testCommand() *cobra.Command {
 		Short: "Run the test blocks of the definition",
 		Long: `Run the test blocks of the definition and of files named *.test.sysc.hcl beside
 it. Each evaluates the definition with values of its own for variables; what it
-looks into is built. docs/testing.md tells how to write them.`,
-		Example: "  sysc test\n  sysc test --filter motd\n  sysc test --junit report.xml",
+looks into is built, and its machines run under QEMU. docs/testing.md tells how to write
+them.
+
+Of machines that do not do what a test says, the consoles, screens and journals are
+kept.`,
+		Example: "  sysc test\n  sysc test --filter motd\n  sysc test --junit report.xml\n  sysc test --logs logs",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return a.test(cmd.Context(), &t) },
 	}
 	a.projectFlags(cmd)
 	cmd.Flags().StringArrayVar(&t.filters, "filter", nil, "run only tests whose names contain `TEXT`")
 	cmd.Flags().StringVar(&t.junit, "junit", "", "write a report in JUnit's XML to `FILE` as well")
+	cmd.Flags().StringVar(&t.logs, "logs", "", "keep what machines show in `DIR`, of every test (default: only where one fails, in a directory for temporary files)")
+	cmd.Flags().StringVar(&t.accelerator, "accelerator", "", "run machines with `NAME`: kvm or tcg (default: kvm where it can be used)")
 	return cmd
 }
 
 // tests is one run of sysc test.
 type tests struct {
-	filters []string
-	junit   string
+	filters           []string
+	junit             string
+	logs, accelerator string
 
 	passed, failed int
 	results        []testResult
@@ -104,21 +108,10 @@ func (t *tests) none(dir string) error {
 
 // runTest runs one test and shows how it went.
 func (a *app) runTest(ctx context.Context, t *tests, test *modules.Test) (err error) {
-	var st *localstore.Store
-	defer func() {
-		if st != nil {
-			err = errors.Join(err, st.Close())
-		}
-	}()
+	host := &testHost{a: a, tests: t, name: test.Name}
+	defer func() { err = errors.Join(err, host.close()) }()
 	begin := time.Now()
-	result, err := test.Run(ctx, func(ctx context.Context, p *modules.Project, refs []derivations.Ref) (map[derivations.Ref]store.Object, modules.Contents, error) {
-		var err error
-		if st, err = a.openStore(ctx); err != nil {
-			return nil, nil, err
-		}
-		objects, err := a.buildForTest(ctx, st, p, refs)
-		return objects, st, err
-	})
+	result, err := test.Run(ctx, host)
 	if err != nil {
 		if ctx.Err() != nil || len(failures(err)) == 0 {
 			return err // the machine's, not the test's
@@ -156,21 +149,6 @@ func (a *app) verdict(status string) string {
 		return green + status + reset
 	}
 	return red + status + reset
-}
-
-// buildForTest builds what a test looks into, without a word where nothing fails.
-func (a *app) buildForTest(ctx context.Context, st *localstore.Store, p *modules.Project, refs []derivations.Ref) (map[derivations.Ref]store.Object, error) {
-	paths, err := a.realise(ctx, st, p, refs, buildFlags{})
-	if err != nil {
-		return nil, err
-	}
-	objects := make(map[derivations.Ref]store.Object, len(refs))
-	for _, ref := range refs {
-		if objects[ref], err = st.Object(ctx, paths[ref]); err != nil {
-			return nil, err
-		}
-	}
-	return objects, nil
 }
 
 // showTests ends the run.
