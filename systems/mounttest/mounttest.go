@@ -43,6 +43,9 @@ var journal = posixacl.ACL{
 	{Tag: posixacl.Group, Perm: 5, ID: 4}, {Tag: posixacl.Mask, Perm: 5, ID: posixacl.NoID}, {Tag: posixacl.Other, Perm: 5, ID: posixacl.NoID},
 }
 
+// journalDir is a directory with access control lists.
+const journalDir = "var/log/journal"
+
 // A World is a store with a root tree that has a bit of everything.
 type World struct {
 	*localstore.Store
@@ -88,7 +91,7 @@ func NewWorld(t testing.TB) *World {
 	put("bin", tree.Entry{Type: tree.Link, Mode: 0o777, Target: "usr/bin"})
 	put("usr/long", tree.Entry{Type: tree.Link, Mode: 0o777, UID: 3, Target: strings.Repeat("x", 4095)})
 	put("tmp", tree.Entry{Type: tree.Dir, Mode: 0o1777})
-	put("var/log/journal", tree.Entry{Type: tree.Dir, Mode: 0o2755, UID: 0, GID: 999, Xattrs: []tree.Xattr{
+	put(journalDir, tree.Entry{Type: tree.Dir, Mode: 0o2755, UID: 0, GID: 999, Xattrs: []tree.Xattr{
 		{Name: posixacl.Access, Value: journal.Encode()}, {Name: posixacl.Default, Value: journal.Encode()},
 	}})
 	put("home/ada", tree.Entry{Type: tree.Dir, Mode: 0o2750, UID: 1000, GID: 1001, Xattrs: []tree.Xattr{{Name: "user.dir", Value: "y"}}})
@@ -100,6 +103,26 @@ func NewWorld(t testing.TB) *World {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// WithoutACL returns a world whose tree has no access control lists, for what is made by
+// a file system that cannot hold them. The mode of who has one is as with it.
+func (w *World) WithoutACL(t testing.TB) *World {
+	t.Helper()
+	b := tree.NewBuilder(w, w.Root)
+	e, ok, err := b.Get(t.Context(), journalDir)
+	if err != nil || !ok || len(e.Xattrs) == 0 {
+		t.Fatal(e, ok, err)
+	}
+	e.Xattrs = nil
+	if err := b.Mkdir(t.Context(), journalDir, e); err != nil {
+		t.Fatal(err)
+	}
+	out := *w
+	if out.Root, _, err = b.Write(t.Context(), w); err != nil {
+		t.Fatal(err)
+	}
+	return &out
 }
 
 // Compare compares everything below a mount with the tree, both ways.
