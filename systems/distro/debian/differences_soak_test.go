@@ -137,7 +137,51 @@ func (d *choiceDifference) reason(g relation.Group, we, apt []string) string {
 		slices.ContainsFunc(apt, func(n string) bool { return d.theirs.neededElsewhere(n, g) }) {
 		return reasonOrder
 	}
+	if d.excludes(d.ours, d.theirs, apt) || d.excludes(d.theirs, d.ours, we) {
+		return reasonOrder
+	}
 	return ""
+}
+
+// excludes reports whether a package that only one of the two has conflicts with what the
+// other one has taken, or with what that needs.
+func (d *choiceDifference) excludes(one, other *choice, taken []string) bool {
+	needed := other.behind(taken)
+	for name, id := range one.by {
+		if other.has(name) {
+			continue
+		}
+		p := d.u.Package(id)
+		list, err := relation.ParseList(strings.Trim(p.Conflicts+", "+p.Breaks, ", "))
+		if err != nil {
+			continue
+		}
+		for _, r := range list {
+			if slices.ContainsFunc(d.u.Excluded(r), func(id universe.ID) bool { return needed[d.u.Package(id).Name] && other.by[d.u.Package(id).Name] == id }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// behind returns some packages and all that they need.
+func (c *choice) behind(names []string) map[string]bool {
+	all := map[string]bool{}
+	mark(all, names)
+	for todo := slices.Clone(names); len(todo) > 0; {
+		name := todo[0]
+		todo = todo[1:]
+		for _, g := range c.groups[name] {
+			for _, n := range c.meet(name, g) {
+				if !all[n] {
+					all[n] = true
+					todo = append(todo, n)
+				}
+			}
+		}
+	}
+	return all
 }
 
 func (d *choiceDifference) provides(r relation.Relation, names []string) bool {
