@@ -20,10 +20,11 @@ var evaluating = []string{
 // notEvaluating are packages below these, and files, that no evaluation comes to.
 var notEvaluating = []string{
 	"derivations/build", "derivations/builtin", "derivations/sandbox", "store/localstore", "store/sign", "store/export", "store/cache", "store/storetest", // building and storing
-	"systems/activate", "systems/boot", "systems/composefs", "systems/health", "systems/livemount", "systems/rootdir", "systems/systemstest", // machines
+	"systems/activate", "systems/boot", "systems/composefs", "systems/generation", "systems/health", "systems/live", "systems/livemount", "systems/rootdir", "systems/systemstest", // machines
 	"systems/earlyboot", "systems/erofs", "systems/ext4", "systems/fat", "systems/image", "systems/initrd", "systems/mounttest",
 	"systems/grub", "systems/ociarchive", "systems/squashfs", "systems/tarball", "systems/vm", "systems/vmtest", // and what boots them
 	"systems/load.go",                      // reads an object that was built
+	"systems/program.go",                   // has the program in a step
 	"systems/distro/debian/debiantest",     // makes archives
 	"systems/distro/debian/hostscan",       // is asked for a first definition
 	"systems/distro/debian/fetcher.go",     // fetches

@@ -178,6 +178,8 @@ func coreOptions(system string) []coreOption {
 			description: "Kernel modules that reach the machine's disks and that sysc's initrd does not have by itself. Each is loaded where there is a device for it."},
 		{path: "boot.limit", typ: option.Nullable(mustBetween(minBootLimit, maxBootLimit)), value: cty.NullVal(cty.Number),
 			description: "How many generations have an entry in the boot menu at most, so that kernels do not fill the boot partition. The current generation, the one that runs, the one to go back to, and pinned ones keep theirs in any case; by default all do."},
+		{path: "boot.sysc", typ: option.Nullable(option.Bool()), value: cty.NullVal(cty.Bool),
+			description: "Whether the system has sysc, which in a machine that boots into its generations makes and takes others, and finds out when the machine starts whether its generation is good. It is the sysc that evaluates the definition. By default it is there with sysc's initrd, on that sysc's own platform."},
 		{path: "boot.tries", typ: mustBetween(0, maxBootTries), value: cty.NumberIntVal(0),
 			description: "How often the boot loader tries a new generation before it boots the last good one instead, for systemd-boot, which counts, and systemd, which ends the counting when boot-complete.target is reached. 0 does not count."},
 	}

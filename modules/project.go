@@ -46,6 +46,9 @@ type Options struct {
 	// zero where there is none; nil is a sysc without any. It is a part of the program
 	// that evaluates.
 	InitProgram func(platform string) store.Digest
+	// Program returns the program that evaluates, for systems of its own platform that are
+	// to have it; nil is for none.
+	Program func() (systems.Program, error)
 	// Reads, if not nil, notes everything that is read from files.
 	Reads *readlog.Log
 	// Texts take the place of the files that messages call so, which need not exist:

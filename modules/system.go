@@ -202,6 +202,7 @@ func (s *System) read(r *reader) diag.List {
 	if program := s.w.p.opts.InitProgram; program != nil && def.Initrd != nil {
 		def.Initrd.Program = program(def.Platform)
 	}
+	diags = append(diags, s.program(r, &def)...)
 	s.Definition = def
 	return diags
 }

@@ -90,9 +90,12 @@ type File struct {
 	// Source is a placeholder or logical store path, with what follows it, of a
 	// file to take the bytes from.
 	Source string `json:"source,omitempty"`
-	Mode   uint32 `json:"mode"`
-	User   string `json:"user"`
-	Group  string `json:"group"`
+	// Digest and Size are those of what Source has, where that is known beforehand.
+	Digest store.Digest `json:"digest,omitzero"`
+	Size   int64        `json:"size,omitempty"`
+	Mode   uint32       `json:"mode"`
+	User   string       `json:"user"`
+	Group  string       `json:"group"`
 	// Position is where it is declared, "file:line".
 	Position string `json:"position,omitempty"`
 }

@@ -323,6 +323,7 @@ func MakeManifest(def Definition, known func(text string) (string, bool)) (*Mani
 	contents := Contents{}
 	for _, f := range def.Files {
 		out := DeclaredFile{DeclaredEntry: declared(f.Path, f.Mode, f.User, f.Group, f.Position)}
+		out.Digest, out.Size = f.Digest, f.Size
 		if text, ok := known(f.Content); ok && f.Source == "" {
 			out.Digest, out.Size = contents.add(text), int64(len(text))
 		}

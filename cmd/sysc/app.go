@@ -99,7 +99,7 @@ func (a *app) command() *cobra.Command {
 	root.SetErr(a.err)
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.dir, "directory", "C", ".", "work on the definition in `DIR`")
-	flags.StringVar(&a.storeDir, "store", "", "use the store in `DIR` (default $SYSC_STORE, or $XDG_DATA_HOME/sysc)")
+	flags.StringVar(&a.storeDir, "store", "", "use the store in `DIR` (default $SYSC_STORE, on a machine that sysc has\nstarted /sysc, or $XDG_DATA_HOME/sysc)")
 	flags.BoolVar(&a.json, "json", false, "print facts as JSON")
 	flags.StringVar(&a.progress, "progress", "auto", "show progress as `MODE`: auto, tree, plain, json, none")
 	flags.StringVar(&a.proxy, "proxy", "", "ask `PROXY` for downloads: an address, none, or environment for $HTTP_PROXY,\n$HTTPS_PROXY and $NO_PROXY (default $SYSC_PROXY, or environment)")
@@ -112,9 +112,9 @@ func (a *app) command() *cobra.Command {
 			a.evalCommand(), a.consoleCommand(), a.explainCommand(), a.optionsCommand(), a.searchCommand(), a.whyCommand(), a.lspCommand(),
 		}},
 		{"machine", "Machines:", []*cobra.Command{
-			a.planCommand(), a.switchCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.healthCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
+			a.planCommand(), a.switchCommand(), a.bootCommand(), a.tryCommand(), a.rollbackCommand(), a.generationsCommand(), a.statusCommand(), a.healthCommand(), a.driftCommand(), a.diffCommand(), a.sbomCommand(),
 			a.licensesCommand(), a.cveCommand(),
-			a.imageCommand(), a.vmCommand(),
+			a.imageCommand(), a.vmCommand(), a.bootedCommand(),
 		}},
 		{"build", "Builds:", []*cobra.Command{
 			a.buildCommand(), a.runCommand(), a.developCommand(), a.shellCommand(), a.logCommand(), a.graphCommand(), a.derivationCommand(), a.whyRebuildCommand(),
@@ -175,14 +175,17 @@ func (a *app) rootFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.root, "root", "", "work on the machine in `DIR` in place of /, or with a home on the home directory in it")
 }
 
-// machine returns the directory that has the generations: the one that --root names,
-// or that of a home's state.
+// machine returns the directory that has the generations: the one that --root names, that
+// of a home's state, or where this machine has its data.
 func (a *app) machine() (string, error) {
 	if a.home != nil {
 		return a.home.state, nil
 	}
+	if a.here() {
+		return hereData, nil
+	}
 	if a.root == "" {
-		return "", errors.New("this version works on directories only: say which with --root DIR")
+		return "", errors.New("sysc has not started this machine: say with --root DIR which directory has one")
 	}
 	return filepath.Abs(a.root)
 }
@@ -257,6 +260,9 @@ func (a *app) storePath() (string, error) {
 		if dir != "" {
 			return filepath.Abs(dir)
 		}
+	}
+	if os.Geteuid() == 0 && startedBySysc() {
+		return hereStore, nil
 	}
 	if data := a.getenv("XDG_DATA_HOME"); filepath.IsAbs(data) {
 		return filepath.Join(data, "sysc"), nil

@@ -12,7 +12,6 @@ import (
 
 	"sysc/internal/bytesize"
 	"sysc/store/localstore"
-	"sysc/systems/activate"
 	"sysc/systems/generation"
 )
 
@@ -157,7 +156,7 @@ func (a *app) deleteOld(ctx context.Context, st *localstore.Store, flags *gcFlag
 	if err != nil {
 		return nil, err
 	}
-	stay := append(pinned, activate.Booted(machine))
+	stay := append(pinned, a.booted(machine))
 	if current != nil {
 		stay = append(stay, current.Number)
 	}

@@ -293,7 +293,9 @@ func (a *app) deleteFrom(ctx context.Context, st *localstore.Store, machine stri
 }
 
 func (a *app) deletion(machine string) activate.Request {
-	return activate.Request{Root: machine, Booted: activate.Booted(machine), Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
+	return activate.Request{
+		Root: machine, Booted: a.booted(machine), Machine: a.bootsHere(), Now: time.Now(), Wait: a.waitFor("the machine " + machine),
+	}
 }
 
 // systemLinks returns the links that keep the systems of generations in a store.
@@ -332,7 +334,7 @@ func (a *app) status() error {
 	if err != nil {
 		return err
 	}
-	st, err := activate.ReadStatus(machine)
+	st, err := activate.ReadStatus(machine, a.bootsHere())
 	if errors.Is(err, fs.ErrNotExist) {
 		return a.noMachine()
 	}
@@ -340,7 +342,7 @@ func (a *app) status() error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(statusDocument{st.Current, st.Last, st.Boots, triesLeft(st.Tries), st.Health})
+		return a.printJSON(statusDocument{st.Current, st.Last, a.booted(machine), st.Boots, triesLeft(st.Tries), st.Health, st.Fallback})
 	}
 	current := st.Current
 	if current == nil {
@@ -355,6 +357,9 @@ func (a *app) status() error {
 	if text := revision(current); text != "" {
 		fmt.Fprintf(a.out, "from         %s\n", text)
 	}
+	if n := a.booted(machine); n != 0 && n != current.Number {
+		fmt.Fprintf(a.out, "started with %d\n", n)
+	}
 	if st.Boots != 0 {
 		fmt.Fprintf(a.out, "boots next   %s\n", describeBoots(st))
 	}
@@ -367,6 +372,12 @@ func (a *app) status() error {
 	if st.Health != nil {
 		a.printFailures(st.Health)
 	}
+	if f := st.Fallback; f != nil {
+		fmt.Fprint(a.out, describeFallback(f))
+		if f.Health != nil {
+			a.printFailures(f.Health)
+		}
+	}
 	return nil
 }
 
@@ -374,6 +385,8 @@ func (a *app) status() error {
 type statusDocument struct {
 	Current        *generation.Record     `json:"current"`
 	LastActivation *generation.Activation `json:"last_activation"`
+	// Booted is the generation that the machine was started with, none where it was not.
+	Booted generation.Number `json:"booted,omitempty"`
 	// Boots is the generation that the boot loader takes; none without boot entries.
 	Boots generation.Number `json:"boots,omitempty"`
 	// TriesLeft is how often the loader still tries it; none for one that is not
@@ -381,6 +394,8 @@ type statusDocument struct {
 	TriesLeft *int `json:"tries_left,omitempty"`
 	// Health is what came out of the health checks of Current the last time.
 	Health *health.Report `json:"health,omitempty"`
+	// Fallback is set when the machine was to run another generation and came back.
+	Fallback *generation.Fallback `json:"fallback,omitempty"`
 }
 
 func triesLeft(t boot.Tries) *int {
@@ -403,8 +418,17 @@ func describeBoots(st *activate.Status) string {
 
 func describeActivation(last *generation.Activation) string {
 	text := fmt.Sprintf("to generation %d, %s", last.To, last.Time.Local().Format(time.DateTime))
+	switch last.Scope {
+	case generation.AtBoot:
+		text += ", at the next start"
+	case generation.Once:
+		text += ", for once"
+	}
 	switch last.Outcome {
 	case generation.Done:
+		if len(last.Reboot) > 0 {
+			return text + ", needs a reboot: " + strings.Join(last.Reboot, ", ")
+		}
 		return text + ", done"
 	case generation.Failed:
 		return text + ", failed: " + last.Error
@@ -423,7 +447,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 			if err := a.onlyHome(args); err != nil {
 				return err
 			}
-			return a.rollback(cmd.Context(), generation.Number(to))
+			return a.goTo(cmd.Context(), generation.Number(to), generation.Always)
 		},
 	}
 	a.rootFlag(cmd)
@@ -432,17 +456,24 @@ func (a *app) rollbackCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) rollback(ctx context.Context, to generation.Number) error {
+// goTo puts a generation that is there in force; 0 is the one before.
+func (a *app) goTo(ctx context.Context, to generation.Number, scope generation.Scope) error {
 	req, err := a.request()
 	if err != nil {
 		return err
 	}
+	if req.Scope = scope; scope != generation.Always && req.Machine == nil {
+		return errNotHere
+	}
+	req.Events = a.tellStep
 	st, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	req.Store = st
+	if err := a.useStore(&req, st); err != nil {
+		return err
+	}
 	result, err := activate.Rollback(ctx, req, to)
 	if err != nil {
 		if result == nil && !errors.Is(err, context.Canceled) {
@@ -458,8 +489,12 @@ func (a *app) rollback(ctx context.Context, to generation.Number) error {
 		a.say("Nothing to do: generation %d is current already.", result.Generation.Number)
 		return nil
 	}
-	a.say("Rolled back from generation %d to generation %d.", result.Previous, result.Generation.Number)
-	return nil
+	if scope == generation.Always && len(result.Reboot) == 0 {
+		a.say("Rolled back from generation %d to generation %d.", result.Previous, result.Generation.Number)
+	} else {
+		a.say("%s", describeSwitch(result.Generation.Address(), result))
+	}
+	return failedUnits(result)
 }
 
 // printNotes tells what a switch or rollback has to say beside its outcome.

@@ -36,7 +36,11 @@ func (a *app) health(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n, report, err := activate.CheckHealth(ctx, a.deletion(machine))
+	req := a.deletion(machine)
+	if a.here() {
+		req.Booted, req.Machine = 0, nil // what is in force now, whatever was booted
+	}
+	n, report, err := activate.CheckHealth(ctx, req)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return a.noMachine()

@@ -99,7 +99,7 @@ func (a *app) request() (activate.Request, error) {
 	}
 	req := activate.Request{Root: machine, Now: time.Now(), Wait: a.waitFor("the machine " + machine)}
 	if a.home == nil {
-		req.Booted = activate.Booted(machine)
+		req.Booted, req.Machine = a.booted(machine), a.bootsHere()
 	}
 	if h := a.home; h != nil {
 		req.Home, req.MakeHome, req.Backup = h.dir, h.elsewhere, a.backup

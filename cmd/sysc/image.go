@@ -15,6 +15,7 @@ import (
 
 	"sysc/derivations"
 	"sysc/derivations/build"
+	"sysc/derivations/builtin"
 	"sysc/internal/atomicfile"
 	"sysc/internal/bytesize"
 	"sysc/modules"
@@ -181,7 +182,6 @@ type builtSystem struct {
 	store *localstore.Store
 	graph *derivations.Graph
 	ref   derivations.Ref // of the system
-	root  derivations.Ref // of what its packages make
 	// realise builds more of the graph.
 	realise func(ctx context.Context, want []derivations.Ref) (map[derivations.Ref]store.Path, error)
 }
@@ -197,7 +197,7 @@ func (a *app) withSystem(ctx context.Context, arg string, flags buildFlags, fn f
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	b := &builtSystem{store: st, graph: def.Graph(), ref: target.Ref, root: target.System.Root}
+	b := &builtSystem{store: st, graph: def.Graph(), ref: target.Ref}
 	b.realise = func(ctx context.Context, want []derivations.Ref) (map[derivations.Ref]store.Path, error) {
 		return a.realise(ctx, st, def, want, flags)
 	}
@@ -232,16 +232,17 @@ func (b *builtSystem) machineStore(ctx context.Context) (image.MachineStore, err
 	return image.MachineStore{BlobPath: localstore.BlobPath, Put: put}, nil
 }
 
-// steps are the outputs on the way to the root of the packages, but for files that were
-// fetched, and what those need that were built.
+// steps are the outputs that the system is made of, down to those of programs and to files
+// that were fetched.
 func (b *builtSystem) steps() []derivations.Ref {
 	var steps []derivations.Ref
-	seen := map[derivations.Ref]bool{}
-	for todo := []derivations.Ref{b.root}; len(todo) > 0; {
+	seen := map[derivations.Ref]bool{b.ref: true}
+	last, _ := b.graph.Derivation(b.ref.Derivation)
+	for todo := slices.Clone(last.Inputs); len(todo) > 0; {
 		ref := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		d, ok := b.graph.Derivation(ref.Derivation)
-		if !ok || seen[ref] || d.Fixed != nil {
+		if !ok || seen[ref] || builtin.Fetches(d.Builder) {
 			continue
 		}
 		seen[ref] = true

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
 	"embed"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"sysc/store"
+	"sysc/systems"
 )
 
 //go:embed initprogram
@@ -29,4 +33,22 @@ func initProgramDigest(platform string) store.Digest {
 		return store.Digest{}
 	}
 	return store.DigestOf(data)
+}
+
+// programName is the file of this program, whatever has become of its name.
+const programName = "/proc/self/exe"
+
+// openProgram opens the file of this program.
+func openProgram() (*os.File, error) { return os.Open(programName) }
+
+// programFile is this program, for systems that are to have it.
+func programFile() (systems.Program, error) {
+	f, err := openProgram()
+	if err != nil {
+		return systems.Program{}, err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	return systems.Program{Digest: store.Digest(sum.Sum(nil)), Size: n}, err
 }

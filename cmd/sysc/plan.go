@@ -83,7 +83,7 @@ func (a *app) plan(ctx context.Context, arg, out string, detailed, all bool) (er
 	if err := a.aim(target); err != nil {
 		return err
 	}
-	if out != "" && a.root == "" && a.home == nil {
+	if out != "" && !a.hasMachine() {
 		return errors.New("a plan is saved for one machine: say which with --root DIR")
 	}
 	st, err := a.openStore(ctx)
@@ -142,7 +142,7 @@ func (a *app) makePlan(ctx context.Context, st *localstore.Store, def definition
 // currentManifest reads what the machine is made of now; nil when there is no
 // machine, or none is named.
 func (a *app) currentManifest(p *planned) (*systems.Manifest, error) {
-	if a.root == "" && a.home == nil {
+	if !a.hasMachine() {
 		return nil, nil
 	}
 	machine, err := a.machine()
@@ -260,14 +260,14 @@ func (a *app) printPlan(p *planned, all bool) error {
 // bootNeed notes how much room the system takes on the boot partition, which has to be
 // built.
 func (a *app) bootNeed(p *planned, m *systems.Manifest) error {
-	if a.root == "" {
+	if a.home != nil || !a.hasMachine() {
 		return nil
 	}
 	machine, err := a.machine()
 	if err != nil {
 		return err
 	}
-	p.boot, err = activate.BootNeed(machine, m)
+	p.boot, err = activate.BootNeed(machine, a.bootsHere(), m)
 	return err
 }
 

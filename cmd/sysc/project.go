@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +55,7 @@ func (a *app) projectOptions(ctx context.Context, fetch bool) (*modules.Options,
 	if err := a.diagnose(diags, texts); err != nil {
 		return nil, err
 	}
-	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts, InitProgram: initProgramDigest}
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts, InitProgram: initProgramDigest, Program: sync.OnceValues(programFile)}
 	return opts, a.moduleOptions(ctx, opts, fetch)
 }
 
@@ -175,7 +176,7 @@ func (a *app) validateCommand() *cobra.Command {
 
 func (a *app) validate(ctx context.Context) error {
 	variables, texts, diags := a.variables()
-	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts, InitProgram: initProgramDigest}
+	opts := &modules.Options{Version: releaseVersion(), Variables: variables, ValueFiles: texts, InitProgram: initProgramDigest, Program: sync.OnceValues(programFile)}
 	if err := a.moduleOptions(ctx, opts, true); err != nil {
 		return err
 	}

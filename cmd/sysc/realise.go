@@ -33,6 +33,7 @@ func builtins() map[string]builtin.Func {
 	maps.Copy(all, debian.Builtins())
 	maps.Copy(all, systems.Builtins())
 	maps.Copy(all, systems.InitrdBuiltins(initProgram))
+	maps.Copy(all, systems.ProgramBuiltins(openProgram))
 	return all
 }
 

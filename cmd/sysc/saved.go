@@ -20,6 +20,7 @@ import (
 	"sysc/store"
 	"sysc/systems"
 	"sysc/systems/activate"
+	"sysc/systems/generation"
 	"sysc/systems/savedplan"
 )
 
@@ -238,5 +239,5 @@ func (a *app) switchSaved(ctx context.Context, cmd *cobra.Command, saved *savedp
 		return err
 	}
 	a.say("Carrying out the plan for %s in %s, for the %s %s.", saved.Address(), a.dir, placeOf(saved.Kind), saved.Machine)
-	return a.switchTo(ctx, saved.Address(), saved, flags)
+	return a.switchTo(ctx, saved.Address(), saved, generation.Always, flags)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,7 @@ lock file or the machine's current generation is another one than then.`,
 			if saved != nil {
 				return a.switchSaved(cmd.Context(), cmd, saved, arg, flags)
 			}
-			return a.switchTo(cmd.Context(), arg, nil, flags)
+			return a.switchTo(cmd.Context(), arg, nil, generation.Always, flags)
 		},
 	}
 	a.rootFlag(cmd)
@@ -57,7 +58,7 @@ lock file or the machine's current generation is another one than then.`,
 
 // switchTo builds a system and makes it current: that of a saved plan, if that is
 // not nil and still holds.
-func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, flags buildFlags) (err error) {
+func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, scope generation.Scope, flags buildFlags) (err error) {
 	revision := startRevision(ctx, a.dir)
 	def, target, err := a.evaluateOne(ctx, modules.WantSystem, arg)
 	if err != nil {
@@ -66,6 +67,9 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	req, err := a.activation(target)
 	if err != nil {
 		return err
+	}
+	if req.Scope = scope; scope != generation.Always && req.Machine == nil {
+		return errNotHere
 	}
 	st, err := a.openStore(ctx)
 	if err != nil {
@@ -103,7 +107,11 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 	}
 	provenance := target.System.Provenance
 	provenance.Revision, provenance.Dirty = revision()
-	req.System, req.Store, req.Provenance, req.From = system, st, provenance, from
+	req.System, req.Provenance, req.From = system, provenance, from
+	if err := a.useStore(&req, st); err != nil {
+		return err
+	}
+	req.Events = a.tellStep
 	result, err := activate.Switch(ctx, req)
 	var changed *activate.ChangedError
 	if errors.As(err, &changed) {
@@ -124,18 +132,100 @@ func (a *app) switchTo(ctx context.Context, arg string, saved *savedplan.Plan, f
 func (a *app) reportSwitch(p *planned, result *activate.Result) error {
 	a.printNotes(result)
 	if a.json {
-		return a.printResult(result)
+		return errors.Join(a.printResult(result), failedUnits(result))
 	}
 	if result.Unchanged {
 		a.say("Nothing to do: %s is generation %d already.", p.target.Label, result.Generation.Number)
 		return nil
 	}
-	text := fmt.Sprintf("Switched to generation %d of %s.", result.Generation.Number, p.target.Label)
+	a.say("%s", describeSwitch(p.target.Label, result))
+	return failedUnits(result)
+}
+
+func describeSwitch(label string, result *activate.Result) string {
+	n := result.Generation.Number
+	switch {
+	case len(result.Reboot) > 0 && result.Scope == generation.Once:
+		return fmt.Sprintf("Generation %d of %s boots next, and once. %s", n, label, rebootNeeded(result))
+	case len(result.Reboot) > 0:
+		return fmt.Sprintf("Generation %d of %s boots next. %s", n, label, rebootNeeded(result))
+	case result.Scope == generation.AtBoot:
+		return fmt.Sprintf("Generation %d of %s boots next.", n, label)
+	case result.Scope == generation.Once:
+		return fmt.Sprintf("Switched to generation %d of %s until the machine is started again.", n, label)
+	}
+	text := fmt.Sprintf("Switched to generation %d of %s.", n, label)
 	if result.BootEntry != "" {
 		text += " Boot entry: " + result.BootEntry + "."
 	}
-	a.say("%s", text)
-	return nil
+	return text
+}
+
+// rebootNeeded says why a generation is not in force yet.
+func rebootNeeded(result *activate.Result) string {
+	return "Nothing that runs was changed, which needs a reboot: " + strings.Join(result.Reboot, ", ") + "."
+}
+
+// failedUnits is the exit code when a generation is in force and not all of it runs.
+func failedUnits(result *activate.Result) error {
+	if len(result.Failed) == 0 {
+		return nil
+	}
+	return &exitCode{code: exitUnhealthy, cause: fmt.Errorf("%s failed: systemctl status tells why, and sysc rollback goes back", strings.Join(result.Failed, ", "))}
+}
+
+// tellStep tells what happens to a machine that runs.
+func (a *app) tellStep(e activate.Event) {
+	switch e.Step {
+	case activate.StepStop:
+		a.say("Stopping %s", e.Name)
+	case activate.StepReplace:
+		a.say("Replacing %s", e.Name)
+	case activate.StepStart:
+		a.say("Starting %s", e.Name)
+	case activate.StepHealth:
+		a.say("Checking the machine's health")
+	}
+}
+
+// errNotHere is about verbs that need a machine that runs.
+var errNotHere = errors.New("that is for a machine that sysc has started: in a directory nothing runs, and sysc switch --root is all there is")
+
+func (a *app) bootCommand() *cobra.Command {
+	return a.scopeCommand(generation.AtBoot, &cobra.Command{
+		Use:   "boot [SYSTEM | N]",
+		Short: "Build a system, or take a generation, and have the machine start with it next time",
+		Long: `Build a system and record it as a new generation, or take generation N, and make it the
+one that boots from the next start on. What runs is not touched.`,
+		Example: "  sysc boot -C /root/machine\n  sysc boot 3",
+	})
+}
+
+func (a *app) tryCommand() *cobra.Command {
+	return a.scopeCommand(generation.Once, &cobra.Command{
+		Use:   "try [SYSTEM | N]",
+		Short: "Build a system, or take a generation, and be in it until the next start",
+		Long: `Build a system and record it as a new generation, or take generation N, and switch to it
+until the machine is started again: then the one that boots is the one that would have
+before. When the change needs a reboot, the next start takes it, and only that one.`,
+		Example: "  sysc try -C /root/machine\n  sysc try 3",
+	})
+}
+
+// scopeCommand completes a verb for a machine that runs.
+func (a *app) scopeCommand(scope generation.Scope, cmd *cobra.Command) *cobra.Command {
+	var flags buildFlags
+	cmd.Args = usageArgs(cobra.MaximumNArgs(1))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if n, err := generation.ParseNumber(firstArg(args)); err == nil {
+			return a.goTo(cmd.Context(), n, scope)
+		}
+		return a.switchTo(cmd.Context(), firstArg(args), nil, scope, flags)
+	}
+	a.rootFlag(cmd)
+	a.projectFlags(cmd)
+	a.buildFlags(cmd, &flags)
+	return cmd
 }
 
 // printResult prints what a switch or rollback did as JSON.
@@ -145,7 +235,10 @@ func (a *app) printResult(result *activate.Result) error {
 		Previous   generation.Number  `json:"previous,omitempty"`
 		Unchanged  bool               `json:"unchanged"`
 		BootEntry  string             `json:"boot_entry,omitempty"`
-	}{result.Generation, result.Previous, result.Unchanged, result.BootEntry})
+		Scope      generation.Scope   `json:"scope,omitempty"`
+		Reboot     []string           `json:"reboot,omitempty"`
+		Failed     []string           `json:"failed,omitempty"`
+	}{result.Generation, result.Previous, result.Unchanged, result.BootEntry, result.Scope, result.Reboot, result.Failed})
 }
 
 func (a *app) diffCommand() *cobra.Command {

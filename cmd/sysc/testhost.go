@@ -84,7 +84,7 @@ func (h *testHost) RunMachines(ctx context.Context, p *modules.Project, test vmt
 			if err != nil {
 				return err
 			}
-			b := &builtSystem{System: system, store: h.st, graph: p.Graph(), ref: target.Ref, root: target.System.Root}
+			b := &builtSystem{System: system, store: h.st, graph: p.Graph(), ref: target.Ref}
 			b.realise = func(ctx context.Context, want []derivations.Ref) (map[derivations.Ref]store.Path, error) {
 				return h.realise(ctx, p, want)
 			}

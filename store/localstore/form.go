@@ -1,6 +1,8 @@
 package localstore
 
 import (
+	"context"
+	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -98,6 +100,41 @@ func openSharded(dirs *shards, d store.Digest, f form) (int, error) {
 		return -1, store.ErrNotExist
 	}
 	return fd, err
+}
+
+// MakeForms sees to it that the contents of all files of a tree stand where [BlobPath]
+// says. They are durable when MakeForms returns, and stay as long as an object has that
+// tree.
+func (s *Store) MakeForms(ctx context.Context, root store.Digest) error {
+	made := false
+	seen := map[string]bool{}
+	err := tree.Walk(ctx, s, root, func(_ string, e tree.Entry) error {
+		if e.Type != tree.File || e.Size == 0 || seen[BlobPath(&e)] {
+			return nil
+		}
+		seen[BlobPath(&e)] = true
+		shard, err := s.blobDirs.fd(e.Digest, false)
+		if err != nil {
+			return fmt.Errorf("blob %s: %w", e.Digest, err)
+		}
+		if present(shard, formOf(&e).shardedName(e.Digest), e.Size) {
+			return nil
+		}
+		if !made {
+			if err := s.markDirty(); err != nil {
+				return err
+			}
+			made = true
+		}
+		return s.makeForm(ctx, shard, &e)
+	})
+	if err == nil && made {
+		err = s.sync.sync()
+	}
+	if err != nil {
+		return fmt.Errorf("make forms of tree %s: %w", root, err)
+	}
+	return nil
 }
 
 // BlobPath returns where the contents of a file, which is not empty, are below a

@@ -1,6 +1,7 @@
 package localstore
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -96,4 +97,41 @@ func TestFormsOfRoot(t *testing.T) {
 		}
 	}
 	checkForms(t, s, map[string]string{"program": "x"})
+}
+
+// What a tree needs in a form is there afterwards, and stays when garbage is collected.
+func TestMakeForms(t *testing.T) {
+	ctx := t.Context()
+	s := newStore(t)
+	o := add(t, s, AddOptions{Name: "root", Kind: store.KindRoot}, "bin/tool*=same", "share/copy=same", "share/plain=other", "empty=")
+	must(t, s.Register(ctx, []store.Object{o}, nil))
+	must(t, s.AddRoot(ctx, "keep", o.Path))
+	forms := func() (names []string) {
+		must(t, tree.Walk(ctx, s, o.Tree, func(name string, e tree.Entry) error {
+			if e.Type == tree.File && e.Size > 0 {
+				if info, err := os.Lstat(s.path(BlobsDir + "/" + BlobPath(&e))); err == nil && info.Mode().Perm() == os.FileMode(formOf(&e).mode()) {
+					names = append(names, name)
+				}
+			}
+			return nil
+		}))
+		return names
+	}
+	if got := forms(); len(got) == 3 {
+		t.Fatalf("all forms are there already: %v", got) // then this tries nothing
+	}
+	must(t, s.MakeForms(ctx, o.Tree))
+	if got := forms(); len(got) != 3 {
+		t.Errorf("forms of %v", got)
+	}
+	must(t, s.MakeForms(ctx, o.Tree))
+	verify(t, s)
+	_, err := s.GC(ctx, GCOptions{})
+	must(t, err)
+	if got := forms(); len(got) != 3 {
+		t.Errorf("after garbage collection, forms of %v", got)
+	}
+	if err := s.MakeForms(ctx, store.Digest{1}); !errors.Is(err, store.ErrNotExist) {
+		t.Errorf("of no tree: %v", err)
+	}
 }

@@ -151,7 +151,7 @@ func (r *replicator) tree(ctx context.Context, d store.Digest) error {
 		switch {
 		case e.Type == tree.Dir:
 			err = r.tree(ctx, e.Digest)
-		case e.Type == tree.File && e.Size > 0:
+		case e.Type == tree.File:
 			blob := tree.Entry{Type: tree.File, Mode: formOf(e).mode(), Digest: e.Digest, Size: e.Size}
 			err = r.builder.Put(ctx, r.at+"/"+BlobsDir+"/"+BlobPath(e), blob)
 		}

@@ -62,6 +62,8 @@ func writeOut(t *testing.T, s *Store, d store.Digest) string {
 func TestReplicate(t *testing.T) {
 	ctx := t.Context()
 	s := newDamaged(t)
+	empty := add(t, s.Store, AddOptions{Name: "empty"}, "file=", "bin/tool*=")
+	must(t, s.Register(ctx, []store.Object{empty}, nil))
 	key, err := sign.Generate("host-1")
 	must(t, err)
 	sigs := []sign.Signature{key.Sign(sign.Object(&s.app))}
@@ -71,7 +73,7 @@ func TestReplicate(t *testing.T) {
 	must(t, os.Symlink("/sysc/store/"+string(s.root.Path), link))
 	outcome := OutcomeKey{Derivation: [32]byte{7}, Output: "out"}
 	all := Replica{
-		Objects:      []store.Path{s.root.Path, s.app.Path, s.file.Path},
+		Objects:      []store.Path{s.root.Path, s.app.Path, s.file.Path, empty.Path},
 		Realisations: []store.Realisation{{Derivation: store.DerivationHash{2}, Output: "doc", Path: s.lib.Path}, {Derivation: store.DerivationHash{1}, Output: "out", Path: s.app.Path}},
 		Outcomes:     map[OutcomeKey]store.Path{outcome: s.app.Path, {Derivation: [32]byte{8}, Output: "out"}: s.lib.Path},
 		Links:        map[string]store.Path{link: s.root.Path},
@@ -85,7 +87,7 @@ func TestReplicate(t *testing.T) {
 	verify(t, other)
 	have, err := other.Objects(ctx)
 	must(t, err)
-	if want := 4; len(have) != want { // lib comes with app
+	if want := 5; len(have) != want { // lib comes with app
 		t.Errorf("objects %v", have)
 	}
 	for _, r := range all.Realisations {

@@ -25,6 +25,7 @@
 package activate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,10 @@ type Request struct {
 	From *State
 	// Booted is the generation that runs, 0 when none of this machine does, see [Booted].
 	Booted generation.Number
+	// Machine is the machine that runs here, whose data are in Root, nil for a directory.
+	Machine *Machine
+	// Scope is when the system is to be in force; for a directory it is always.
+	Scope generation.Scope
 	// Now is the time for the record.
 	Now time.Time
 	// Events is told what happens; nil for nobody.
@@ -125,6 +130,10 @@ const (
 	StepPlace    Step = "place"    // something that was missing in a directory of the machine
 	StepBoot     Step = "boot"     // kernel, initrd, entry
 	StepSync     Step = "sync"     // everything is made durable
+	StepStop     Step = "stop"     // a unit
+	StepReplace  Step = "replace"  // a mounted directory
+	StepStart    Step = "start"    // a unit
+	StepHealth   Step = "health"   // the checks of the machine that runs
 	StepCurrent  Step = "current"  // the generation is the current one
 )
 
@@ -150,6 +159,13 @@ type Result struct {
 	Kept []string
 	// Notes are remarks for the user.
 	Notes []string
+	// Scope is when the generation is in force, as the request had it.
+	Scope generation.Scope
+	// Reboot says why the generation, which boots next, is not in force before the machine
+	// is started again; empty when it is.
+	Reboot []string
+	// Failed are units that do not run and should, although the generation is in force.
+	Failed []string
 	// Roots are the links that keep the machine's systems in the store: to be
 	// registered as indirect roots.
 	Roots []string
@@ -187,18 +203,21 @@ func Switch(ctx context.Context, req Request) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !isNew && s.settled() && s.whole(s.current) {
+		if !isNew && s.settled() && number == s.current.Number && s.whole(s.current) {
 			s.result.Unchanged = true
 			return s.finished(s.current), nil
 		}
 		if err := s.checkForeign(top); err != nil {
 			return nil, err
 		}
-		record := s.current
+		var record *generation.Record
 		if isNew {
-			if record, err = s.record(ctx, number, top); err != nil {
-				return nil, err
-			}
+			record, err = s.record(ctx, number, top)
+		} else {
+			record, err = s.profile.Get(number)
+		}
+		if err != nil {
+			return nil, err
 		}
 		if s.home != nil {
 			if err := s.checkHome(top.places[homeTop], record.HomeEntries()); err != nil {
@@ -223,8 +242,15 @@ func locked(ctx context.Context, req Request, create bool, fn func(s *switcher) 
 		return nil, err
 	}
 	defer root.Close()
+	partition, err := openPartition(req.Machine)
+	if err != nil {
+		return nil, err
+	}
+	if partition != nil {
+		defer partition.Close()
+	}
 	// All of a home belongs to its user, so that no owner has to be set in it.
-	s := &switcher{Request: req, root: root, home: h, profile: generation.New(root), privileged: h == nil && privileged(), result: &Result{}}
+	s := &switcher{Request: req, root: root, bootPartition: partition, home: h, profile: generation.New(root), privileged: h == nil && privileged(), result: &Result{Scope: req.Scope}}
 	if s.Events == nil {
 		s.Events = func(Event) {}
 	}
@@ -247,6 +273,8 @@ type switcher struct {
 	last       *generation.Activation // nil when there is none
 	pinned     []generation.Number
 	result     *Result
+	// bootPartition is that of the machine that runs here, nil for a directory.
+	bootPartition *rootdir.Dir
 }
 
 func (s *switcher) begin(fn func(s *switcher) (*Result, error)) (*Result, error) {
@@ -285,13 +313,15 @@ func (s *switcher) neverActivated() bool {
 // choose returns the number of the generation to activate, and whether it has to
 // be made. What an interrupted switch made and never activated is removed.
 func (s *switcher) choose(top *topLevel) (generation.Number, bool, error) {
-	if s.neverActivated() && !slices.Contains(s.pinned, s.last.To) {
+	if s.neverActivated() && !slices.Contains(s.pinned, s.last.To) && !s.isMounted(s.last.To) {
 		if err := s.discard(s.last.To); err != nil {
 			return 0, false, err
 		}
 	}
-	if s.current != nil && s.current.System == s.System.Path && maps.Equal(s.current.Places, top.places) {
-		return s.current.Number, false, nil
+	for _, r := range []*generation.Record{s.current, s.booting()} {
+		if r != nil && r.System == s.System.Path && maps.Equal(r.Places, top.places) {
+			return r.Number, false, nil
+		}
 	}
 	n, err := s.profile.Next()
 	return n, true, err
@@ -324,10 +354,10 @@ func (s *switcher) record(ctx context.Context, n generation.Number, top *topLeve
 
 // activate prepares a generation, makes it current, and does what follows.
 func (s *switcher) activate(ctx context.Context, r *generation.Record, isNew bool, prepare func() error) (*Result, error) {
-	if err := s.checkBoot(r.Number); err != nil {
+	if err := cmp.Or(s.Machine.checkBoots(s.System), s.checkBoot(r.Number)); err != nil {
 		return nil, err
 	}
-	a := generation.Activation{From: s.result.Previous, To: r.Number, New: isNew, Time: s.Now, Pending: s.pending()}
+	a := generation.Activation{From: s.result.Previous, To: r.Number, New: isNew, Scope: s.Scope, Time: s.Now, Pending: s.pending()}
 	if err := s.profile.Begin(a); err != nil {
 		return nil, err
 	}
@@ -340,6 +370,9 @@ func (s *switcher) activate(ctx context.Context, r *generation.Record, isNew boo
 		if err := s.saveEdits(r.Places[homeTop], r.HomeEntries()); err != nil {
 			return nil, fail(err)
 		}
+	}
+	if s.Machine != nil {
+		return s.activateHere(ctx, &a, before, r)
 	}
 	s.Events(Event{StepCurrent, r.Number.String()})
 	if s.current == nil || s.current.Number != r.Number {
@@ -361,8 +394,10 @@ func (s *switcher) complete(ctx context.Context, before []earlier, r *generation
 	if s.home != nil {
 		return s.followHome(before, r)
 	}
-	if err := s.relink(before, r); err != nil {
-		return err
+	if s.Machine == nil {
+		if err := s.relink(before, r); err != nil {
+			return err
+		}
 	}
 	if err := s.followDeclarations(ctx, before, s.System.Manifest); err != nil {
 		return err
@@ -424,8 +459,12 @@ func (s *switcher) finished(r *generation.Record) *Result {
 	if err != nil {
 		s.note("%v", err)
 	}
+	root := s.Root
+	if s.Machine != nil {
+		root = "/" // where the same directory is seen, and nothing else has to be mounted
+	}
 	for _, r := range records {
-		s.result.Roots = append(s.result.Roots, filepath.Join(s.Root, generation.SystemLink(r.Number)))
+		s.result.Roots = append(s.result.Roots, filepath.Join(root, generation.SystemLink(r.Number)))
 	}
 	return s.result
 }

@@ -20,6 +20,9 @@ func bootEntryName(n generation.Number) string { return boot.FileName(int(n)) }
 // partition calls fn with the machine's boot partition. Without one, fn is not
 // called, unless create is set.
 func (s *switcher) partition(create bool, fn func(p *boot.Partition) error) error {
+	if s.bootPartition != nil {
+		return fn(boot.NewPartition(s.bootPartition))
+	}
 	if create {
 		if err := s.root.Mkdir(bootDir, 0o755); err != nil {
 			return err
@@ -48,12 +51,20 @@ func (s *switcher) bootFiles(ctx context.Context) error {
 }
 
 // BootNeed returns what a new generation of a system takes on the boot partition of the
-// machine at dir, without changing anything; nil for a system that does not boot. A
-// machine that is not there yet has nothing.
-func BootNeed(dir string, m *systems.Manifest) (*boot.Need, error) {
+// machine at dir, or of the one that runs here, if that is not nil, without changing
+// anything; nil for a system that does not boot. A machine that is not there yet has
+// nothing.
+func BootNeed(dir string, machine *Machine, m *systems.Manifest) (*boot.Need, error) {
 	files := boot.FilesOf(m)
 	if len(files) == 0 {
 		return nil, nil
+	}
+	mounted, err := openPartition(machine)
+	if err != nil {
+		return nil, err
+	}
+	if mounted != nil {
+		defer mounted.Close()
 	}
 	root, err := rootdir.Open(dir, false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -64,7 +75,7 @@ func BootNeed(dir string, m *systems.Manifest) (*boot.Need, error) {
 	}
 	defer root.Close()
 	var need boot.Need
-	err = atPartition(root, func(p *boot.Partition) error {
+	err = atPartition(root, mounted, func(p *boot.Partition) error {
 		need, err = p.Need(files, noGeneration)
 		return err
 	})
@@ -81,7 +92,7 @@ func (s *switcher) checkBoot(n generation.Number) error {
 	if len(files) == 0 {
 		return nil
 	}
-	return atPartition(s.root, func(p *boot.Partition) error {
+	return atPartition(s.root, s.bootPartition, func(p *boot.Partition) error {
 		need, err := p.Need(files, int(n))
 		if err != nil || need.Fits() {
 			return err
@@ -94,9 +105,12 @@ func (s *switcher) checkBoot(n generation.Number) error {
 	})
 }
 
-// atPartition calls fn with a machine's boot partition, or, where there is none, with
-// where it is going to be. fn is to change nothing.
-func atPartition(root *rootdir.Dir, fn func(p *boot.Partition) error) error {
+// atPartition calls fn with a machine's boot partition: the one that is mounted, if that is
+// not nil, or where it is below the root, or is going to be. fn is to change nothing.
+func atPartition(root, mounted *rootdir.Dir, fn func(p *boot.Partition) error) error {
+	if mounted != nil {
+		return fn(boot.NewPartition(mounted))
+	}
 	dir, err := root.Sub(bootDir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fn(boot.NewPartition(root))
@@ -124,10 +138,10 @@ func (s *switcher) removable() ([]int, error) {
 }
 
 // indispensable returns the generations that keep their boot entries whatever the
-// limit is: the current one, the one that was current before it, the one that runs,
-// and pinned ones.
+// limit is: the current one, the one that was current before it, the one that runs, the
+// last one that is known to be good, and pinned ones.
 func (s *switcher) indispensable() []generation.Number {
-	list := append([]generation.Number{s.result.Previous, s.Booted}, s.pinned...)
+	list := append([]generation.Number{s.result.Previous, s.Booted, s.lastGood()}, s.pinned...)
 	if s.current != nil {
 		list = append(list, s.current.Number)
 		if back, err := s.profile.Previous(s.current); err == nil {
@@ -135,6 +149,17 @@ func (s *switcher) indispensable() []generation.Number {
 		}
 	}
 	return slices.DeleteFunc(list, func(n generation.Number) bool { return n == 0 })
+}
+
+// lastGood returns the newest generation whose boot entry is not counted, 0 for none.
+func (s *switcher) lastGood() (good generation.Number) {
+	// What cannot be read cannot be removed either.
+	_ = s.partition(false, func(p *boot.Partition) error {
+		n, _, err := p.LastGood()
+		good = generation.Number(n)
+		return err
+	})
+	return good
 }
 
 // limitBoot removes the boot entries that are more than the system's limit, and what
@@ -163,7 +188,11 @@ func (s *switcher) limitBoot() error {
 // bootEntry writes a generation's boot entry. It does not come first yet, so that
 // a crash before the generation is current boots the one that still is.
 func (s *switcher) bootEntry(r *generation.Record) error {
-	e := boot.EntryOf(r, s.System.Manifest, boot.FilesOf(s.System.Manifest))
+	params, err := s.machineParams()
+	if err != nil {
+		return err
+	}
+	e := boot.EntryOf(r, s.System.Manifest, boot.FilesOf(s.System.Manifest), params...)
 	if e == nil {
 		return nil
 	}
@@ -198,7 +227,7 @@ func (s *switcher) bootWhole(r *generation.Record) bool {
 			if f == "" {
 				continue
 			}
-			if _, err := s.root.Root().Lstat(bootDir + f); err != nil {
+			if err := s.hasBootFile(f); err != nil {
 				return err
 			}
 		}
@@ -207,6 +236,16 @@ func (s *switcher) bootWhole(r *generation.Record) bool {
 		return err
 	})
 	return err == nil && whole
+}
+
+// hasBootFile looks for a file on the boot partition.
+func (s *switcher) hasBootFile(path string) error {
+	root, name := s.root, bootDir+path
+	if s.bootPartition != nil {
+		root, name = s.bootPartition, path[1:]
+	}
+	_, err := root.Root().Lstat(name)
+	return err
 }
 
 // hasEntry reports whether a generation has a boot entry.

@@ -10,11 +10,11 @@ import (
 	"sysc/systems/generation"
 )
 
-// Delete removes generations, except the current one, the one that runs, and pinned
-// ones, and then what no other generation uses: checkouts, store objects, boot entries,
-// kernels. The links that kept their systems in the store are gone with them. Nothing
-// is removed when one of them may not be. Of req, Root, Booted, Wait and Now are looked
-// at.
+// Delete removes generations, except the current one, the one that runs, pinned ones and,
+// of a machine that runs here, the last one that is known to be good; and then what no
+// other generation uses: checkouts, store objects, boot entries, kernels. The links that
+// kept their systems in the store are gone with them. Nothing is removed when one of them
+// may not be. Of req, Root, Booted, Machine, Wait and Now are looked at.
 func Delete(ctx context.Context, req Request, numbers []generation.Number) error {
 	_, err := locked(ctx, req, false, func(s *switcher) (*Result, error) {
 		for _, n := range numbers {
@@ -23,6 +23,9 @@ func Delete(ctx context.Context, req Request, numbers []generation.Number) error
 			}
 			if n == s.Booted {
 				return nil, fmt.Errorf("delete generation %d: it is the one that runs", n)
+			}
+			if s.Machine != nil && n == s.lastGood() {
+				return nil, fmt.Errorf("delete generation %d: it is the last one that is known to be good", n)
 			}
 			if err := s.profile.CheckDelete(n); err != nil {
 				return nil, err

@@ -31,10 +31,17 @@ func CheckHealth(ctx context.Context, req Request) (generation.Number, *health.R
 	if err != nil {
 		return 0, nil, fmt.Errorf("check health of generation %d: %w", record.Number, err)
 	}
-	_, err = locked(ctx, req, false, func(s *switcher) (*Result, error) {
-		return nil, s.profile.SetHealth(record.Number, report)
+	req.Booted = record.Number
+	return record.Number, report, RecordHealth(ctx, req, report)
+}
+
+// RecordHealth records what came out of the health checks of the generation that was
+// booted. Of req, Root, Booted, Now and Wait are looked at.
+func RecordHealth(ctx context.Context, req Request, report *health.Report) error {
+	_, err := locked(ctx, req, false, func(s *switcher) (*Result, error) {
+		return nil, s.profile.SetHealth(s.Booted, report)
 	})
-	return record.Number, report, err
+	return err
 }
 
 func running(p *generation.Profile, booted generation.Number) (*generation.Record, error) {

@@ -33,12 +33,15 @@ func (s *switcher) prepare(ctx context.Context, r *generation.Record, top *topLe
 		return err
 	}
 	defer g.close()
-	for _, dir := range []string{generation.CheckoutsDir, objectsDir} {
-		if err := s.root.Mkdir(dir, 0o755); err != nil {
+	if err := s.root.Mkdir(objectsDir, 0o755); err != nil {
+		return err
+	}
+	if s.Machine == nil {
+		if err := s.root.Mkdir(generation.CheckoutsDir, 0o755); err != nil {
 			return err
 		}
 	}
-	if s.home == nil {
+	if s.home == nil && s.Machine == nil {
 		if err := s.siblings(top); err != nil {
 			return err
 		}
@@ -64,8 +67,12 @@ func (s *switcher) prepare(ctx context.Context, r *generation.Record, top *topLe
 			return err
 		}
 	}
+	image, err := s.image(ctx)
+	if err != nil {
+		return err
+	}
 	if isNew {
-		if err := s.profile.Commit(r); err != nil {
+		if err := s.profile.Commit(r, image); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,9 @@ func (s *switcher) target(to generation.Number) (*generation.Record, error) {
 	if s.current == nil {
 		return nil, fmt.Errorf("roll back %s: there is no current generation", s.Root)
 	}
+	if s.booting() != nil {
+		return s.current, nil // the last change is one of what boots next
+	}
 	return s.profile.Previous(s.current)
 }
 
@@ -93,13 +96,13 @@ func (s *switcher) present(r *generation.Record) bool {
 			return false
 		}
 	}
-	return true
+	return s.hasImage(r)
 }
 
 // bootPresent reports whether a generation has its boot files and its entry.
 func (s *switcher) bootPresent(r *generation.Record) bool {
 	for _, f := range boot.FilesOf(s.System.Manifest) {
-		if _, err := s.root.Root().Lstat(bootDir + f.Path()); err != nil {
+		if err := s.hasBootFile(f.Path()); err != nil {
 			return false
 		}
 	}

@@ -18,6 +18,9 @@ type Status struct {
 	Broken      []generation.Number
 	// Current is nil before the first switch.
 	Current *generation.Record
+	// Fallback is set when the machine was to run another generation and came back from it,
+	// until the next change.
+	Fallback *generation.Fallback
 	// Boots is the generation that the boot loader takes, 0 when it has no entry.
 	Boots generation.Number
 	// Tries is how often the loader still tries it.
@@ -31,8 +34,9 @@ type Status struct {
 }
 
 // ReadStatus reads the status of the machine whose root is at dir, without a
-// lock: beside a switch it sees the state before it or after it.
-func ReadStatus(dir string) (*Status, error) {
+// lock: beside a switch it sees the state before it or after it. machine, if not nil, is
+// the one that runs here.
+func ReadStatus(dir string, machine *Machine) (*Status, error) {
 	root, err := rootdir.Open(dir, false)
 	if err != nil {
 		return nil, err
@@ -57,7 +61,13 @@ func ReadStatus(dir string) (*Status, error) {
 	if st.Last, err = p.LastActivation(); err != nil {
 		return nil, err
 	}
-	partition, err := root.Sub(bootDir)
+	if st.Fallback, err = p.Fallback(); err != nil {
+		return nil, err
+	}
+	partition, err := openPartition(machine)
+	if err == nil && partition == nil {
+		partition, err = root.Sub(bootDir)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return st, nil
 	}

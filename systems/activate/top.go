@@ -39,6 +39,10 @@ func (s *switcher) readTop(ctx context.Context, m *systems.Manifest) (*topLevel,
 		switch {
 		case e.Name == "sysc":
 			s.note("the root's /sysc is left out: that directory is sysc's own")
+		case s.Machine != nil:
+			if s.Machine.own(e) {
+				top.machine = append(top.machine, e)
+			}
 		case e.Type == tree.Dir && systems.Owned(e.Name):
 			top.owned = append(top.owned, e)
 			top.places[e.Name] = s.place(e)
@@ -117,7 +121,7 @@ func topLinks(r *generation.Record) map[string]string {
 // generation needs one. A directory of the machine that the root has as a link
 // stays.
 func (s *switcher) checkForeign(top *topLevel) error {
-	if s.home != nil {
+	if s.home != nil || s.Machine != nil {
 		return nil
 	}
 	for name := range topLinks(&generation.Record{Links: top.links, Places: top.places}) {
@@ -209,7 +213,7 @@ func (s *switcher) whole(r *generation.Record) bool {
 			return false
 		}
 	}
-	return s.bootWhole(r) && (s.home == nil || s.homeWhole(r))
+	return s.hasImage(r) && s.bootWhole(r) && (s.home == nil || s.homeWhole(r))
 }
 
 func (s *switcher) isDir(name string) bool {

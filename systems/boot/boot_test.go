@@ -365,3 +365,81 @@ func TestRetain(t *testing.T) {
 		}
 	}
 }
+
+// names are the entry files of a partition.
+func names(t *testing.T, path string) []string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(path, EntriesDir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// A generation is called good or given up; one is given up only when another one boots.
+func TestBlessAndGiveUp(t *testing.T) {
+	p, path := newPartition(t)
+	for n, tries := range map[int]Tries{1: {}, 2: {Counted: true, Left: 2, Done: 1}, 3: NewTries(3)} {
+		if err := p.SetEntry(n, testEntry(), tries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Select(3, NewTries(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(p.Bless(2), p.Bless(9)); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range map[int]bool{1: false, 2: false, 3: true, 9: false} { // good ones stay
+		if given, err := p.GiveUp(n); err != nil || given != want {
+			t.Errorf("give up %d: %v, %v", n, given, err)
+		}
+	}
+	if diff := cmp.Diff([]string{"sysc-1.conf", "sysc-2.conf", "sysc-3+0-1.conf"}, names(t, path)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if n, ok, err := p.LastGood(); n != 2 || !ok || err != nil {
+		t.Errorf("last good one: %d, %v, %v", n, ok, err)
+	}
+	if n, ok, err := p.Wanted(); n != 3 || !ok || err != nil {
+		t.Errorf("wanted: %d, %v, %v", n, ok, err)
+	}
+	if n, _, _, err := p.Selected(); n != 2 || err != nil {
+		t.Errorf("boots: %d, %v", n, err)
+	}
+	for _, n := range []int{1, 2} {
+		if err := p.RemoveEntry(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Select(3, NewTries(2)); err != nil {
+		t.Fatal(err)
+	}
+	if given, err := p.GiveUp(3); err != nil || given { // there is nothing else
+		t.Errorf("give up the last one: %v, %v", given, err)
+	}
+	if tries, ok, err := p.Tries(3); tries != NewTries(2) || !ok || err != nil {
+		t.Errorf("tries: %v, %v, %v", tries, ok, err)
+	}
+}
+
+func TestSetOneShot(t *testing.T) {
+	dir := t.TempDir()
+	for range 2 {
+		if err := SetOneShot(dir, 12); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "LoaderEntryOneShot-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"))
+	want := append([]byte{7, 0, 0, 0}, []byte("s\x00y\x00s\x00c\x00-\x001\x002\x00.\x00c\x00o\x00n\x00f\x00\x00\x00")...)
+	if err != nil || !bytes.Equal(data, want) {
+		t.Errorf("%q, %v, want %q", data, err, want)
+	}
+	if err := SetOneShot(filepath.Join(dir, "none"), 1); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("without UEFI: %v", err)
+	}
+}

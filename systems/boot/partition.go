@@ -255,6 +255,78 @@ func (p *Partition) Select(generation int, tries Tries) error {
 	return nil
 }
 
+// Bless calls a generation good: its entry, if it has one, is not counted any more.
+func (p *Partition) Bless(generation int) error {
+	return p.count(generation, Tries{})
+}
+
+// GiveUp makes a generation's entry the last that a loader takes, as if all of its tries
+// had failed. It returns false, and changes nothing, when the entry is a good one or when
+// there is no other that would boot in its place.
+func (p *Partition) GiveUp(generation int) (bool, error) {
+	files, err := p.files()
+	if err != nil {
+		return false, err
+	}
+	counted, others := Tries{}, false
+	for _, f := range files {
+		if f.generation == generation {
+			counted = f.tries
+		} else if _, err := p.read(f); err == nil && !f.tries.Exhausted() {
+			others = true
+		}
+	}
+	if !counted.Counted || !others {
+		return false, nil
+	}
+	return true, p.count(generation, Tries{Counted: true, Done: max(counted.Done, 1)})
+}
+
+// count gives a generation's entry a counter, durably.
+func (p *Partition) count(generation int, t Tries) error {
+	f, ok, err := p.entryFile(generation)
+	if err != nil || !ok || f.tries == t {
+		return err
+	}
+	return p.dir.Rename(f.name, EntriesDir+"/"+countedName(generation, t))
+}
+
+// Tries returns the counter of a generation's entry, false when it has none.
+func (p *Partition) Tries(generation int) (Tries, bool, error) {
+	f, ok, err := p.entryFile(generation)
+	return f.tries, ok, err
+}
+
+// LastGood returns the newest generation whose entry is not counted; false when there is
+// none.
+func (p *Partition) LastGood() (generation int, ok bool, err error) {
+	files, err := p.files()
+	if err != nil {
+		return 0, false, err
+	}
+	for _, f := range files {
+		if !f.tries.Counted {
+			generation, ok = f.generation, true
+		}
+	}
+	return generation, ok, nil
+}
+
+// Wanted returns the generation that was selected last ([Partition.Select]), whether or
+// not the loader has given up on it; false when no entry has the first sort key.
+func (p *Partition) Wanted() (generation int, ok bool, err error) {
+	files, err := p.files()
+	if err != nil {
+		return 0, false, err
+	}
+	for _, f := range files {
+		if e, err := p.read(f); err == nil && e.SortKey == SelectedKey {
+			generation, ok = f.generation, true // the newest, as in a loader's order
+		}
+	}
+	return generation, ok, nil
+}
+
 // Selected returns the generation whose entry boots, and how often it is still tried;
 // false when there is none. Loaders put the entries last that they have given up on,
 // then order by sort key and version.

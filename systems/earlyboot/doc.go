@@ -13,6 +13,9 @@
 //   - each directory of the data partition that the root has, too, as /var
 //   - /sysc, where the machine's store and generations are
 //
+// The partition that the boot loader was started from is left to systemd: it gets a unit
+// that mounts it at /efi.
+//
 // A machine may as well run from memory: then the initrd has an image of the whole root,
 // and the machine's changes are kept in memory, too ([MountMemory]).
 package earlyboot

@@ -176,3 +176,40 @@ func TestLoader(t *testing.T) {
 		t.Errorf("loaded %v with %d complaints, want %v with 1", loaded, complaints, want)
 	}
 }
+
+// partVariableOf is what firmware has for a text.
+func partVariableOf(text string) []byte {
+	data := []byte{6, 0, 0, 0}
+	for _, c := range text + "\x00" {
+		data = append(data, byte(c), byte(c>>8))
+	}
+	return data
+}
+
+func TestBootUnit(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeBootUnit(partVariableOf("0BADC0DE-1234-4321-ABCD-0123456789AB"), dir); err != nil {
+		t.Fatal(err)
+	}
+	unit, err := os.ReadFile(filepath.Join(dir, "local-fs.target.wants/efi.mount"))
+	if err != nil || !bytes.Contains(unit, []byte("\nWhat=/dev/disk/by-partuuid/0badc0de-1234-4321-abcd-0123456789ab\nWhere=/efi\n")) {
+		t.Errorf("%s, %v", unit, err)
+	}
+	for _, text := range []string{"", "../../../etc/passwd/////////////////", "0badc0de-1234-4321-abcd-0123456789ab0", "0badc0de-1234-4321-abcd\n0123456789ab"} {
+		if id, err := partUUID(partVariableOf(text)); err == nil {
+			t.Errorf("%q: %q", text, id)
+		}
+	}
+	if id, err := partUUID(nil); err == nil {
+		t.Errorf("nothing: %q", id)
+	}
+}
+
+func FuzzPartUUID(f *testing.F) {
+	f.Add(partVariableOf("0badc0de-1234-4321-abcd-0123456789ab"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if id, err := partUUID(data); err == nil && filepath.Base(id) != id {
+			t.Errorf("%q", id)
+		}
+	})
+}

@@ -17,15 +17,15 @@ const (
 	etcWorkDir     = "sysc/state/etc/work"
 	// EtcDir has what the machine changed in /etc.
 	EtcDir = "sysc/state/etc/upper"
-	// ImageName is the name of a generation's root, as composefs metadata, in the
-	// generation's directory.
-	ImageName = "root.cfs"
+	// imageName is the name of a generation's root, as composefs metadata, in the
+	// generation's directory (generation.ImageName).
+	imageName = "root.cfs"
 )
 
 // MountGeneration mounts a generation of the data partition at data as a whole root at
 // root, a directory; see the package's comment for what is mounted where.
 func MountGeneration(data, root string, generation int) error {
-	image := filepath.Join(data, generationsDir, fmt.Sprint(generation), ImageName)
+	image := filepath.Join(data, generationsDir, fmt.Sprint(generation), imageName)
 	if err := composefs.Mount(image, filepath.Join(data, blobsDir), root); err != nil {
 		return err
 	}

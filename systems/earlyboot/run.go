@@ -88,7 +88,7 @@ func bootGeneration(p *Parameters, modules *loader) error {
 			return err
 		}
 	}
-	for _, name := range []string{dev.kind, "erofs", "overlay", "loop"} {
+	for _, name := range []string{dev.kind, "erofs", "overlay", "loop", "efivarfs"} {
 		modules.load(name)
 	}
 	if p.Grow {
@@ -110,6 +110,9 @@ func bootGeneration(p *Parameters, modules *loader) error {
 	}
 	if err := MountGeneration(dataMount, rootMount, p.Generation); err != nil {
 		return err
+	}
+	if err := mountBoot("/sys/firmware/efi/efivars", "/run/systemd/system"); err != nil {
+		notice("%v", err) // the system runs without
 	}
 	notice("booting generation %d from %s", p.Generation, dev.path)
 	return nil

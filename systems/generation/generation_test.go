@@ -40,7 +40,7 @@ func record(n, previous generation.Number) *generation.Record {
 
 func commit(t *testing.T, p *generation.Profile, r *generation.Record) {
 	t.Helper()
-	if err := p.Commit(r); err != nil {
+	if err := p.Commit(r, nil); err != nil {
 		t.Fatal(err)
 	}
 }

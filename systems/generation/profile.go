@@ -22,7 +22,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"time"
@@ -254,6 +256,21 @@ func (p *Profile) End(a Activation, cause error) error {
 	return p.setState(a)
 }
 
+// SetFallback records, durably, that a generation did not work and the machine came back
+// to another. nil forgets it. It needs the lock.
+func (p *Profile) SetFallback(f *Fallback) error {
+	return p.changeState(func(s *state) { s.Fallback = f })
+}
+
+// Fallback returns what [Profile.SetFallback] recorded, nil for nothing.
+func (p *Profile) Fallback() (*Fallback, error) {
+	s, err := p.state()
+	if err != nil {
+		return nil, err
+	}
+	return s.Fallback, nil
+}
+
 func (p *Profile) setState(a Activation) error {
 	a.Time = a.Time.UTC().Truncate(time.Second)
 	return p.changeState(func(s *state) {
@@ -324,8 +341,9 @@ func (p *Profile) CheckDelete(n Number) error {
 }
 
 // Commit makes the directory of a generation from its record, durably, by one
-// rename. What the record names must be durable before. It needs the lock.
-func (p *Profile) Commit(r *Record) error {
+// rename. What the record names must be durable before. image, if not nil, writes the
+// metadata image of its root ([ImageName]). It needs the lock.
+func (p *Profile) Commit(r *Record, image func(w io.Writer) error) error {
 	r.Created = r.Created.UTC().Truncate(time.Second)
 	data, err := r.encode()
 	if err != nil {
@@ -353,6 +371,11 @@ func (p *Profile) Commit(r *Record) error {
 	}
 	if err := p.root.WriteFile(aside+"/"+recordName, data, 0o644); err != nil {
 		return fmt.Errorf("record generation %d: %w", r.Number, err)
+	}
+	if image != nil {
+		if err := p.root.Write(aside+"/"+imageName, 0o644, func(f *os.File) error { return image(f) }); err != nil {
+			return fmt.Errorf("record generation %d: %w", r.Number, err)
+		}
 	}
 	return p.root.Rename(aside, dirOf(r.Number))
 }

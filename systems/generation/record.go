@@ -9,6 +9,7 @@ import (
 
 	"sysc/store"
 	"sysc/systems"
+	"sysc/systems/health"
 )
 
 // recordFormat is the version of a record's layout.
@@ -169,6 +170,16 @@ const (
 	Failed Outcome = "failed"
 )
 
+// A Scope is when a generation is to be in force.
+type Scope string
+
+// The scopes.
+const (
+	Always Scope = ""     // from now on, and when the machine is started
+	AtBoot Scope = "boot" // when the machine is started, and not before
+	Once   Scope = "once" // now, or if that cannot be at the next start, and not at those after
+)
+
 // An Activation is the last attempt to make a generation the current one.
 type Activation struct {
 	Outcome Outcome `json:"outcome"`
@@ -181,6 +192,10 @@ type Activation struct {
 	// machine's directories, beside To's: From, and what earlier activations that
 	// did not complete left. Sorted.
 	Pending []Number `json:"pending,omitempty"`
+	// Scope says what it is about, when that is not both now and the next start.
+	Scope Scope `json:"scope,omitempty"`
+	// Reboot says why the machine has to be started again to be in To.
+	Reboot []string `json:"reboot,omitempty"`
 	// Time is when it began.
 	Time time.Time `json:"time"`
 	// Error is why it failed.
@@ -195,4 +210,20 @@ type state struct {
 	Activation *Activation `json:"activation,omitempty"`
 	// Pinned are the generations that are not to be deleted, sorted.
 	Pinned []Number `json:"pinned,omitempty"`
+	// Fallback is the last one that nothing has come after.
+	Fallback *Fallback `json:"fallback,omitempty"`
+}
+
+// A Fallback says that a machine was to run one generation, and came back to another by
+// itself.
+type Fallback struct {
+	// From did not work, To is what the machine came back to, 0 as long as it has not.
+	From Number `json:"from"`
+	To   Number `json:"to,omitempty"`
+	// Time is when that was noticed, in whole seconds of UTC.
+	Time   time.Time `json:"time"`
+	Reason string    `json:"reason"`
+	// Health is what came out of the health checks of From, nil when they were not
+	// carried out.
+	Health *health.Report `json:"health,omitempty"`
 }

@@ -31,7 +31,11 @@ type Store interface {
 
 // mountPoints are directories that every generation has, for others to be mounted
 // at.
-var mountPoints = []string{"boot", "dev", "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "sysc", "tmp", "var"}
+var mountPoints = []string{"boot", "dev", BootDir, "etc", "home", "mnt", "proc", "root", "run", "srv", "sys", "sysc", "tmp", "var"}
+
+// BootDir is where the boot partition is mounted in the machine: not at /boot, where
+// packages have their kernels.
+const BootDir = "efi"
 
 // syscDir is sysc's own directory on the data partition and in the machine.
 const syscDir = "sysc"
@@ -85,7 +89,7 @@ func markUpdated(ctx context.Context, st Store, b *tree.Builder, dir string) err
 // whatever the generation.
 func Data(ctx context.Context, st Store, system *systems.System, machine MachineStore, params []string) (store.Digest, int64, error) {
 	d := &data{st: st, system: system, machineStore: machine, params: params, builder: tree.NewBuilder(st, store.Digest{})}
-	for _, step := range []func(context.Context) error{d.generation, d.root, d.store, d.machine} {
+	for _, step := range []func(context.Context) error{d.generation, d.store, d.machine} {
 		if err := step(ctx); err != nil {
 			return store.Digest{}, 0, fmt.Errorf("lay out data: %w", err)
 		}
@@ -117,7 +121,8 @@ const number generation.Number = 1
 // nothing about the machine.
 var created = time.Unix(1, 0)
 
-// generation puts the record of the first generation in.
+// generation puts the first generation in: its record, and the image of its root. What
+// the root's files contain is in the store.
 func (d *data) generation(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "sysc-image-")
 	if err != nil {
@@ -181,7 +186,8 @@ func (d *data) commit(ctx context.Context, dir string) (err error) {
 		record.Kernel = m.Kernel.Version
 	}
 	activation := generation.Activation{To: number, New: true, Time: created}
-	return errors.Join(profile.Commit(record), profile.SetCurrent(number), profile.End(activation, nil))
+	image := func(w io.Writer) error { return Composefs(ctx, w, d.st, d.system, d.machineStore.BlobPath) }
+	return errors.Join(profile.Commit(record, image), profile.SetCurrent(number), profile.End(activation, nil))
 }
 
 // closure returns the objects beside the system object that stand in the machine as
@@ -210,16 +216,6 @@ func (d *data) file(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	return d.builder.Put(ctx, name, tree.Entry{Type: tree.File, Mode: 0o644, Digest: digest, Size: size})
-}
-
-// root puts the image of the generation's root in. What its files contain is in the
-// store.
-func (d *data) root(ctx context.Context) error {
-	var image bytes.Buffer
-	if err := Composefs(ctx, &image, d.st, d.system, d.machineStore.BlobPath); err != nil {
-		return err
-	}
-	return d.file(ctx, generation.ImageName(number), &image)
 }
 
 // store puts the machine's store in, whose objects its generation keeps.

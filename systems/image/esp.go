@@ -48,6 +48,7 @@ func (r *raw) bootPartition(ctx context.Context, params []string) (store.Digest,
 	}
 	record := &generation.Record{Number: number, Name: m.Name, Created: created}
 	entry := boot.EntryOf(record, m, files, params...)
+	entry.SortKey = boot.SelectedKey
 	if err := entry.Check(); err != nil {
 		return store.Digest{}, err
 	}

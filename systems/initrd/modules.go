@@ -28,8 +28,9 @@ type Source interface {
 var required = []string{"erofs", "overlay"}
 
 // byName are further modules that are asked for by name: file systems of data
-// partitions and of images, and what mounts files. A kernel may lack any of them.
-var byName = []string{"ext4", "btrfs", "xfs", "squashfs", "loop"}
+// partitions and of images, what mounts files, and what the firmware has to say. A kernel
+// may lack any of them.
+var byName = []string{"ext4", "btrfs", "xfs", "squashfs", "loop", "efivarfs"}
 
 // drivers find the disks of most machines: buses, controllers, and watchdogs. Each is
 // loaded where there is a device for it. A kernel may lack any of them.
