@@ -5,6 +5,7 @@ import (
 
 	"sysc/modules/option"
 	"sysc/systems"
+	"sysc/systems/fstab"
 )
 
 // A coreOption is one row of the table of sysc's own options.
@@ -104,6 +105,19 @@ func coreOptions(system string) []coreOption {
 			description: "A symbolic link of the system."},
 		{path: "symlink.target", typ: mustPattern(`[^\x00]+`).Called("a path"),
 			description: "What the link points to, absolute or relative to the link's directory."},
+
+		{path: "filesystem", labels: []string{"mountpoint"}, labelType: path,
+			description: "A file system that is mounted when the machine starts, by its mount point: a line of /etc/fstab. The mount point is made where there is none. What is mounted while the machine runs stays as it is until it starts again."},
+		{path: "filesystem.device", typ: nullText, value: null,
+			description: "What is mounted: /dev/…, UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=…, HOST:/DIRECTORY, or a path with the option \"bind\" or \"loop\". Null for types without a device, such as tmpfs."},
+		{path: "filesystem.type", typ: mustPattern(`[a-z0-9][a-z0-9._+-]*`).Called("a type of mount(8), such as \"ext4\","), value: cty.StringVal(fstab.Auto),
+			description: "The type of the file system; \"auto\" takes what is found on the device."},
+		{path: "filesystem.options", typ: list(mustPattern(`[^\s,\x00]+`).Called("one option without blanks and commas, such as \"noatime\",")), value: noStrings,
+			description: "Options of mount(8) and systemd.mount(5), one in each element."},
+		{path: "filesystem.nofail", typ: option.Bool(), value: cty.False,
+			description: "Whether the machine starts without it, and does not wait for it. Without the file system, and without nofail, systemd goes into its emergency mode."},
+		{path: "filesystem.check", typ: option.Bool(), value: cty.True,
+			description: "Whether fsck checks it before it is mounted, if it is on a device."},
 
 		{path: "user", labels: []string{"name"}, labelType: account,
 			description: "A user account. Its password is locked; a package's account of that name is changed rather than made."},

@@ -36,6 +36,7 @@ func (r *reader) declared(def *systems.Definition, ids *ids) {
 		r.claim(paths, n)
 		def.Symlinks = append(def.Symlinks, systems.Symlink{Path: n.Key(), Target: r.text(n, "target"), Position: position(n.Range())})
 	}
+	r.filesystems(def, paths)
 	for _, n := range r.instances("unit") {
 		def.Units = append(def.Units, r.unit(n))
 	}

@@ -25,16 +25,17 @@ func Builtins() map[string]builtin.Func {
 // declareAttrs is what "builtin:declare" is told: the root to begin with, and
 // what a definition declares on top of it.
 type declareAttrs struct {
-	Kind        Kind        `json:"kind,omitempty"`
-	Root        string      `json:"root"`
-	Initrd      string      `json:"initrd,omitempty"` // the directory that it stands in
-	Hostname    string      `json:"hostname,omitempty"`
-	Files       []File      `json:"files,omitempty"`
-	Directories []Directory `json:"directories,omitempty"`
-	Symlinks    []Symlink   `json:"symlinks,omitempty"`
-	Users       []User      `json:"users,omitempty"`
-	Groups      []Group     `json:"groups,omitempty"`
-	Units       []Unit      `json:"units,omitempty"`
+	Kind        Kind         `json:"kind,omitempty"`
+	Root        string       `json:"root"`
+	Initrd      string       `json:"initrd,omitempty"` // the directory that it stands in
+	Hostname    string       `json:"hostname,omitempty"`
+	Files       []File       `json:"files,omitempty"`
+	Directories []Directory  `json:"directories,omitempty"`
+	Symlinks    []Symlink    `json:"symlinks,omitempty"`
+	MountPoints []MountPoint `json:"mount_points,omitempty"`
+	Users       []User       `json:"users,omitempty"`
+	Groups      []Group      `json:"groups,omitempty"`
+	Units       []Unit       `json:"units,omitempty"`
 }
 
 // positions yields what messages call each declaration, and its position.
@@ -47,6 +48,9 @@ func (a *declareAttrs) positions(yield func(what string, position *string)) {
 	}
 	for i := range a.Symlinks {
 		yield(a.Symlinks[i].declaration().what, &a.Symlinks[i].Position)
+	}
+	for i := range a.MountPoints {
+		yield(a.MountPoints[i].declaration().what, &a.MountPoints[i].Position)
 	}
 	for i := range a.Users {
 		yield(a.Users[i].declaration().what, &a.Users[i].Position)
@@ -63,6 +67,7 @@ func (a *declareAttrs) positions(yield func(what string, position *string)) {
 // comment above a declaration makes no other derivation.
 func (a *declareAttrs) takePositions() map[string]string {
 	a.Files, a.Directories, a.Symlinks = slices.Clone(a.Files), slices.Clone(a.Directories), slices.Clone(a.Symlinks)
+	a.MountPoints = slices.Clone(a.MountPoints)
 	a.Users, a.Groups, a.Units = slices.Clone(a.Users), slices.Clone(a.Groups), slices.Clone(a.Units)
 	places := make(map[string]string)
 	a.positions(func(what string, position *string) {
@@ -105,7 +110,7 @@ func Compose(g *derivations.Graph, definition Definition) (derivations.Ref, erro
 	}
 	attrs := declareAttrs{
 		Kind: def.Kind, Root: root, Initrd: initrd, Hostname: def.Hostname,
-		Files: def.Files, Directories: def.Directories, Symlinks: def.Symlinks,
+		Files: def.Files, Directories: def.Directories, Symlinks: def.Symlinks, MountPoints: def.MountPoints,
 		Users: def.Users, Groups: def.Groups, Units: def.Units,
 	}
 	places := attrs.takePositions()
@@ -163,6 +168,7 @@ func (d *Definition) sorted() *Definition {
 	c.Files = sortedBy(d.Files, func(f File) string { return f.Path })
 	c.Directories = sortedBy(d.Directories, func(x Directory) string { return x.Path })
 	c.Symlinks = sortedBy(d.Symlinks, func(l Symlink) string { return l.Path })
+	c.MountPoints = sortedBy(d.MountPoints, func(m MountPoint) string { return m.Path })
 	c.Users = sortedBy(d.Users, func(u User) string { return u.Name })
 	c.Groups = sortedBy(d.Groups, func(g Group) string { return g.Name })
 	c.Units = sortedBy(d.Units, func(u Unit) string { return u.Name })

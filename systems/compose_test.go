@@ -74,6 +74,39 @@ func TestDeclare(t *testing.T) {
 	}
 }
 
+// Directories are made where nobody can make them in the machine, and nowhere else.
+func TestMountPoints(t *testing.T) {
+	l := newLab(t)
+	points := func(paths ...string) (list []systems.MountPoint) {
+		for _, p := range paths {
+			list = append(list, systems.MountPoint{Path: p, Position: "main.sysc.hcl:1"})
+		}
+		return list
+	}
+	s := l.mustCompose(systems.Definition{
+		Directories: []systems.Directory{{Path: "/own", Mode: 0o700}},
+		MountPoints: points("/", "/bin/below/deep", "/data", "/data/inner", "/etc/dir", "/home/anna/music", "/own", "/run/x", "/tmp"),
+	}, base...)
+	for path, mode := range map[string]uint32{"/data": 0o755, "/usr/bin/below/deep": 0o755, "/own": 0o700, "/etc/dir/file": 0o644} {
+		if e := l.entry(s, path); e.Mode != mode {
+			t.Errorf("%s has mode %o, want %o", path, e.Mode, mode)
+		}
+	}
+	for _, path := range []string{"/data/inner", "/home", "/run", "/tmp"} {
+		if l.has(s, path) {
+			t.Errorf("the root has %s", path)
+		}
+	}
+	for path, want := range map[string]string{
+		"/bin/sh": "mount point /bin/sh: the root has a file there", "/etc/dir/file/x": "is a file", "/x/../y": "not clean",
+	} {
+		_, err := l.compose(systems.Definition{MountPoints: points(path)}, base...)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "main.sysc.hcl:1") {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
+	}
+}
+
 func TestUnits(t *testing.T) {
 	l := newLab(t)
 	hello := "[Service]\nExecStart=/bin/sh\n[Install]\nWantedBy=multi-user.target graphical.target\nAlias=hi.service\n"

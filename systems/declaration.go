@@ -35,9 +35,12 @@ func (e *DeclarationError) Error() string {
 func (f File) declaration() declaration      { return declaration{"file " + f.Path, f.Position} }
 func (x Directory) declaration() declaration { return declaration{"directory " + x.Path, x.Position} }
 func (l Symlink) declaration() declaration   { return declaration{"symbolic link " + l.Path, l.Position} }
-func (u User) declaration() declaration      { return declaration{"user " + u.Name, u.Position} }
-func (g Group) declaration() declaration     { return declaration{"group " + g.Name, g.Position} }
-func (u Unit) declaration() declaration      { return declaration{"unit " + u.Name, u.Position} }
+func (m MountPoint) declaration() declaration {
+	return declaration{"mount point " + m.Path, m.Position}
+}
+func (u User) declaration() declaration  { return declaration{"user " + u.Name, u.Position} }
+func (g Group) declaration() declaration { return declaration{"group " + g.Name, g.Position} }
+func (u Unit) declaration() declaration  { return declaration{"unit " + u.Name, u.Position} }
 func (c HealthCheck) declaration() declaration {
 	return declaration{"health check " + c.Name, c.Position}
 }

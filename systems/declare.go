@@ -26,8 +26,8 @@ const (
 // root. It reads and writes listings of the directories that it changes and the
 // declared files, nothing else, so its cost does not grow with the root.
 //
-// Order: links, then directories, then files, units and accounts, each in the
-// order of their paths, so that a path may lead through a declared link.
+// Order: links, then directories, then files, units, homes and mount points, each in
+// the order of their paths, so that a path may lead through a declared link.
 func declare(ctx context.Context, s *builtin.Step) error {
 	var attrs declareAttrs
 	if err := s.Attrs(&attrs); err != nil {
@@ -99,7 +99,10 @@ func (d *declarer) all(ctx context.Context, attrs *declareAttrs) error {
 			return err
 		}
 	}
-	return d.homes(ctx, attrs.Users)
+	if err := d.homes(ctx, attrs.Users); err != nil {
+		return err
+	}
+	return d.mountPoints(ctx, attrs.MountPoints)
 }
 
 // moveDpkg moves dpkg's database to where the generation keeps it.

@@ -25,6 +25,8 @@ type Definition struct {
 	Files       []File
 	Directories []Directory
 	Symlinks    []Symlink
+	// MountPoints are sorted by path.
+	MountPoints []MountPoint
 	// Users, Groups and Units are sorted by name.
 	Users  []User
 	Groups []Group
@@ -113,6 +115,14 @@ type Directory struct {
 type Symlink struct {
 	Path     string `json:"path"`
 	Target   string `json:"target"`
+	Position string `json:"position,omitempty"`
+}
+
+// A MountPoint is where a file system is mounted, a path that is absolute and clean. It is
+// a directory of the root where that is read-only in the machine; elsewhere systemd makes
+// it when it mounts.
+type MountPoint struct {
+	Path     string `json:"path"`
 	Position string `json:"position,omitempty"`
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sysc/store"
+	"sysc/systems/fstab"
 )
 
 // DiffOptions are what a comparison may use. Nil means none of it.
@@ -106,14 +107,16 @@ func reboot(p *Plan) []string {
 			why = append(why, c.what+" changed")
 		}
 	}
-	if len(why) > 0 {
-		return why
-	}
 	// Before the build a kernel is known by its package only.
+	known := len(why) > 0
 	for _, c := range p.Packages {
-		if strings.HasPrefix(c.Name, "linux-image-") {
+		if !known && strings.HasPrefix(c.Name, "linux-image-") {
 			why = append(why, c.Name+" changes")
 		}
+	}
+	// What is mounted is decided when the machine starts.
+	if p.Kind == Machine && slices.ContainsFunc(p.Files, func(c FileChange) bool { return c.Name == fstab.Path }) {
+		why = append(why, fstab.Path+" changed")
 	}
 	return why
 }

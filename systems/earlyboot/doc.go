@@ -10,7 +10,8 @@
 // A generation's root is mounted read-only. On it are mounted:
 //
 //   - /etc, an overlay: what the generation has, below what the machine changed
-//   - each directory of the data partition that the root has, too, as /var
+//   - each directory of the data partition that the root has, too, as /var, unless
+//     /etc/fstab has the machine's own init mount something else there
 //   - /sysc, where the machine's store and generations are
 //
 // The partition that the boot loader was started from is left to systemd: it gets a unit

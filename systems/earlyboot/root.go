@@ -2,12 +2,15 @@ package earlyboot
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"sysc/systems/composefs"
+	"sysc/systems/fstab"
 )
 
 // Where things are on the data partition.
@@ -52,16 +55,19 @@ func mountEtc(data, root string) error {
 	return nil
 }
 
-// mountState mounts each directory of the data partition that the root has, too.
+// mountState mounts each directory of the data partition that the root has, too, but for
+// those at which the machine's own init mounts something: it takes a directory where
+// something is mounted for one where it has nothing left to do.
 func mountState(data, root string) error {
 	entries, err := os.ReadDir(data)
 	if err != nil {
 		return fmt.Errorf("mount directories of the machine: %w", err)
 	}
+	others := mountedLater(root)
 	for _, e := range entries {
 		target := filepath.Join(root, e.Name())
 		info, err := os.Lstat(target)
-		if !e.IsDir() || err != nil || !info.IsDir() {
+		if !e.IsDir() || err != nil || !info.IsDir() || others[e.Name()] {
 			continue
 		}
 		if err := unix.Mount(filepath.Join(data, e.Name()), target, "", unix.MS_BIND, ""); err != nil {
@@ -69,6 +75,33 @@ func mountState(data, root string) error {
 		}
 	}
 	return nil
+}
+
+// mountedLater returns the top-level directories at which /etc/fstab of a root mounts
+// something, without those that no generation can be without. A file that cannot be read
+// mounts nothing, for systemd neither.
+func mountedLater(root string) map[string]bool {
+	points := map[string]bool{}
+	dir, err := os.OpenRoot(root)
+	if err != nil {
+		return points
+	}
+	defer dir.Close()
+	f, err := dir.OpenFile(strings.TrimPrefix(fstab.Path, "/"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return points
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, fstab.MaxSize))
+	if err != nil {
+		return points
+	}
+	for _, p := range fstab.MountPoints(string(text)) {
+		points[p[1:]] = true
+	}
+	delete(points, "sysc")
+	delete(points, "var")
+	return points
 }
 
 // kernelMounts are the file systems that the kernel fills, in the order in which

@@ -186,6 +186,36 @@ func TestRawGeneration(t *testing.T) {
 	}
 }
 
+// Where a machine mounts something of its own, the data partition has nothing to say.
+func TestRawFstab(t *testing.T) {
+	mounttest.OwnMounts(t)
+	const text = "/dev/sdb /srv ext4 defaults 0 2\n/dev/sdc /var ext4 defaults 0 2\n/dev/sdd /home/a ext4 defaults 0 2\n"
+	l := newLab(t, append(slices.Clone(entries), "d srv 0755", "f etc/fstab 0644 "+strings.TrimSuffix(text, "\n")), systemstest.Initrd())
+	disk, err := l.raw(t.Context(), t, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, root := t.TempDir(), t.TempDir()
+	out, err := exec.CommandContext(t.Context(), "mount", "-o", fmt.Sprintf("loop,offset=%d", 1<<20+bootSize), disk, data).CombinedOutput()
+	if err != nil {
+		t.Fatalf("mount: %v\n%s", err, out)
+	}
+	if err := earlyboot.MountGeneration(data, root, 1); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(data, unix.MNT_DETACH)
+	defer unix.Unmount(root, unix.MNT_DETACH)
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]bool{"srv": false, "var": true, "home": true, "sysc": true} {
+		if got := strings.Contains(string(mounts), " "+filepath.Join(root, dir)+" "); got != want {
+			t.Errorf("/%s is mounted: %v, want %v", dir, got, want)
+		}
+	}
+}
+
 // checkStore: the machine's store is one, and keeps its system.
 func (l *lab) checkStore(t *testing.T, dir string) {
 	t.Helper()

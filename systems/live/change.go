@@ -12,6 +12,7 @@ import (
 	"sysc/store"
 	"sysc/store/tree"
 	"sysc/systems"
+	"sysc/systems/fstab"
 )
 
 // A Source is where trees and the contents of files are.
@@ -45,12 +46,13 @@ func (m *Machine) Change(old, new *Side) *Change {
 // none reports whether both have the same root: nothing has to be mounted.
 func (c *Change) none() bool { return c.old.root() == c.new.root() }
 
-// loaded are files that run for as long as the machine does. Where a name is not that of
-// a platform it is one of another.
+// loaded are files that run for as long as the machine does, or that say what it mounts when
+// it starts. Where a name is not that of a platform it is one of another.
 var loaded = []struct{ what, path string }{
 	{"init", "usr/lib/systemd/systemd"},
 	{"libc", "usr/lib/x86_64-linux-gnu/libc.so.6"},
 	{"libc", "usr/lib/aarch64-linux-gnu/libc.so.6"},
+	{fstab.Path, fstab.Path[1:]},
 }
 
 // NeedsReboot says why the change cannot be made while the machine runs; nothing when it

@@ -235,6 +235,7 @@ func TestNeedsReboot(t *testing.T) {
 		"initrd": {initrd, "initrd changed"},
 		"libc":   {w.side(2, append(without("usr/lib/x86"), "etc/x=1", "usr/lib/x86_64-linux-gnu/libc.so.6=2")...), "libc changed"},
 		"init":   {w.side(2, append(without("usr/lib/systemd/systemd="), "etc/x=1", "usr/lib/systemd/systemd=2")...), "init changed"},
+		"mounts": {with("etc/x=1", "usr/share/x=1", "etc/fstab=x"), "/etc/fstab changed"},
 		"layout": {with("etc/x=1", "sbin->usr/sbin"), "directories of / changed"},
 	} {
 		if c.new.Manifest.Kernel == nil {
