@@ -28,6 +28,11 @@ func optionBody() syntax.Schema {
 // optionName is what an option's path consists of.
 var optionName = lazyregexp.New(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
 
+// IsOptionName reports whether a text can be a part of an option's path.
+func IsOptionName(name string) bool {
+	return optionName().MatchString(name) && !strings.Contains(name, ".")
+}
+
 // A declarer adds the option blocks of one module to a schema.
 type declarer struct {
 	schema *option.Schema

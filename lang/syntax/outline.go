@@ -3,6 +3,7 @@ package syntax
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
@@ -54,6 +55,63 @@ type OutlineAttr struct {
 	// Objects are the object constructors in the expression whose keys are part of
 	// the argument's value, outer ones first.
 	Objects []OutlineObject
+	// Texts are the texts in quotes in the expression, in the order in which they
+	// stand there. Those with other escapes than of quotes and backslashes are left out.
+	Texts []OutlineText
+}
+
+// An OutlineText is a text in quotes, up to the first sequence of a template in it.
+type OutlineText struct {
+	Text string
+	// Whole is set when nothing follows up to the closing quote.
+	Whole bool
+
+	// start is where the text begins, behind the quote, and raw how it is written.
+	start diag.Range
+	raw   string
+}
+
+// newOutlineText returns the text that a source begins with at start, ok being false
+// when it is not known which byte of it is where.
+func newOutlineText(text string, whole bool, start diag.Range, src []byte) (t OutlineText, ok bool) {
+	t = OutlineText{Text: text, Whole: whole, start: start, raw: string(src)}
+	at := 0
+	for i := range len(text) {
+		switch {
+		case strings.HasPrefix(t.raw[at:], `\\`) || strings.HasPrefix(t.raw[at:], `\"`):
+			at++
+		case strings.HasPrefix(t.raw[at:], `\`):
+			return OutlineText{}, false
+		}
+		if at >= len(t.raw) || t.raw[at] != text[i] {
+			return OutlineText{}, false
+		}
+		at++
+	}
+	t.raw = t.raw[:at]
+	return t, true
+}
+
+// Part is the place of some bytes of the text.
+func (t OutlineText) Part(from, to int) diag.Range {
+	r := t.start
+	r.Start, r.End = t.pos(from), t.pos(to)
+	return r
+}
+
+// pos is where a byte of the text is. Columns are right for ASCII.
+func (t OutlineText) pos(n int) diag.Pos {
+	at := 0
+	for ; n > 0; n-- {
+		if t.raw[at] == '\\' {
+			at++
+		}
+		at++
+	}
+	p := t.start.Start
+	p.Byte += at
+	p.Column += at
+	return p
 }
 
 // An OutlineObject is `{ key = value, … }`.
@@ -149,6 +207,8 @@ type outliner struct {
 	locals []string
 	quotes []int
 	calls  []string
+	// texts are those of the argument that is being read.
+	texts []OutlineText
 	// aborted is set at the header of a block at the left margin, when something
 	// around it has not been closed.
 	aborted bool
@@ -278,8 +338,9 @@ func (s *outliner) attr() *OutlineAttr {
 	a := &OutlineAttr{Name: string(s.token(0).Bytes), NameRange: s.span(s.at, s.at)}
 	start := s.at
 	s.at += 2
+	s.texts = nil
 	s.expression(atLineEnd, func(o OutlineObject) { a.Objects = append(a.Objects, o) }, nil)
-	a.Range = s.between(start, s.at)
+	a.Range, a.Texts = s.between(start, s.at), s.texts
 	slices.SortStableFunc(a.Objects, func(x, y OutlineObject) int { return x.Range.Compare(y.Range) })
 	return a
 }
@@ -322,9 +383,21 @@ func (s *outliner) expression(stop []hclsyntax.TokenType, objects func(OutlineOb
 		case hclsyntax.TokenIdent:
 			s.name()
 		default:
+			s.text()
 			s.quote(tok.Type)
 			s.at++
 		}
+	}
+}
+
+// text notes the text whose opening quote this is.
+func (s *outliner) text() {
+	if !s.is(0, hclsyntax.TokenOQuote) || !s.is(1, hclsyntax.TokenQuotedLit) {
+		return
+	}
+	text, ok := newOutlineText(quoted(s.token(1)), s.is(2, hclsyntax.TokenCQuote), s.span(s.at+1, s.at+1), s.token(1).Bytes)
+	if ok {
+		s.texts = append(s.texts, text)
 	}
 }
 

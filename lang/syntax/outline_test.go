@@ -73,6 +73,38 @@ func TestOutline(t *testing.T) {
 	}
 }
 
+// Texts are found with the places of their bytes, escapes of quotes and backslashes among
+// them, in both syntaxes.
+func TestOutlineTexts(t *testing.T) {
+	for _, tt := range []struct{ name, text, want string }{
+		{"x", `x = ["debian:git", f("a\"b"), "c\\d", { k = "v" }]`, `debian:git+ a"b+ c\d+ v+`},
+		{"x", `x = "in ${local.a["k"]} and ${"q"}"`, `in - q+`},
+		{"x", `x = "a\nb"`, ``},
+		{"x", `x = "a\`, ``},
+		{"x" + JSONExtension, `{"locals": {"x": ["debian:git", "a\"b", "c\\d", {"k": "v"}, "in ${local.a}", "a\nb"]}}`, `debian:git+ a"b+ c\d+ v+ in -`},
+	} {
+		o := ReadOutline([]byte(tt.text), tt.name)
+		attrs := o.Body.Attrs
+		for _, b := range o.Body.Blocks {
+			attrs = append(attrs, b.Body.Attrs...)
+		}
+		var got []string
+		for _, a := range attrs {
+			for _, text := range a.Texts {
+				got = append(got, text.Text+map[bool]string{true: "+", false: "-"}[text.Whole])
+				whole := text.Part(0, len(text.Text))
+				written := tt.text[whole.Start.Byte:whole.End.Byte]
+				if plain := strings.NewReplacer(`\\`, `\`, `\"`, `"`).Replace(written); plain != text.Text {
+					t.Errorf("%s: %q is said to be at %q", tt.text, text.Text, written)
+				}
+			}
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
+
 func TestPlace(t *testing.T) {
 	kinds := map[PlaceKind]string{InBody: "body", InLabel: "label", InExpression: "expression", InKey: "key", InText: "text", InComment: "comment"}
 	for _, tt := range []struct{ text, want string }{
@@ -159,7 +191,14 @@ func FuzzOutline(f *testing.F) {
 			if n, step, ok := o.NameAt(offset); ok && step >= len(n.Path) {
 				t.Errorf("step %d of %v", step, n)
 			}
-			for _, b := range o.Body.Blocks {
+			for _, b := range append(o.Body.Blocks, &OutlineBlock{Body: o.Body}) {
+				for _, a := range b.Body.Attrs {
+					for _, s := range a.Texts {
+						if at := s.Part(0, len(s.Text)); at.End.Byte > len(text) || at.End.Byte-at.Start.Byte < len(s.Text) {
+							t.Errorf("%q is at %v", s.Text, at)
+						}
+					}
+				}
 				if b.Whole.Start.Byte > b.TypeRange.Start.Byte && len(b.Labels) == 0 || b.Whole.End.Byte > len(text) {
 					t.Errorf("%s is at %v, its type at %v", b.Type, b.Whole, b.TypeRange)
 				}

@@ -127,7 +127,15 @@ func code(text string) string {
 
 // optionByPath finds an option by its name without labels.
 func (s *Session) optionByPath(path string) *option.Option {
-	at := s.learn().options
+	known := s.learn()
+	if o := byPath(known.options, path); o != nil {
+		return o
+	}
+	return byPath(known.homes, path)
+}
+
+// byPath finds the option below at by its name without labels.
+func byPath(at *option.Option, path string) *option.Option {
 	for name := range strings.SplitSeq(path, ".") {
 		if at == nil {
 			return nil

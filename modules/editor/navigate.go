@@ -18,9 +18,6 @@ func (s *Session) Target(file string, offset int) (Target, bool) {
 	return Target{t}, ok && t.kind != isArgument && t.kind != isBlock
 }
 
-// Home is the directory of the module that declares what t is, "" for an option.
-func (t Target) Home() string { return t.home }
-
 // Declarations returns where a target is declared. It is nothing for what no text
 // declares, as the options of the core.
 func (s *Session) Declarations(t Target) []diag.Range {
@@ -69,7 +66,7 @@ func (s *Session) places(t target) []namedPlace {
 		for _, file := range s.filesOf(m) {
 			o := s.outline(file)
 			for w := range s.words(o, m.Dir) {
-				if w.same(t) {
+				if w.same(t) && !w.label {
 					out = append(out, namedPlace{w.at, w.word, s.declares(file, w)})
 				}
 			}

@@ -21,8 +21,11 @@ type target struct {
 	home string
 	// at is the name, and word its last part.
 	at, word diag.Range
-	// given is set where a value is given to a variable.
+	// given is set where something is named that is declared elsewhere: a variable that
+	// is given a value, an input in front of a package, an option in renamed_to.
 	given bool
+	// label is set for an option's label behind its name.
+	label bool
 }
 
 type targetKind string
@@ -64,7 +67,9 @@ func (t target) same(o target) bool {
 func (s *Session) targetAt(file string, offset int) (target, bool) {
 	o, home := s.outline(file), s.home(file)
 	if n, step, ok := o.NameAt(offset); ok {
-		return s.named(n, step, home)
+		if t, ok := s.named(n, step, home); ok {
+			return t, true
+		}
 	}
 	for t := range s.words(o, home) {
 		if t.at.Start.Byte <= offset && offset <= t.at.End.Byte {
@@ -86,7 +91,7 @@ func (s *Session) named(n syntax.OutlineName, step int, home string) (target, bo
 		return target{kind: isFunction, name: n.Root, home: home, at: n.Range, word: n.Range}, true
 	}
 	if step < 0 {
-		return target{}, false
+		return s.iterated(n)
 	}
 	if kind, ok := roots[n.Root]; ok {
 		out := 1
@@ -105,6 +110,15 @@ func (s *Session) named(n syntax.OutlineName, step int, home string) (target, bo
 		if opt := s.option(steps(n.Path[:step+1])); opt != nil && opt.Path != "" {
 			t := to(isOption, step)
 			t.name, t.home = opt.Path, ""
+			t.label = opt == s.option(steps(n.Path[:step]))
+			return t, true
+		}
+	case n.Root == "self" || n.Root == "parent":
+		at := s.instanceAt(n)
+		if opt := along(at, steps(n.Path[:step+1])); opt != nil && opt != at {
+			t := to(isOption, step)
+			t.name, t.home = opt.Path, ""
+			t.label = opt == along(at, steps(n.Path[:step]))
 			return t, true
 		}
 	case n.Root == "pkg" && step == 0:
@@ -165,8 +179,14 @@ func definesOptions(typ string) bool { return typ == "config" || typ == "system"
 // expression and means something: headers, arguments, keys.
 func (s *Session) words(o *syntax.Outline, home string) func(yield func(target) bool) {
 	return func(yield func(target) bool) {
+		each := func(t target) bool {
+			if t.word.IsZero() {
+				t.word = t.at
+			}
+			return yield(t)
+		}
 		for _, b := range o.Body.Blocks {
-			if !s.blockWords(b, home, func(t target) bool { t.word = t.at; return yield(t) }) {
+			if !s.blockWords(b, home, each) || !s.textWords(b, b.Type, home, each) || !failureWords(b, o, home, each) {
 				return
 			}
 		}
@@ -212,29 +232,6 @@ func (s *Session) blockWords(b *syntax.OutlineBlock, home string, yield func(tar
 	})
 }
 
-// declarationWords is words for an option block. prefix is the path of the option
-// around it, with a dot behind it.
-func (s *Session) declarationWords(b *syntax.OutlineBlock, prefix string, yield func(target) bool) bool {
-	if len(b.Labels) != 1 {
-		return true
-	}
-	path := prefix + b.Labels[0]
-	if !yield(target{kind: isOption, name: path, at: b.LabelRanges[0]}) {
-		return false
-	}
-	for _, a := range b.Body.Attrs {
-		if !yield(target{kind: isArgument, name: a.Name, in: b.Type, at: a.NameRange}) {
-			return false
-		}
-	}
-	for _, sub := range b.Body.Blocks {
-		if sub.Type == "option" && !s.declarationWords(sub, path+".", yield) {
-			return false
-		}
-	}
-	return true
-}
-
 // definitionWords is words for a block in which options are defined, path being
 // that of its body, top the type of the block at the top.
 func (s *Session) definitionWords(b *syntax.OutlineBlock, path []string, top string, yield func(target) bool) bool {
@@ -242,11 +239,14 @@ func (s *Session) definitionWords(b *syntax.OutlineBlock, path []string, top str
 		opt := s.option(append(slices.Clone(path), name))
 		switch _, argument := vocabulary[top].args[name]; {
 		case opt != nil:
-			return yield(target{kind: isOption, name: opt.Path, at: at})
+			return yield(target{kind: isOption, name: opt.Path, at: at, label: opt == s.option(path)})
 		case argument && len(path) == 0 || name == "when":
 			return yield(target{kind: isArgument, name: name, in: top, at: at})
 		}
 		return true
+	}
+	if b.Type == "dynamic" {
+		return s.dynamicWords(b, path, top, yield)
 	}
 	for _, a := range b.Body.Attrs {
 		if !word(path, a.Name, a.NameRange) {
@@ -265,7 +265,21 @@ func (s *Session) definitionWords(b *syntax.OutlineBlock, path []string, top str
 		}
 	}
 	for _, sub := range b.Body.Blocks {
+		if sub.Type == "dynamic" && len(sub.Labels) == 1 && !word(path, sub.Labels[0], sub.LabelRanges[0]) {
+			return false
+		}
 		if !word(path, sub.Type, sub.TypeRange) || !s.definitionWords(sub, s.into(path, sub, b), top, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// dynamicWords is definitionWords for a dynamic block, whose arguments are of the
+// language.
+func (s *Session) dynamicWords(b *syntax.OutlineBlock, path []string, top string, yield func(target) bool) bool {
+	for _, sub := range b.Body.Blocks {
+		if !s.definitionWords(sub, s.into(path, sub, b), top, yield) {
 			return false
 		}
 	}

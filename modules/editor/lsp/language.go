@@ -16,6 +16,7 @@ import (
 	"sysc/internal/atomicfile"
 	"sysc/lang/diag"
 	"sysc/modules/editor"
+	"sysc/modules/lock"
 	"sysc/modules/std"
 )
 
@@ -110,13 +111,18 @@ func (s *server) references(p positionParams) (any, error) {
 // asked, and all others in the work tree that use the module which declares it.
 func (s *server) users(session *editor.Session, t editor.Target) []*editor.Session {
 	out := []*editor.Session{session}
-	home := t.Home()
-	if home == "" {
-		home = session.Dir()
-	}
-	for _, dir := range editor.Candidates(home) {
-		if c := s.session(dir); c != session && c.Uses(home) {
-			out = append(out, c)
+	var seen []string
+	for i := 0; i < len(out); i++ { // each may have more modules that declare the same option
+		for _, home := range out[i].Homes(t) {
+			if slices.Contains(seen, home) {
+				continue
+			}
+			seen = append(seen, home)
+			for _, dir := range editor.Candidates(home) {
+				if c := s.session(dir); !slices.Contains(out, c) && c.Uses(home) {
+					out = append(out, c)
+				}
+			}
 		}
 	}
 	return out
@@ -169,8 +175,11 @@ func (s *server) prepareRename(p positionParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	word, ok := d.Renamable(d.name, offset)
-	if !ok {
+	word, ok, err := d.Renamable(d.name, offset)
+	switch {
+	case err != nil:
+		return nil, notRenamed(err)
+	case !ok:
 		return nil, nil
 	}
 	return s.encoding.rangeOf(text, word), nil
@@ -186,7 +195,10 @@ func (s *server) rename(p renameParams) (any, error) {
 	for _, session := range s.users(d.Session, t) {
 		places, err := session.Rename(t, p.NewName)
 		if err != nil {
-			return nil, &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: fmt.Sprintf("rename: %v", err)}
+			return nil, notRenamed(err)
+		}
+		if session.Locked(t) {
+			s.warn(fmt.Sprintf("%s has the input by its old name. Run sysc lock, which pins it anew.", filepath.Join(session.Dir(), lock.FileName)))
 		}
 		for _, l := range s.locations(session, places) {
 			edit := textEdit{Range: l.Range, NewText: p.NewName}
@@ -196,6 +208,16 @@ func (s *server) rename(p renameParams) (any, error) {
 		}
 	}
 	return workspaceEdit{Changes: changes}, nil
+}
+
+// notRenamed is what an editor shows in place of a renaming.
+func notRenamed(err error) error {
+	return &jsonrpc2.Error{Code: jsonrpc2.CodeInvalidParams, Message: fmt.Sprintf("rename: %v", err)}
+}
+
+// warn shows somebody a sentence. An editor that is gone needs none.
+func (s *server) warn(text string) {
+	_ = s.conn.Notify(s.checks.ctx, "window/showMessage", showMessageParams{Type: messageWarning, Message: text})
 }
 
 func (s *server) symbols(p documentParams) (any, error) {

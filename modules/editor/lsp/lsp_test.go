@@ -30,6 +30,8 @@ type client struct {
 	ended     chan error
 	// registered is what the server asked to be told of.
 	registered chan string
+	// warned is what the server showed to somebody.
+	warned chan string
 }
 
 // start connects an editor with a server; files are written to its directory.
@@ -42,7 +44,7 @@ func start(t *testing.T, capabilities map[string]any, files map[string]string) *
 func startWith(t *testing.T, capabilities map[string]any, files map[string]string, find editor.Finder) *client {
 	t.Helper()
 	here, there := net.Pipe()
-	c := &client{t: t, dir: t.TempDir(), published: make(chan publishParams, 100), ended: make(chan error, 1), registered: make(chan string, 10)}
+	c := &client{t: t, dir: t.TempDir(), published: make(chan publishParams, 100), ended: make(chan error, 1), registered: make(chan string, 10), warned: make(chan string, 10)}
 	for name, text := range files {
 		c.write(name, text)
 	}
@@ -54,6 +56,10 @@ func startWith(t *testing.T, capabilities map[string]any, files map[string]strin
 			var p publishParams
 			if req.Method == "client/registerCapability" {
 				c.registered <- string(*req.Params)
+				return nil, nil
+			}
+			if req.Method == "window/showMessage" {
+				c.warned <- string(*req.Params)
 				return nil, nil
 			}
 			if req.Method != "textDocument/publishDiagnostics" {

@@ -199,6 +199,13 @@ var symbolKinds = map[string]int{
 
 const symbolNamespace = 3
 
+const messageWarning = 2
+
+type showMessageParams struct {
+	Type    int    `json:"type"`
+	Message string `json:"message"`
+}
+
 type publishParams struct {
 	URI         string       `json:"uri"`
 	Diagnostics []diagnostic `json:"diagnostics"`
