@@ -176,11 +176,11 @@ func TestBootEntries(t *testing.T) {
 	l.wantFile("boot"+entry.Initrd, "initrd\n")
 	def.KernelParams = nil
 	l.doSwitch(l.build(def))
-	if a, b := l.entry(1), l.entry(2); a.SortKey != boot.OtherKey || b.SortKey != boot.SelectedKey || a.Linux != b.Linux {
+	if a, b := l.entry(1), l.entry(2); a.SortKey != "sysc-1" || b.SortKey != boot.SelectedKey || a.Linux != b.Linux {
 		t.Errorf("entries %+v, %+v", a, b)
 	}
 	l.doRollback(1)
-	if a, b := l.entry(1), l.entry(2); a.SortKey != boot.SelectedKey || b.SortKey != boot.OtherKey {
+	if a, b := l.entry(1), l.entry(2); a.SortKey != boot.SelectedKey || b.SortKey != "sysc-1" {
 		t.Errorf("entries after roll back %+v, %+v", a, b)
 	}
 }

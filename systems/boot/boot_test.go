@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -129,6 +130,49 @@ func TestSelectOrdersEntries(t *testing.T) {
 			t.Errorf("selected %d, %d boots", want, n)
 		}
 	}
+}
+
+// TestFallbackIsWhatRanBefore: who has gone back to an older generation comes back to that
+// one, not to the newest.
+func TestFallbackIsWhatRanBefore(t *testing.T) {
+	p, _ := newPartition(t)
+	add := func(n int, tries Tries) {
+		t.Helper()
+		e := testEntry()
+		e.Version = fmt.Sprint(n)
+		if err := errors.Join(p.SetEntry(n, e, tries), p.Select(n, tries)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(n, good int) {
+		t.Helper()
+		if got, _, _, err := p.Selected(); got != n || err != nil {
+			t.Errorf("%d boots, %v; want %d", got, err, n)
+		}
+		if got, _, err := p.LastGood(); got != good || err != nil {
+			t.Errorf("the last good one is %d, %v; want %d", got, err, good)
+		}
+	}
+	for n := 1; n <= 12; n++ { // more than there are keys
+		add(n, Tries{})
+	}
+	want(12, 12)
+	if err := p.Select(2, Tries{}); err != nil {
+		t.Fatal(err)
+	}
+	want(2, 2)
+	add(13, NewTries(1))
+	want(13, 2)
+	if given, err := p.GiveUp(13); !given || err != nil {
+		t.Fatal(given, err)
+	}
+	want(2, 2)
+	add(14, NewTries(1))
+	want(14, 2)
+	if err := p.RemoveEntry(2); err != nil {
+		t.Fatal(err)
+	}
+	want(14, 12)
 }
 
 func TestBrokenEntryDoesNotBlock(t *testing.T) {

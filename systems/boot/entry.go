@@ -21,11 +21,20 @@ import (
 )
 
 // Sort keys of entries. A loader shows and boots the entry with the lowest sort
-// key first, and of equal keys the highest version.
+// key first, and of equal keys the highest version. Between these two stand those
+// that were selected before, the last first: what a machine comes back to is what it ran
+// before, which need not be the newest.
 const (
 	SelectedKey = "sysc-0" // of the generation that is to boot
-	OtherKey    = "sysc-1" // of all others
+	OtherKey    = "sysc-9" // of all that were not selected lately
 )
+
+// sortKey is the key of the entry at a place in the order, from 0. Loaders compare
+// digits in keys as numbers, so there is one of them.
+func sortKey(place int) string {
+	const last = 9
+	return "sysc-" + strconv.Itoa(min(place, last))
+}
 
 // maxEntry bounds an entry file, in bytes.
 const maxEntry = 64 << 10

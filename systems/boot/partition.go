@@ -215,11 +215,11 @@ func (p *Partition) RemoveEntry(generation int) error {
 }
 
 // Select makes a generation the one that boots: its entry gets the first sort
-// key, then every other entry another one. In between both have the first, and
+// key, and the others keep their order behind it. In between two have the first, and
 // the newer boots. An entry that its loader has given up on, which would come last
-// whatever its key, gets tries. A generation without an entry only takes the key from
-// the others. Entries that cannot be read are left alone: an old broken one must not
-// keep a new one from booting.
+// whatever its key, gets tries. Without an entry of the generation the others' keys
+// begin with the second. Entries that cannot be read are left alone: an old broken one must
+// not keep a new one from booting.
 func (p *Partition) Select(generation int, tries Tries) error {
 	files, err := p.files()
 	if err != nil {
@@ -242,17 +242,34 @@ func (p *Partition) Select(generation int, tries Tries) error {
 		}
 		files = slices.Delete(files, at, at+1)
 	}
-	for _, f := range files {
-		e, err := p.read(f)
-		if err != nil {
-			continue
-		}
-		e.SortKey = OtherKey
-		if err := p.write(f, e); err != nil {
+	for i, o := range p.inOrder(files) {
+		o.entry.SortKey = sortKey(i + 1)
+		if err := p.write(o.entryFile, o.entry); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// A readEntry is an entry with its file.
+type readEntry struct {
+	entryFile
+	entry *Entry
+}
+
+// inOrder reads entries and returns those that can be read, by sort key and version. A
+// loader puts those last that it has given up on.
+func (p *Partition) inOrder(files []entryFile) []readEntry {
+	var list []readEntry
+	for _, f := range files {
+		if e, err := p.read(f); err == nil {
+			list = append(list, readEntry{f, e})
+		}
+	}
+	slices.SortFunc(list, func(a, b readEntry) int {
+		return cmp.Or(strings.Compare(a.entry.SortKey, b.entry.SortKey), cmp.Compare(b.generation, a.generation))
+	})
+	return list
 }
 
 // Bless calls a generation good: its entry, if it has one, is not counted any more.
@@ -297,60 +314,48 @@ func (p *Partition) Tries(generation int) (Tries, bool, error) {
 	return f.tries, ok, err
 }
 
-// LastGood returns the newest generation whose entry is not counted; false when there is
-// none.
+// LastGood returns the generation that boots when those that are still tried fail: the
+// first in the order whose entry is not counted; false when there is none.
 func (p *Partition) LastGood() (generation int, ok bool, err error) {
-	files, err := p.files()
+	list, err := p.ordered()
 	if err != nil {
 		return 0, false, err
 	}
-	for _, f := range files {
-		if !f.tries.Counted {
-			generation, ok = f.generation, true
-		}
+	at := slices.IndexFunc(list, func(e readEntry) bool { return !e.tries.Counted })
+	if at < 0 {
+		return 0, false, nil
 	}
-	return generation, ok, nil
+	return list[at].generation, true, nil
 }
 
 // Wanted returns the generation that was selected last ([Partition.Select]), whether or
 // not the loader has given up on it; false when no entry has the first sort key.
 func (p *Partition) Wanted() (generation int, ok bool, err error) {
-	files, err := p.files()
-	if err != nil {
+	list, err := p.ordered()
+	if err != nil || len(list) == 0 || list[0].entry.SortKey != SelectedKey {
 		return 0, false, err
 	}
-	for _, f := range files {
-		if e, err := p.read(f); err == nil && e.SortKey == SelectedKey {
-			generation, ok = f.generation, true // the newest, as in a loader's order
-		}
-	}
-	return generation, ok, nil
+	return list[0].generation, true, nil
 }
 
 // Selected returns the generation whose entry boots, and how often it is still tried;
-// false when there is none. Loaders put the entries last that they have given up on,
-// then order by sort key and version.
+// false when there is none.
 func (p *Partition) Selected() (generation int, tries Tries, ok bool, err error) {
-	files, err := p.files()
-	if err != nil {
+	list, err := p.ordered()
+	if err != nil || len(list) == 0 {
 		return 0, Tries{}, false, err
 	}
-	bestKey := ""
-	for _, f := range files {
-		e, err := p.read(f)
-		if err != nil {
-			continue
-		}
-		key := e.SortKey
-		if f.tries.Exhausted() {
-			key = "\xff" + key
-		}
-		// Numbers increase, so of equal keys the later one has the higher version.
-		if !ok || key <= bestKey {
-			generation, tries, ok, bestKey = f.generation, f.tries, true, key
-		}
+	at := max(0, slices.IndexFunc(list, func(e readEntry) bool { return !e.tries.Exhausted() }))
+	return list[at].generation, list[at].tries, true, nil
+}
+
+// ordered is [Partition.inOrder] of all entries.
+func (p *Partition) ordered() ([]readEntry, error) {
+	files, err := p.files()
+	if err != nil {
+		return nil, err
 	}
-	return generation, tries, ok, nil
+	return p.inOrder(files), nil
 }
 
 // Clean removes what a killed process left aside.
