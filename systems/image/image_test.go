@@ -205,7 +205,8 @@ func TestRawFstab(t *testing.T) {
 	}
 	defer unix.Unmount(data, unix.MNT_DETACH)
 	defer unix.Unmount(root, unix.MNT_DETACH)
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	// Only this thread sees what is mounted.
+	mounts, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
