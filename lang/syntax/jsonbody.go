@@ -51,6 +51,10 @@ var (
 			"config":      jsonConfig,
 			"system":      jsonConfig,
 			"home":        jsonConfig,
+			"test": {
+				blocks: map[string]int{"variables": 0, "assert": 0, "build": 1, "machine": 1, "step": 1},
+				static: map[string]bool{"expect_failures": true},
+			},
 		},
 	}
 )
