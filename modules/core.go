@@ -52,6 +52,7 @@ func coreOptions(system string) []coreOption {
 	owner := mustPattern(accountPattern + `|[0-9]{1,10}`).Called("a name of lower-case letters, digits, - and _, or a number,")
 	unit := mustPattern(unitPattern).Called("a unit's name with its suffix, such as hello.service,")
 	packageVersion := mustPattern(`[A-Za-z0-9.+~:-]+\*?`).Called("a version, or the beginning of one and *,")
+	module := mustPattern(modulePattern).Called("the name of a kernel module, such as \"megaraid_sas\",")
 	noStrings := cty.ListValEmpty(cty.String)
 	return []coreOption{
 		{path: "hostname", typ: mustPattern(hostnamePattern).Called("a label of 1 to 63 letters, digits and hyphens"),
@@ -182,13 +183,22 @@ func coreOptions(system string) []coreOption {
 		{path: "i18n",
 			description: "Languages and conventions."},
 
+		{path: "kernel",
+			description: "What is set of the kernel while the machine starts. Its command line is boot.kernel_params."},
+		{path: "kernel.modules", typ: list(module), value: noStrings,
+			description: "Kernel modules that are loaded when the machine starts, in their order, besides those that devices ask for: /etc/modules-load.d/sysc.conf."},
+		{path: "kernel.blacklist", typ: list(module), value: noStrings,
+			description: "Kernel modules that are not loaded because there is a device for them: /etc/modprobe.d/sysc.conf. The initrd does not look at it."},
+		{path: "kernel.sysctl", typ: option.Map(option.Either(option.Bool(), option.Either(option.Integer(), str))), value: cty.MapValEmpty(cty.DynamicPseudoType),
+			description: "Parameters of the kernel by their names in sysctl(8), such as \"net.ipv4.ip_forward\": /etc/sysctl.d/99-sysc.conf, which counts more than what packages set. true is 1, false 0."},
+
 		{path: "boot",
 			description: "How the system boots."},
 		{path: "boot.kernel_params", typ: list(mustPattern(`[^\s\x00]+`).Called("one parameter without blanks")), value: noStrings,
 			description: "Parameters that are appended to the kernel's command line, one in each element."},
 		{path: "boot.initrd", typ: option.Nullable(option.Enum(initrdSysc, initrdDistribution)), value: null,
 			description: "Who makes what the kernel starts first: \"sysc\" makes one that finds the data partition and mounts a generation from it; \"distribution\" has the packages of the system make theirs, such as initramfs-tools. By default it is sysc, where a package has a kernel."},
-		{path: "boot.initrd_modules", typ: list(mustPattern(`[A-Za-z0-9_-]+`).Called("the name of a kernel module, such as \"megaraid_sas\",")), value: noStrings,
+		{path: "boot.initrd_modules", typ: list(module), value: noStrings,
 			description: "Kernel modules that reach the machine's disks and that sysc's initrd does not have by itself. Each is loaded where there is a device for it."},
 		{path: "boot.limit", typ: option.Nullable(mustBetween(minBootLimit, maxBootLimit)), value: cty.NullVal(cty.Number),
 			description: "How many generations have an entry in the boot menu at most, so that kernels do not fill the boot partition. The current generation, the one that runs, the one to go back to, and pinned ones keep theirs in any case; by default all do."},

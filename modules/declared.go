@@ -37,6 +37,7 @@ func (r *reader) declared(def *systems.Definition, ids *ids) {
 		def.Symlinks = append(def.Symlinks, systems.Symlink{Path: n.Key(), Target: r.text(n, "target"), Position: position(n.Range())})
 	}
 	r.filesystems(def, paths)
+	r.kernel(def, paths)
 	for _, n := range r.instances("unit") {
 		def.Units = append(def.Units, r.unit(n))
 	}

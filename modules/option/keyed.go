@@ -220,17 +220,23 @@ func (n *Node) unknown(it Item) diag.List {
 		return diag.Errorf(it.KeyRange, "Option of another kind", "%s", why)
 	}
 	detail := fmt.Sprintf("There is no option %s.", path)
-	if elsewhere, ok := n.elsewhere(it.Key); ok {
+	elsewhere, isElsewhere := n.elsewhere(it.Key)
+	near, isNear := diag.Suggest(it.Key, known)
+	hint, isWord := otherwise[it.Key]
+	switch {
+	case isElsewhere && isWord:
+		detail += fmt.Sprintf(" There is one called %s. %s", elsewhere, hint)
+	case isElsewhere:
 		detail += fmt.Sprintf(" There is one called %s.", elsewhere)
-	} else if s, ok := diag.Suggest(it.Key, known); ok {
-		detail += fmt.Sprintf(" Did you mean %q?", s)
-	} else if hint, ok := otherwise[it.Key]; ok {
+	case isNear:
+		detail += fmt.Sprintf(" Did you mean %q?", near)
+	case isWord:
 		detail += " " + hint
-	} else if slices.Contains(topLevel, it.Key) {
+	case slices.Contains(topLevel, it.Key):
 		detail += fmt.Sprintf(" A block of type %s stands at the top of a file.", it.Key)
-	} else if len(known) > manyOptions {
+	case len(known) > manyOptions:
 		detail += " sysc options lists what there is, and sysc options QUERY finds options by what they are for."
-	} else if len(known) > 0 {
+	case len(known) > 0:
 		detail += fmt.Sprintf(" At this place there are: %s.", strings.Join(known, ", "))
 	}
 	return diag.Errorf(it.KeyRange, "Unknown option", "%s", detail)

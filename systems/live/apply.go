@@ -151,7 +151,9 @@ type refresher struct {
 	command []string
 }
 
+// In this order: there are kernel parameters of modules.
 var refreshers = []refresher{
+	{[]string{"usr/lib/modules-load.d", "etc/modules-load.d"}, []string{"/usr/lib/systemd/systemd-modules-load"}},
 	{[]string{"usr/lib/sysctl.d", "etc/sysctl.d", "etc/sysctl.conf"}, []string{"/usr/lib/systemd/systemd-sysctl"}},
 	{[]string{"usr/lib/tmpfiles.d", "etc/tmpfiles.d"}, []string{"systemd-tmpfiles", "--create"}},
 	{[]string{"usr/lib/udev", "etc/udev"}, []string{"udevadm", "control", "--reload"}},

@@ -8,7 +8,7 @@
 //  1. the new generation is mounted aside
 //  2. units that go, or that are started again, are stopped with their old files
 //  3. the mounts are replaced (package livemount): no reader sees neither of both
-//  4. kernel parameters, temporary files, rules of udev and D-Bus are brought up to date, and systemd
+//  4. kernel modules and parameters, temporary files, rules of udev and D-Bus are brought up to date, and systemd
 //     reads its units
 //  5. units are started, or told to read their configuration
 //  6. the health checks of the new generation are carried out
