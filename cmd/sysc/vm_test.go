@@ -119,7 +119,7 @@ func power(t *testing.T, disk string) *vmConsole {
 // powerWith starts a machine as opts say, and what all machines of tests have.
 func powerWith(t *testing.T, opts vm.Options) *vmConsole {
 	t.Helper()
-	log := &timedLog{start: time.Now()}
+	var log bytes.Buffer
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("console:\n%s", log.Bytes())
@@ -129,7 +129,7 @@ func powerWith(t *testing.T, opts vm.Options) *vmConsole {
 	credentials := maps.Clone(rootShell)
 	maps.Copy(credentials, opts.Credentials)
 	opts.Credentials = credentials
-	m, err := vm.Start(t.Context(), opts, log)
+	m, err := vm.Start(t.Context(), opts, vm.NewTimedWriter(&log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,24 +189,6 @@ func (c *vmConsole) off() {
 	if err := c.Wait(ctx); err != nil {
 		c.t.Fatal(err)
 	}
-}
-
-// A timedLog keeps a console with the time of each line.
-type timedLog struct {
-	bytes.Buffer
-	start   time.Time
-	midLine bool
-}
-
-func (l *timedLog) Write(p []byte) (int, error) {
-	for line := range bytes.Lines(p) {
-		if !l.midLine {
-			fmt.Fprintf(&l.Buffer, "%7.2f ", time.Since(l.start).Seconds())
-		}
-		l.Buffer.Write(line)
-		l.midLine = !bytes.HasSuffix(line, []byte("\n"))
-	}
-	return len(p), nil
 }
 
 // TestVMMinimal: the smallest example, as a disk, boots under UEFI. It is built once for

@@ -1,17 +1,15 @@
 package vmtest
 
 import (
-	"bytes"
-	"fmt"
 	"os"
-	"time"
+
+	"sysc/systems/vm"
 )
 
 // A log is a file with what a console shows, and when.
 type log struct {
-	*os.File
-	begin   time.Time
-	midLine bool
+	file *os.File
+	*vm.TimedWriter
 }
 
 func newLog(path string) (*log, error) {
@@ -19,21 +17,7 @@ func newLog(path string) (*log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &log{File: f, begin: time.Now()}, nil
+	return &log{f, vm.NewTimedWriter(f)}, nil
 }
 
-// Write puts the seconds since the beginning in front of each line.
-func (l *log) Write(p []byte) (int, error) {
-	var out bytes.Buffer
-	for line := range bytes.Lines(p) {
-		if !l.midLine {
-			fmt.Fprintf(&out, "%8.2f ", time.Since(l.begin).Seconds())
-		}
-		out.Write(line)
-		l.midLine = !bytes.HasSuffix(line, []byte("\n"))
-	}
-	if _, err := l.File.Write(out.Bytes()); err != nil {
-		return 0, err
-	}
-	return len(p), nil
-}
+func (l *log) Close() error { return l.file.Close() }
