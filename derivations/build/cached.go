@@ -90,16 +90,12 @@ func (r *realiser) take(ctx context.Context, j *job) (*commit, error) {
 func (r *realiser) fetchAll(ctx context.Context, j *job) (*commit, error) {
 	c := &commit{job: j, outputs: make(map[string]store.Path), cached: true}
 	for _, name := range j.d.OutputNames() {
-		path, fixed := derivations.FixedPath(j.d)
-		if !fixed {
-			var err error
-			path, err = r.store.Realisation(ctx, j.key, name)
-			if errors.Is(err, store.ErrNotExist) {
-				return nil, nil
-			}
-			if err != nil {
-				return nil, err
-			}
+		path, err := r.knownPath(ctx, j, name)
+		if errors.Is(err, store.ErrNotExist) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
 		}
 		if err := r.cache.Fetch(ctx, path, r.progress(j)); err != nil {
 			return nil, err

@@ -79,23 +79,28 @@ func (r *realiser) result(ctx context.Context, j *job) (*commit, error) {
 	return c, nil
 }
 
+// knownPath returns the path that an output of a resolved job is known to have, whether its
+// object is there or not; store.ErrNotExist, wrapped, where it is not known.
+func (r *realiser) knownPath(ctx context.Context, j *job, output string) (store.Path, error) {
+	if path, ok := derivations.FixedPath(j.d); ok {
+		return path, nil
+	}
+	return r.store.Realisation(ctx, j.key, output)
+}
+
 // recorded returns a commit of nothing when somebody else has done the job
 // meanwhile, otherwise nil.
 func (r *realiser) recorded(ctx context.Context, j *job) (*commit, error) {
 	c := &commit{job: j, outputs: make(map[string]store.Path), cached: true}
 	for _, name := range j.d.OutputNames() {
-		path, ok := derivations.FixedPath(j.d)
-		if !ok {
-			var err error
-			path, err = r.store.Realisation(ctx, j.key, name)
-			if errors.Is(err, store.ErrNotExist) {
-				return nil, nil
-			}
-			if err != nil {
-				return nil, err
-			}
+		path, err := r.knownPath(ctx, j, name)
+		if errors.Is(err, store.ErrNotExist) {
+			return nil, nil
 		}
-		_, err := r.store.Object(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		_, err = r.store.Object(ctx, path)
 		if errors.Is(err, store.ErrNotExist) {
 			// It may be whole again: what was damaged in it was an input's, say.
 			_, err = r.store.Adopt(ctx, path)
